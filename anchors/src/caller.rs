@@ -1,0 +1,51 @@
+//! Who asks.
+
+use std::fmt;
+use std::net::IpAddr;
+
+/// Whoever stands behind a request.
+#[derive(Clone, Debug, Default)]
+pub struct Caller {
+    /// The secret that came with the request. Never printed.
+    pub token: Option<Secret>,
+    /// The address that it came from.
+    pub address: Option<IpAddr>,
+}
+
+/// A text that is never shown, neither in logs nor in errors.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Box<str>);
+
+// === impl Caller ===
+
+impl Caller {
+    /// The program itself: its own timers and its own node.
+    pub fn own() -> Self {
+        Self::default()
+    }
+
+    /// How the lineage names it. Until credentials exist, every caller without one is the anonymous one.
+    pub fn actor(&self) -> &'static str {
+        if self.address.is_some() { "anonymous" } else { "self" }
+    }
+}
+
+// === impl Secret ===
+
+impl Secret {
+    /// Keeps a text secret.
+    pub fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// The text, for whoever compares it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<hidden>")
+    }
+}

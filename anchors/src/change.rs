@@ -1,0 +1,110 @@
+//! Every write, as a value: built by a handler, judged by the policy, carried by the log, folded by the index.
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::Caseless;
+use crate::service::{Check, Node, Service, Session};
+
+/// A write. The same changes in the same order make the same index, on every member and after every restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// A node, and what may come with it (`PUT /v1/catalog/register`).
+    Register(Box<Registration>),
+    /// A node, a service or a check goes (`PUT /v1/catalog/deregister`).
+    Deregister(Removal),
+    /// A key is written or deleted (`/v1/kv/`).
+    Kv(KvChange),
+    /// A session begins (`PUT /v1/session/create`).
+    OpenSession(Box<Session>),
+    /// A session ends: asked for, or its TTL ran out.
+    CloseSession {
+        /// The session's UUID.
+        id: Box<str>,
+    },
+}
+
+/// A node and what is written with it, as one write.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registration {
+    /// The node; upserted unless `skip_node_update` and it is there already.
+    pub node: Node,
+    /// Leave an existing node as it is.
+    #[serde(default)]
+    pub skip_node_update: bool,
+    /// A service on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<Service>,
+    /// Checks of the node or of any service on it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Check>,
+}
+
+/// What goes. Going twice is no error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Removal {
+    /// The node with everything on it, and its sessions.
+    Node {
+        /// Its name.
+        node: Caseless,
+    },
+    /// A service with its checks.
+    Service {
+        /// The node's name.
+        node: Caseless,
+        /// The service's id.
+        id: Caseless,
+    },
+    /// One check.
+    Check {
+        /// The node's name.
+        node: Caseless,
+        /// The check's id.
+        id: Caseless,
+    },
+}
+
+/// A write to the keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KvChange {
+    /// Write one key.
+    Put {
+        /// Its name: any UTF-8.
+        key: Box<str>,
+        /// Its value.
+        #[serde(with = "crate::encoding::base64")]
+        value: Vec<u8>,
+        /// A number that the writer keeps with it.
+        flags: u64,
+        /// Under which condition.
+        when: PutWhen,
+    },
+    /// Delete one key.
+    Delete {
+        /// Its name.
+        key: Box<str>,
+        /// Only while its modify index is this (0 never matches an existing key); `None` in any case.
+        cas: Option<u64>,
+    },
+    /// Delete every key under a prefix.
+    DeleteTree {
+        /// The prefix; empty for all.
+        prefix: Box<str>,
+    },
+}
+
+/// The condition of a put.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PutWhen {
+    /// Always.
+    Always,
+    /// While the key's modify index is this; 0 while it does not exist.
+    Index(u64),
+    /// Take it for this session.
+    Acquire(Box<str>),
+    /// Give it back from this session.
+    Release(Box<str>),
+}

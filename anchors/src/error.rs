@@ -1,0 +1,72 @@
+//! Why the core says no. What a client reads for it is decided by whoever speaks to the client.
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::Caseless;
+
+/// A write or a read that was not carried out, and why. Nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum Refusal {
+    /// The node named by a write is not in the catalog.
+    #[error("node {0} is not registered")]
+    UnknownNode(Caseless),
+    /// A check names a service that its node does not have.
+    #[error("node {node} has no service {service} for check {check}")]
+    UnknownService {
+        /// The node.
+        node: Caseless,
+        /// The service's id.
+        service: Caseless,
+        /// The check's id.
+        check: Caseless,
+    },
+    /// A check has neither id nor name.
+    #[error("a check of node {node} has neither id nor name")]
+    NamelessCheck {
+        /// The node.
+        node: Caseless,
+    },
+    /// A node may not take the name of another one that is alive.
+    #[error("node name {name} is reserved by node {holder}")]
+    NodeNameTaken {
+        /// The name asked for.
+        name: Caseless,
+        /// The address of the node that had the id before; `None` when the id is new.
+        former: Option<Box<str>>,
+        /// The id that asked.
+        id: Box<str>,
+        /// The id of the node that holds the name.
+        holder: Box<str>,
+        /// How the holder is spelt.
+        holder_name: Caseless,
+        /// The holder's address.
+        holder_address: Box<str>,
+    },
+    /// A session names a check that its node does not have.
+    #[error("check {0} is not registered")]
+    UnknownCheck(Box<str>),
+    /// A session names a check that is critical.
+    #[error("check {0} is critical")]
+    CriticalCheck(Box<str>),
+    /// A lock names a session that does not exist.
+    #[error("session {0} does not exist")]
+    UnknownSession(Box<str>),
+    /// A lock names no session.
+    #[error("no session was named")]
+    MissingSession,
+    /// The group has no leader to order the write.
+    #[error("the group has no leader")]
+    NoLeader,
+    /// The policy of the owning scope refuses.
+    #[error("refused by rule {0}")]
+    Denied(Box<str>),
+    /// The disk did not take the write; nothing of it is kept.
+    #[error("the store did not take the write: {0}")]
+    Storage(Box<str>),
+    /// More writes wait than the group takes (see `limits::WRITES_WAITING_MAX`).
+    #[error("too many writes are waiting")]
+    Overloaded,
+    /// The group is stopping.
+    #[error("the group is stopping")]
+    Stopping,
+}

@@ -1,0 +1,329 @@
+//! What one scope knows: an immutable value that a single function changes.
+//!
+//! Cloning an [`Index`] costs nothing (its tables share structure), so readers keep the one that was published when they
+//! came, and the next write goes into another. [`Index::apply`] is the only way to write: not tests, nor restore, nor
+//! replay have a second one. The same changes with the same stamps make the same index, to the byte of its rows.
+
+pub mod catalog;
+mod kv;
+mod marks;
+mod node_id;
+mod rows;
+mod session;
+mod watch;
+mod write;
+
+use std::ops::Bound;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use imbl::{OrdMap, OrdSet};
+use uuid::Uuid;
+
+pub use self::marks::Marks;
+pub use self::rows::{RowError, RowId};
+pub use self::watch::WatchKey;
+use self::write::Write;
+use crate::change::Change;
+use crate::clock::Time;
+use crate::error::Refusal;
+use crate::name::Caseless;
+use crate::service::{Check, Node, Service, Session};
+
+/// One scope's index.
+#[derive(Clone, Debug, Default)]
+pub struct Index {
+    /// Invariant: every mark and every index of a row is at most this.
+    revision: u64,
+    nodes: OrdMap<Arc<str>, Arc<NodeRow>>,
+    /// Lower-case node id to node key.
+    node_ids: OrdMap<Arc<str>, Arc<str>>,
+    /// Invariant: a service without instances has no row.
+    services: OrdMap<Arc<str>, Arc<ServiceRow>>,
+    keys: OrdMap<Arc<str>, Arc<KeyRow>>,
+    /// Deleted keys and prefixes, with the revision that deleted them: a prefix's index must not fall.
+    graves: OrdMap<Arc<str>, u64>,
+    sessions: OrdMap<Arc<str>, Arc<SessionRow>>,
+    /// Node key to the ids of its sessions.
+    node_sessions: OrdMap<Arc<str>, OrdSet<Arc<str>>>,
+    /// Session id to the keys that it holds.
+    held: OrdMap<Arc<str>, OrdSet<Arc<str>>>,
+    marks: Marks,
+}
+
+/// When a change is applied, and what it may draw from: all that a fold needs besides the change.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp {
+    /// The revision that it makes: above the one before.
+    pub revision: u64,
+    /// The entry of the lineage that records it.
+    pub seq: u64,
+    /// When it was proposed.
+    pub at: Time,
+    /// Randomness for the uids that it mints.
+    pub salt: [u8; 16],
+}
+
+/// What a change did.
+#[derive(Clone, Debug)]
+pub struct Applied {
+    /// The verdict of a condition (`true` where there was none), or why nothing was done.
+    pub verdict: Result<bool, Refusal>,
+    /// The record that the change spoke of, where one is or was there.
+    pub uid: Option<Uuid>,
+    /// The lineage entry that spoke of the record before.
+    pub previous: Option<u64>,
+    /// What it touched.
+    pub touched: Touched,
+}
+
+/// What a change touched: whom to wake, which rows to write, which keys came free with a lock delay.
+#[derive(Clone, Debug, Default)]
+pub struct Touched {
+    /// What somebody may wait for.
+    pub keys: Vec<WatchKey>,
+    /// Rows of the projection that were written or removed.
+    pub rows: Vec<RowId>,
+    /// Keys that a session held when it ended, with its lock delay.
+    pub freed: Vec<(Arc<str>, std::time::Duration)>,
+}
+
+/// A node of the catalog with what runs on it.
+#[derive(Clone, Debug)]
+pub struct NodeRow {
+    /// Kept as long as the node stays registered.
+    pub uid: Uuid,
+    /// What was registered.
+    pub node: Node,
+    /// The revision that made it.
+    pub created: u64,
+    /// The revision that last changed `node`.
+    pub modified: u64,
+    /// The index of reads of this node with its services.
+    pub index: u64,
+    /// The lineage entry that last spoke of it.
+    pub entry: u64,
+    /// By lower-case id.
+    pub services: OrdMap<Arc<str>, Arc<Instance>>,
+    /// All checks, of the node and of its services, by lower-case id.
+    pub checks: OrdMap<Arc<str>, Arc<CheckRow>>,
+    /// For an encoding of `node`.
+    pub memo: Memo,
+}
+
+/// An instance of a service.
+#[derive(Clone, Debug)]
+pub struct Instance {
+    /// Kept over re-registration with the same id.
+    pub uid: Uuid,
+    /// The node's name as it was written with this registration.
+    pub node: Caseless,
+    /// What was registered.
+    pub service: Service,
+    /// The revision that made it.
+    pub created: u64,
+    /// The revision that last changed it.
+    pub modified: u64,
+    /// The lineage entry that last spoke of it.
+    pub entry: u64,
+    /// For an encoding of `service`.
+    pub memo: Memo,
+}
+
+/// A check of a node or of one of its services.
+#[derive(Clone, Debug)]
+pub struct CheckRow {
+    /// Kept over re-registration with the same id.
+    pub uid: Uuid,
+    /// The node's name as it was written with this registration.
+    pub node: Caseless,
+    /// What was registered.
+    pub check: Check,
+    /// The revision that made it.
+    pub created: u64,
+    /// The revision that last changed it.
+    pub modified: u64,
+    /// The lineage entry that last spoke of it.
+    pub entry: u64,
+    /// For an encoding of `check`.
+    pub memo: Memo,
+}
+
+/// All instances of one service name.
+#[derive(Clone, Debug)]
+pub struct ServiceRow {
+    /// The name.
+    pub name: Caseless,
+    /// The index of reads of this service. The row is replaced whenever it moves.
+    pub index: u64,
+    /// By node key and id key: the order of Consul's lists.
+    pub instances: OrdMap<(Arc<str>, Arc<str>), Arc<Instance>>,
+    /// For whole encoded answers.
+    pub bodies: Bodies,
+}
+
+/// A key and its value.
+#[derive(Clone, Debug)]
+pub struct KeyRow {
+    /// Kept until the key is deleted.
+    pub uid: Uuid,
+    /// Its name.
+    pub key: Arc<str>,
+    /// Its value.
+    pub value: Bytes,
+    /// A number that the writer keeps with it.
+    pub flags: u64,
+    /// How often it was taken as a lock.
+    pub lock_index: u64,
+    /// The session that holds it.
+    pub session: Option<Arc<str>>,
+    /// The revision that made it.
+    pub created: u64,
+    /// The revision that last changed it.
+    pub modified: u64,
+    /// The lineage entry that last spoke of it.
+    pub entry: u64,
+}
+
+/// A session.
+#[derive(Clone, Debug)]
+pub struct SessionRow {
+    /// The record's uid (the session's own id is what clients know).
+    pub uid: Uuid,
+    /// What was created.
+    pub session: Session,
+    /// The revision that made it.
+    pub created: u64,
+    /// The revision that last changed it.
+    pub modified: u64,
+    /// The lineage entry that last spoke of it.
+    pub entry: u64,
+}
+
+/// A slot for an encoding that a server makes once from a record and then shares. The core does not know which one.
+#[derive(Debug, Default)]
+pub struct Memo(OnceLock<Bytes>);
+
+/// Slots for whole encoded answers about one service.
+#[derive(Debug, Default)]
+pub struct Bodies {
+    /// Instances with nodes and checks, all of them.
+    pub health: Memo,
+    /// The same, only those that pass.
+    pub passing: Memo,
+    /// Instances with nodes.
+    pub catalog: Memo,
+}
+
+// === impl Index ===
+
+impl Index {
+    /// An index that knows nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Carries out one change. On a refusal nothing has changed but the revision.
+    pub fn apply(&mut self, stamp: &Stamp, change: &Change) -> Applied {
+        debug_assert!(stamp.revision > self.revision, "revisions rise");
+        self.revision = stamp.revision;
+        let mut write = Write::new(self, stamp);
+        let verdict = write.carry_out(change);
+        write.finish(verdict)
+    }
+
+    /// The revision of the last change.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// The indexes of whole tables.
+    pub fn marks(&self) -> &Marks {
+        &self.marks
+    }
+
+    /// All nodes, by lower-case name.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = &Arc<NodeRow>> {
+        self.nodes.values()
+    }
+
+    /// The node of this name, whatever the case.
+    pub fn node(&self, name: &str) -> Option<&Arc<NodeRow>> {
+        self.nodes.get(Caseless::from(name).key())
+    }
+
+    /// All services that have instances, by lower-case name.
+    pub fn services(&self) -> impl ExactSizeIterator<Item = &Arc<ServiceRow>> {
+        self.services.values()
+    }
+
+    /// The instances of the service of this name, whatever the case.
+    pub fn service(&self, name: &str) -> Option<&Arc<ServiceRow>> {
+        self.services.get(Caseless::from(name).key())
+    }
+
+    /// One key.
+    pub fn key(&self, key: &str) -> Option<&Arc<KeyRow>> {
+        self.keys.get(key)
+    }
+
+    /// The keys under a prefix, in order.
+    pub fn keys<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a Arc<KeyRow>> {
+        self.keys
+            .range::<_, str>((Bound::Included(prefix), Bound::Unbounded))
+            .take_while(move |(key, _)| key.starts_with(prefix))
+            .map(|(_, row)| row)
+    }
+
+    /// All sessions, by id.
+    pub fn sessions(&self) -> impl ExactSizeIterator<Item = &Arc<SessionRow>> {
+        self.sessions.values()
+    }
+
+    /// One session.
+    pub fn session(&self, id: &str) -> Option<&Arc<SessionRow>> {
+        self.sessions.get(id)
+    }
+
+    /// The sessions of a node, by id.
+    pub fn node_sessions(&self, node: &str) -> impl Iterator<Item = &Arc<SessionRow>> {
+        let ids = self.node_sessions.get(Caseless::from(node).key());
+        ids.into_iter().flatten().filter_map(|id| self.sessions.get(id))
+    }
+}
+
+// === impl NodeRow ===
+
+impl NodeRow {
+    /// The checks of the node itself, by id.
+    pub fn node_checks(&self) -> impl Iterator<Item = &Arc<CheckRow>> {
+        self.checks.values().filter(|row| row.check.service.is_none())
+    }
+
+    /// The checks of one of its services, by id.
+    pub fn checks_of<'a>(&'a self, service: &'a Caseless) -> impl Iterator<Item = &'a Arc<CheckRow>> {
+        self.checks.values().filter(move |row| row.check.service_id() == Some(service))
+    }
+}
+
+// === impl Memo ===
+
+impl Memo {
+    /// The encoding, made now if nobody did before.
+    pub fn get_or_make(&self, make: impl FnOnce() -> Bytes) -> Bytes {
+        self.0.get_or_init(make).clone()
+    }
+}
+
+impl Clone for Memo {
+    /// A copy of a record is about to be changed: its encoding starts anew.
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl Clone for Bodies {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}

@@ -1,0 +1,78 @@
+//! Which index each read carries (`X-Consul-Index`).
+//!
+//! The rules are Consul's: per service where there is one, per table where there is none, and never lower than before.
+
+use std::ops::Bound;
+
+use serde::{Deserialize, Serialize};
+
+use super::Index;
+use crate::name::Caseless;
+use crate::query::Query;
+
+/// The revision that last moved each table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marks {
+    /// Nodes; also moved by services that come and go.
+    pub nodes: u64,
+    /// Instances of services.
+    pub services: u64,
+    /// Checks; also moved by services that go.
+    pub checks: u64,
+    /// Keys, deletions included.
+    pub keys: u64,
+    /// Sessions.
+    pub sessions: u64,
+    /// The last time that some service lost its last instance; 0 for never.
+    pub service_extinction: u64,
+    /// The last time that some node went; 0 for never.
+    pub node_extinction: u64,
+}
+
+impl Index {
+    /// The index of a read: it moves only when the read's visible answer may have changed. 0 where nothing ever was:
+    /// whoever prints it prints at least 1.
+    pub fn index_of(&self, query: &Query) -> u64 {
+        let marks = &self.marks;
+        match query {
+            Query::Nodes => marks.nodes,
+            Query::Node(text) => {
+                self.node_by_name_or_id(text).map_or(marks.node_extinction, |row| row.index)
+            }
+            Query::Services { by_node_meta: false } => marks.services,
+            Query::Services { by_node_meta: true } => marks.services.max(marks.nodes),
+            Query::Service(name) => self.index_of_service(name, marks.services.max(marks.nodes)),
+            Query::Health(name) | Query::ServiceChecks { service: name, by_node_meta: true } => {
+                let tables = marks.services.max(marks.nodes).max(marks.checks);
+                self.index_of_service(name, tables)
+            }
+            Query::NodeChecks(_)
+            | Query::ServiceChecks { by_node_meta: false, .. }
+            | Query::Checks { by_node_meta: false } => marks.checks,
+            Query::Checks { by_node_meta: true } => marks.checks.max(marks.nodes),
+            Query::Key(key) => self.key(key).map_or(marks.keys, |row| row.modified),
+            Query::Keys(prefix) => self.index_of_keys(prefix),
+            Query::Sessions | Query::Session(_) | Query::NodeSessions(_) => marks.sessions,
+        }
+    }
+
+    /// A service without instances carries the index of the last extinction of any service, so that who waited for it
+    /// wakes once and then sees an index that did not fall.
+    fn index_of_service(&self, name: &Caseless, tables: u64) -> u64 {
+        match self.services.get(name.key()) {
+            Some(row) => row.index,
+            None if self.marks.service_extinction > 0 => self.marks.service_extinction,
+            None => tables,
+        }
+    }
+
+    fn index_of_keys(&self, prefix: &str) -> u64 {
+        if prefix.is_empty() {
+            return self.marks.keys;
+        }
+        let rows = self.keys(prefix).map(|row| row.modified).max();
+        let graves = self.graves.range::<_, str>((Bound::Included(prefix), Bound::Unbounded));
+        let graves = graves.take_while(|(key, _)| key.starts_with(prefix)).map(|(_, at)| *at).max();
+        rows.max(graves).unwrap_or(self.marks.keys)
+    }
+}

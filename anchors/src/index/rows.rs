@@ -1,0 +1,407 @@
+//! The projection: the index as rows of a table, each a key and a value of bytes.
+//!
+//! The rows of two equal indexes are equal to the byte, whatever way the indexes came to be. Values are JSON: a reader of
+//! an older version skips what it does not know.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use imbl::OrdMap;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Bodies, CheckRow, Index, Instance, KeyRow, Marks, Memo, NodeRow, ServiceRow, SessionRow};
+use crate::name::Caseless;
+use crate::service::{Check, Node, Service, Session};
+
+/// Which row. The order of the variants is the order in which they can be read back.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RowId {
+    /// The marks of the tables and the revision.
+    Marks,
+    /// A node, by key.
+    Node(Arc<str>),
+    /// An instance, by node key and id key.
+    Service(Arc<str>, Arc<str>),
+    /// A check, by node key and id key.
+    Check(Arc<str>, Arc<str>),
+    /// The index of a service, by key.
+    ServiceMark(Arc<str>),
+    /// A key.
+    Key(Arc<str>),
+    /// A deleted key or prefix.
+    Grave(Arc<str>),
+    /// A session, by id.
+    Session(Arc<str>),
+}
+
+/// A row that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum RowError {
+    /// The key is none of ours.
+    #[error("row key {0:?} is of no known kind")]
+    Key(Vec<u8>),
+    /// The value is damaged.
+    #[error("row {0:?} is damaged: {1}")]
+    Value(RowId, serde_json::Error),
+    /// It belongs to a row that is not there.
+    #[error("row {0:?} belongs to a node that has no row")]
+    Orphan(RowId),
+}
+
+#[derive(Serialize, Deserialize)]
+struct MarksValue {
+    revision: u64,
+    #[serde(flatten)]
+    marks: Marks,
+}
+
+/// What each record's row holds beside the record.
+#[derive(Serialize, Deserialize)]
+struct Stamped<T> {
+    uid: Uuid,
+    created: u64,
+    modified: u64,
+    entry: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    index: Option<u64>,
+    /// The node's name as it was written with the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    node: Option<Caseless>,
+    record: T,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ServiceMarkValue {
+    name: Caseless,
+    index: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeyValue {
+    #[serde(with = "crate::encoding::base64")]
+    value: Vec<u8>,
+    flags: u64,
+    lock_index: u64,
+    session: Option<Arc<str>>,
+}
+
+// === impl RowId ===
+
+impl RowId {
+    /// The row's key: a letter for its kind, then each part after its length.
+    pub fn to_key(&self) -> Vec<u8> {
+        let (kind, parts): (u8, [Option<&Arc<str>>; 2]) = match self {
+            Self::Marks => (b'a', [None, None]),
+            Self::Node(node) => (b'b', [Some(node), None]),
+            Self::Service(node, id) => (b'c', [Some(node), Some(id)]),
+            Self::Check(node, id) => (b'd', [Some(node), Some(id)]),
+            Self::ServiceMark(name) => (b'e', [Some(name), None]),
+            Self::Key(key) => (b'f', [Some(key), None]),
+            Self::Grave(key) => (b'g', [Some(key), None]),
+            Self::Session(id) => (b'h', [Some(id), None]),
+        };
+        let mut key = vec![kind];
+        for part in parts.into_iter().flatten() {
+            let length = u32::try_from(part.len()).expect("no part of a key is longer than a request's body");
+            key.extend_from_slice(&length.to_be_bytes());
+            key.extend_from_slice(part.as_bytes());
+        }
+        key
+    }
+
+    /// The row that a key names.
+    ///
+    /// # Errors
+    /// [`RowError::Key`] when it is none of [`RowId::to_key`].
+    pub fn from_key(key: &[u8]) -> Result<Self, RowError> {
+        Self::parse(key).ok_or_else(|| RowError::Key(key.to_vec()))
+    }
+
+    fn parse(key: &[u8]) -> Option<Self> {
+        let (kind, rest) = key.split_first()?;
+        let (first, rest) = part(rest).unwrap_or_default();
+        let (second, rest) = part(rest).unwrap_or((Arc::default(), rest));
+        let id = match kind {
+            b'a' => Self::Marks,
+            b'b' => Self::Node(first),
+            b'c' => Self::Service(first, second),
+            b'd' => Self::Check(first, second),
+            b'e' => Self::ServiceMark(first),
+            b'f' => Self::Key(first),
+            b'g' => Self::Grave(first),
+            b'h' => Self::Session(first),
+            _ => return None,
+        };
+        rest.is_empty().then_some(id)
+    }
+}
+
+fn part(bytes: &[u8]) -> Option<(Arc<str>, &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    let (text, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+    Some((std::str::from_utf8(text).ok()?.into(), rest))
+}
+
+// === impl Index ===
+
+impl Index {
+    /// The value of one row; nothing when the row is gone.
+    pub fn row(&self, id: &RowId) -> Option<Vec<u8>> {
+        match id {
+            RowId::Marks => Some(encode(&MarksValue { revision: self.revision, marks: self.marks })),
+            RowId::Node(key) => self.nodes.get(key).map(|row| node_value(row)),
+            RowId::Service(node, id) => self.nodes.get(node)?.services.get(id).map(|row| instance_value(row)),
+            RowId::Check(node, id) => self.nodes.get(node)?.checks.get(id).map(|row| check_value(row)),
+            RowId::ServiceMark(name) => self.services.get(name).map(|row| mark_value(row)),
+            RowId::Key(key) => self.keys.get(key).map(|row| key_value(row)),
+            RowId::Grave(key) => self.graves.get(key).map(encode),
+            RowId::Session(id) => self.sessions.get(id).map(|row| session_value(row)),
+        }
+    }
+
+    /// The names of all rows.
+    pub fn row_ids(&self) -> impl Iterator<Item = RowId> {
+        let of_nodes = self.nodes.iter().flat_map(|(node, row)| {
+            let services = row.services.keys().map(|id| RowId::Service(Arc::clone(node), Arc::clone(id)));
+            let checks = row.checks.keys().map(|id| RowId::Check(Arc::clone(node), Arc::clone(id)));
+            std::iter::once(RowId::Node(Arc::clone(node))).chain(services).chain(checks)
+        });
+        std::iter::once(RowId::Marks)
+            .chain(of_nodes)
+            .chain(self.services.keys().cloned().map(RowId::ServiceMark))
+            .chain(self.keys.keys().cloned().map(RowId::Key))
+            .chain(self.graves.keys().cloned().map(RowId::Grave))
+            .chain(self.sessions.keys().cloned().map(RowId::Session))
+    }
+
+    /// All rows.
+    pub fn rows(&self) -> impl Iterator<Item = (RowId, Vec<u8>)> {
+        self.row_ids().filter_map(|id| self.row(&id).map(|value| (id, value)))
+    }
+
+    /// The index that has these rows, given in the order of their keys.
+    ///
+    /// # Errors
+    /// [`RowError`] names the row that cannot be read.
+    pub fn restore(rows: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) -> Result<Self, RowError> {
+        let mut index = Self::new();
+        for (key, value) in rows {
+            index.put_row(RowId::from_key(&key)?, &value)?;
+        }
+        Ok(index)
+    }
+
+    fn put_row(&mut self, id: RowId, value: &[u8]) -> Result<(), RowError> {
+        match &id {
+            RowId::Marks => {
+                let value: MarksValue = decode(&id, value)?;
+                self.revision = value.revision;
+                self.marks = value.marks;
+            }
+            RowId::Node(key) => {
+                let row = node_row(decode(&id, value)?);
+                if !row.node.id.is_empty() {
+                    self.node_ids.insert(row.node.id.to_ascii_lowercase().into(), Arc::clone(key));
+                }
+                self.nodes.insert(Arc::clone(key), Arc::new(row));
+            }
+            RowId::Service(node, key) => self.put_instance(&id, node, key, decode(&id, value)?)?,
+            RowId::Check(node, key) => {
+                let value = decode(&id, value)?;
+                let there = self.nodes.get_mut(node).ok_or_else(|| RowError::Orphan(id.clone()))?;
+                let row = check_row(value, &there.node.name);
+                Arc::make_mut(there).checks.insert(Arc::clone(key), Arc::new(row));
+            }
+            RowId::ServiceMark(name) => self.put_service_mark(name, decode(&id, value)?),
+            RowId::Key(key) => self.put_key_row(key, decode(&id, value)?),
+            RowId::Grave(key) => {
+                self.graves.insert(Arc::clone(key), decode(&id, value)?);
+            }
+            RowId::Session(key) => self.put_session_row(key, decode(&id, value)?),
+        }
+        Ok(())
+    }
+
+    fn put_instance(
+        &mut self,
+        id: &RowId,
+        node: &Arc<str>,
+        key: &Arc<str>,
+        value: Stamped<Service>,
+    ) -> Result<(), RowError> {
+        let there = self.nodes.get_mut(node).ok_or_else(|| RowError::Orphan(id.clone()))?;
+        let row = Arc::new(instance_row(value, &there.node.name));
+        Arc::make_mut(there).services.insert(Arc::clone(key), Arc::clone(&row));
+        let name = row.service.name.clone();
+        let service = self.services.entry(name.shared_key()).or_insert_with(|| Arc::new(empty_service(name)));
+        Arc::make_mut(service).instances.insert((Arc::clone(node), Arc::clone(key)), row);
+        Ok(())
+    }
+
+    fn put_service_mark(&mut self, name: &Arc<str>, value: ServiceMarkValue) {
+        if let Some(row) = self.services.get_mut(name) {
+            let row = Arc::make_mut(row);
+            (row.name, row.index) = (value.name, value.index);
+        }
+    }
+
+    fn put_key_row(&mut self, key: &Arc<str>, value: Stamped<KeyValue>) {
+        if let Some(session) = &value.record.session {
+            self.held.entry(Arc::clone(session)).or_default().insert(Arc::clone(key));
+        }
+        self.keys.insert(Arc::clone(key), Arc::new(key_row(key, value)));
+    }
+
+    fn put_session_row(&mut self, key: &Arc<str>, value: Stamped<Session>) {
+        let node = value.record.node.shared_key();
+        self.node_sessions.entry(node).or_default().insert(Arc::clone(key));
+        self.sessions.insert(Arc::clone(key), Arc::new(session_row(value)));
+    }
+}
+
+// === rows and their values ===
+
+fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).expect("a record has text keys only")
+}
+
+fn decode<T: DeserializeOwned>(id: &RowId, value: &[u8]) -> Result<T, RowError> {
+    serde_json::from_slice(value).map_err(|error| RowError::Value(id.clone(), error))
+}
+
+fn node_value(row: &NodeRow) -> Vec<u8> {
+    encode(&Stamped {
+        uid: row.uid,
+        created: row.created,
+        modified: row.modified,
+        entry: row.entry,
+        index: Some(row.index),
+        node: None,
+        record: &row.node,
+    })
+}
+
+fn node_row(value: Stamped<Node>) -> NodeRow {
+    NodeRow {
+        uid: value.uid,
+        created: value.created,
+        modified: value.modified,
+        index: value.index.unwrap_or(value.modified),
+        entry: value.entry,
+        node: value.record,
+        services: OrdMap::new(),
+        checks: OrdMap::new(),
+        memo: Memo::default(),
+    }
+}
+
+fn instance_value(row: &Instance) -> Vec<u8> {
+    encode(&Stamped {
+        uid: row.uid,
+        created: row.created,
+        modified: row.modified,
+        entry: row.entry,
+        index: None,
+        node: Some(row.node.clone()),
+        record: &row.service,
+    })
+}
+
+fn instance_row(value: Stamped<Service>, node: &Caseless) -> Instance {
+    Instance {
+        uid: value.uid,
+        node: value.node.unwrap_or_else(|| node.clone()),
+        service: value.record,
+        created: value.created,
+        modified: value.modified,
+        entry: value.entry,
+        memo: Memo::default(),
+    }
+}
+
+fn check_value(row: &CheckRow) -> Vec<u8> {
+    encode(&Stamped {
+        uid: row.uid,
+        created: row.created,
+        modified: row.modified,
+        entry: row.entry,
+        index: None,
+        node: Some(row.node.clone()),
+        record: &row.check,
+    })
+}
+
+fn check_row(value: Stamped<Check>, node: &Caseless) -> CheckRow {
+    CheckRow {
+        uid: value.uid,
+        node: value.node.unwrap_or_else(|| node.clone()),
+        check: value.record,
+        created: value.created,
+        modified: value.modified,
+        entry: value.entry,
+        memo: Memo::default(),
+    }
+}
+
+fn mark_value(row: &ServiceRow) -> Vec<u8> {
+    encode(&ServiceMarkValue { name: row.name.clone(), index: row.index })
+}
+
+fn empty_service(name: Caseless) -> ServiceRow {
+    ServiceRow { name, index: 0, instances: OrdMap::new(), bodies: Bodies::default() }
+}
+
+fn key_value(row: &KeyRow) -> Vec<u8> {
+    encode(&Stamped {
+        uid: row.uid,
+        created: row.created,
+        modified: row.modified,
+        entry: row.entry,
+        index: None,
+        node: None,
+        record: KeyValue {
+            value: row.value.to_vec(),
+            flags: row.flags,
+            lock_index: row.lock_index,
+            session: row.session.clone(),
+        },
+    })
+}
+
+fn key_row(key: &Arc<str>, value: Stamped<KeyValue>) -> KeyRow {
+    KeyRow {
+        uid: value.uid,
+        key: Arc::clone(key),
+        value: Bytes::from(value.record.value),
+        flags: value.record.flags,
+        lock_index: value.record.lock_index,
+        session: value.record.session,
+        created: value.created,
+        modified: value.modified,
+        entry: value.entry,
+    }
+}
+
+fn session_value(row: &SessionRow) -> Vec<u8> {
+    encode(&Stamped {
+        uid: row.uid,
+        created: row.created,
+        modified: row.modified,
+        entry: row.entry,
+        index: None,
+        node: None,
+        record: &row.session,
+    })
+}
+
+fn session_row(value: Stamped<Session>) -> SessionRow {
+    SessionRow {
+        uid: value.uid,
+        session: value.record,
+        created: value.created,
+        modified: value.modified,
+        entry: value.entry,
+    }
+}

@@ -1,0 +1,79 @@
+//! One change being carried out.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::{Applied, Index, RowId, Stamp, Touched, WatchKey};
+use crate::change::{Change, Removal};
+use crate::error::Refusal;
+
+/// The index while one change is carried out, and what the change touched so far.
+pub(super) struct Write<'a> {
+    pub(super) index: &'a mut Index,
+    pub(super) stamp: &'a Stamp,
+    touched: Touched,
+    subject: Option<(Uuid, Option<u64>)>,
+    minted: u32,
+}
+
+impl<'a> Write<'a> {
+    pub(super) fn new(index: &'a mut Index, stamp: &'a Stamp) -> Self {
+        Self { index, stamp, touched: Touched::default(), subject: None, minted: 0 }
+    }
+
+    pub(super) fn carry_out(&mut self, change: &Change) -> Result<bool, Refusal> {
+        match change {
+            Change::Register(registration) => self.register(registration).map(|()| true),
+            Change::Deregister(Removal::Node { node }) => Ok(self.remove_node(node)),
+            Change::Deregister(Removal::Service { node, id }) => Ok(self.remove_service(node, id)),
+            Change::Deregister(Removal::Check { node, id }) => Ok(self.remove_check(node, id)),
+            Change::Kv(change) => self.write_key(change),
+            Change::OpenSession(session) => self.open_session(session).map(|()| true),
+            Change::CloseSession { id } => Ok(self.close_session(id)),
+        }
+    }
+
+    pub(super) fn finish(mut self, verdict: Result<bool, Refusal>) -> Applied {
+        self.write_row(RowId::Marks);
+        let (uid, previous) = match self.subject {
+            Some((uid, previous)) => (Some(uid), previous),
+            None => (None, None),
+        };
+        Applied { verdict, uid, previous, touched: self.touched }
+    }
+
+    pub(super) fn revision(&self) -> u64 {
+        self.stamp.revision
+    }
+
+    /// Names the record that the change speaks of; the first named stays.
+    pub(super) fn speaks_of(&mut self, uid: Uuid, previous: Option<u64>) {
+        self.subject.get_or_insert((uid, previous));
+    }
+
+    pub(super) fn touch(&mut self, key: WatchKey) {
+        self.touched.keys.push(key);
+    }
+
+    pub(super) fn write_row(&mut self, row: RowId) {
+        self.touched.rows.push(row);
+    }
+
+    pub(super) fn set_free(&mut self, key: Arc<str>, lock_delay: std::time::Duration) {
+        self.touched.freed.push((key, lock_delay));
+    }
+
+    /// A new uid: version 7 (RFC 9562), its time the change's, its randomness drawn from the change's salt.
+    pub(super) fn mint(&mut self) -> Uuid {
+        let mut hash = Sha256::new();
+        hash.update(self.stamp.salt);
+        hash.update(self.minted.to_be_bytes());
+        self.minted += 1;
+        let digest = hash.finalize();
+        let mut random = [0; 10];
+        random.copy_from_slice(&digest[..10]);
+        uuid::Builder::from_unix_timestamp_millis(self.stamp.at.as_millis(), &random).into_uuid()
+    }
+}

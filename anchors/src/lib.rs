@@ -1,0 +1,28 @@
+//! The adaptive index of a scope, and the door to it.
+//!
+//! ```text
+//!   submit(Change) ─▶ policy ─▶ group (one order, one fsync a batch) ─▶ Index::apply ─▶ publish ─▶ wake the touched
+//!   lookup(Query)  ─▶ the published Index (immutable, lock-free) ─▶ policy ─▶ Answer
+//! ```
+//!
+//! The pure half (names, records, changes, queries, the index, the node's leaf) is told the time and the randomness and
+//! does no I/O. The rim (handle, group, lineage, store, agent) performs.
+#![warn(missing_docs)]
+
+// Pure.
+pub mod caller;
+pub mod change;
+pub mod clock;
+pub mod duration;
+mod encoding;
+pub mod entry;
+pub mod error;
+pub mod index;
+pub mod name;
+pub mod outcome;
+pub mod pairs;
+pub mod policy;
+pub mod query;
+pub mod service;
+
+// Rim.
