@@ -10,6 +10,8 @@ mod marks;
 mod node_id;
 mod rows;
 mod session;
+#[cfg(test)]
+mod tests;
 mod watch;
 mod write;
 
@@ -41,7 +43,7 @@ pub struct Index {
     /// Invariant: a service without instances has no row.
     services: OrdMap<Arc<str>, Arc<ServiceRow>>,
     keys: OrdMap<Arc<str>, Arc<KeyRow>>,
-    /// Deleted keys and prefixes, with the revision that deleted them: a prefix's index must not fall.
+    /// Deleted keys, with the revision that deleted them: a prefix's index must not fall.
     graves: OrdMap<Arc<str>, u64>,
     sessions: OrdMap<Arc<str>, Arc<SessionRow>>,
     /// Node key to the ids of its sessions.
@@ -301,7 +303,10 @@ impl NodeRow {
     }
 
     /// The checks of one of its services, by id.
-    pub fn checks_of<'a>(&'a self, service: &'a Caseless) -> impl Iterator<Item = &'a Arc<CheckRow>> {
+    pub fn checks_of<'a>(
+        &'a self,
+        service: &'a Caseless,
+    ) -> impl Iterator<Item = &'a Arc<CheckRow>> {
         self.checks.values().filter(move |row| row.check.service_id() == Some(service))
     }
 }

@@ -153,7 +153,12 @@ impl Write<'_> {
     }
 
     fn put_service(&mut self, node: &Caseless, service: &Service) {
-        let there = self.index.nodes.get(node.key()).and_then(|row| row.services.get(service.id.key())).cloned();
+        let there = self
+            .index
+            .nodes
+            .get(node.key())
+            .and_then(|row| row.services.get(service.id.key()))
+            .cloned();
         if let Some(row) = &there {
             self.speaks_of(row.uid, Some(row.entry));
             if same_service(&row.service, service) {
@@ -233,7 +238,8 @@ impl Write<'_> {
 
     fn move_services_of(&mut self, node: &Caseless) {
         let Some(row) = self.index.nodes.get(node.key()) else { return };
-        let mut names: Vec<Caseless> = row.services.values().map(|row| row.service.name.clone()).collect();
+        let mut names: Vec<Caseless> =
+            row.services.values().map(|row| row.service.name.clone()).collect();
         names.sort();
         names.dedup();
         for name in &names {
@@ -305,7 +311,8 @@ impl Write<'_> {
         match service {
             None => self.move_services_of(node),
             Some(id) => {
-                let row = self.index.nodes.get(node.key()).and_then(|row| row.services.get(id.key()));
+                let row =
+                    self.index.nodes.get(node.key()).and_then(|row| row.services.get(id.key()));
                 if let Some(name) = row.map(|row| row.service.name.clone()) {
                     self.move_service(&name);
                 }
@@ -314,7 +321,8 @@ impl Write<'_> {
     }
 
     pub(super) fn remove_check(&mut self, node: &Caseless, id: &Caseless) -> bool {
-        let there = self.index.nodes.get(node.key()).and_then(|row| row.checks.get(id.key())).cloned();
+        let there =
+            self.index.nodes.get(node.key()).and_then(|row| row.checks.get(id.key())).cloned();
         if let Some(row) = there {
             self.speaks_of(row.uid, Some(row.entry));
             self.take_check(node, &row);
@@ -336,7 +344,8 @@ impl Write<'_> {
     }
 
     pub(super) fn remove_service(&mut self, node: &Caseless, id: &Caseless) -> bool {
-        let there = self.index.nodes.get(node.key()).and_then(|row| row.services.get(id.key())).cloned();
+        let there =
+            self.index.nodes.get(node.key()).and_then(|row| row.services.get(id.key())).cloned();
         if let Some(row) = there {
             self.speaks_of(row.uid, Some(row.entry));
             self.take_service(node, &row);
@@ -401,7 +410,9 @@ fn same_service(there: &Service, new: &Service) -> bool {
 }
 
 fn same_spellings(there: &Check, new: &Check) -> bool {
-    let spelled = |check: &Check| check.service.as_ref().map(|service| (service.id.to_string(), service.name.to_string()));
+    let spelled = |check: &Check| {
+        check.service.as_ref().map(|service| (service.id.to_string(), service.name.to_string()))
+    };
     there.id.same_spelling(&new.id) && spelled(there) == spelled(new)
 }
 

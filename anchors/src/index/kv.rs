@@ -25,7 +25,9 @@ struct Lock {
 impl Write<'_> {
     pub(super) fn write_key(&mut self, change: &KvChange) -> Result<bool, Refusal> {
         match change {
-            KvChange::Put { key, value, flags, when } => self.put_key(&Put { key, value, flags: *flags }, when),
+            KvChange::Put { key, value, flags, when } => {
+                self.put_key(&Put { key, value, flags: *flags }, when)
+            }
             KvChange::Delete { key, cas } => Ok(self.delete_key(key, *cas)),
             KvChange::DeleteTree { prefix } => Ok(self.delete_keys(prefix)),
         }
@@ -76,7 +78,10 @@ impl Write<'_> {
         let uid = there.map_or_else(|| self.mint(), |row| row.uid);
         self.speaks_of(uid, there.map(|row| row.entry));
         let same = there.is_some_and(|row| {
-            row.value == put.value && row.flags == put.flags && row.lock_index == lock.index && row.session == lock.session
+            row.value == put.value
+                && row.flags == put.flags
+                && row.lock_index == lock.index
+                && row.session == lock.session
         });
         if same {
             return;
@@ -138,9 +143,8 @@ impl Write<'_> {
         let rows: Vec<Arc<KeyRow>> = self.index.keys(prefix).cloned().collect();
         for row in &rows {
             self.take_key(row);
-        }
-        if !rows.is_empty() {
-            self.bury(prefix.into());
+            // Each on its own: a longer prefix than the one that was deleted must not fall either.
+            self.bury(Arc::clone(&row.key));
         }
         true
     }

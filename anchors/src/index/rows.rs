@@ -11,7 +11,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Bodies, CheckRow, Index, Instance, KeyRow, Marks, Memo, NodeRow, ServiceRow, SessionRow};
+use super::{
+    Bodies, CheckRow, Index, Instance, KeyRow, Marks, Memo, NodeRow, ServiceRow, SessionRow,
+};
 use crate::name::Caseless;
 use crate::service::{Check, Node, Service, Session};
 
@@ -30,7 +32,7 @@ pub enum RowId {
     ServiceMark(Arc<str>),
     /// A key.
     Key(Arc<str>),
-    /// A deleted key or prefix.
+    /// A deleted key.
     Grave(Arc<str>),
     /// A session, by id.
     Session(Arc<str>),
@@ -104,7 +106,8 @@ impl RowId {
         };
         let mut key = vec![kind];
         for part in parts.into_iter().flatten() {
-            let length = u32::try_from(part.len()).expect("no part of a key is longer than a request's body");
+            let length = u32::try_from(part.len())
+                .expect("no part of a key is longer than a request's body");
             key.extend_from_slice(&length.to_be_bytes());
             key.extend_from_slice(part.as_bytes());
         }
@@ -150,10 +153,16 @@ impl Index {
     /// The value of one row; nothing when the row is gone.
     pub fn row(&self, id: &RowId) -> Option<Vec<u8>> {
         match id {
-            RowId::Marks => Some(encode(&MarksValue { revision: self.revision, marks: self.marks })),
+            RowId::Marks => {
+                Some(encode(&MarksValue { revision: self.revision, marks: self.marks }))
+            }
             RowId::Node(key) => self.nodes.get(key).map(|row| node_value(row)),
-            RowId::Service(node, id) => self.nodes.get(node)?.services.get(id).map(|row| instance_value(row)),
-            RowId::Check(node, id) => self.nodes.get(node)?.checks.get(id).map(|row| check_value(row)),
+            RowId::Service(node, id) => {
+                self.nodes.get(node)?.services.get(id).map(|row| instance_value(row))
+            }
+            RowId::Check(node, id) => {
+                self.nodes.get(node)?.checks.get(id).map(|row| check_value(row))
+            }
             RowId::ServiceMark(name) => self.services.get(name).map(|row| mark_value(row)),
             RowId::Key(key) => self.keys.get(key).map(|row| key_value(row)),
             RowId::Grave(key) => self.graves.get(key).map(encode),
@@ -164,7 +173,8 @@ impl Index {
     /// The names of all rows.
     pub fn row_ids(&self) -> impl Iterator<Item = RowId> {
         let of_nodes = self.nodes.iter().flat_map(|(node, row)| {
-            let services = row.services.keys().map(|id| RowId::Service(Arc::clone(node), Arc::clone(id)));
+            let services =
+                row.services.keys().map(|id| RowId::Service(Arc::clone(node), Arc::clone(id)));
             let checks = row.checks.keys().map(|id| RowId::Check(Arc::clone(node), Arc::clone(id)));
             std::iter::once(RowId::Node(Arc::clone(node))).chain(services).chain(checks)
         });
@@ -235,7 +245,8 @@ impl Index {
         let row = Arc::new(instance_row(value, &there.node.name));
         Arc::make_mut(there).services.insert(Arc::clone(key), Arc::clone(&row));
         let name = row.service.name.clone();
-        let service = self.services.entry(name.shared_key()).or_insert_with(|| Arc::new(empty_service(name)));
+        let service =
+            self.services.entry(name.shared_key()).or_insert_with(|| Arc::new(empty_service(name)));
         Arc::make_mut(service).instances.insert((Arc::clone(node), Arc::clone(key)), row);
         Ok(())
     }

@@ -43,7 +43,9 @@ impl Write<'_> {
         for id in session.bound_checks() {
             match node.checks.get(Caseless::from(id).key()) {
                 None => return Err(Refusal::UnknownCheck(id.into())),
-                Some(row) if row.check.status == Status::Critical => return Err(Refusal::CriticalCheck(id.into())),
+                Some(row) if row.check.status == Status::Critical => {
+                    return Err(Refusal::CriticalCheck(id.into()));
+                }
                 Some(_) => {}
             }
         }
@@ -85,7 +87,9 @@ impl Write<'_> {
 
     /// A check that turned critical, or went, ends the sessions that are bound to it.
     pub(super) fn close_sessions_bound_to(&mut self, node: &Caseless, check: &Caseless) {
-        self.close_sessions_where(node, |session| session.bound_checks().any(|id| Caseless::from(id) == *check));
+        self.close_sessions_where(node, |session| {
+            session.bound_checks().any(|id| Caseless::from(id) == *check)
+        });
     }
 
     /// A node that goes ends all its sessions.
@@ -94,8 +98,12 @@ impl Write<'_> {
     }
 
     fn close_sessions_where(&mut self, node: &Caseless, ends: impl Fn(&Session) -> bool) {
-        let ending: Vec<Arc<SessionRow>> =
-            self.index.node_sessions(node.key()).filter(|row| ends(&row.session)).cloned().collect();
+        let ending: Vec<Arc<SessionRow>> = self
+            .index
+            .node_sessions(node.key())
+            .filter(|row| ends(&row.session))
+            .cloned()
+            .collect();
         for row in ending {
             self.take_session(&row.session);
         }

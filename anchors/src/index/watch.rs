@@ -40,7 +40,9 @@ impl Index {
             Query::Nodes => vec![WatchKey::Nodes],
             Query::Node(text) => vec![self.watched_node(text)],
             Query::Services { by_node_meta } => with_nodes(WatchKey::Services, by_node_meta),
-            Query::Service(name) | Query::Health(name) => vec![WatchKey::Service(name.shared_key())],
+            Query::Service(name) | Query::Health(name) => {
+                vec![WatchKey::Service(name.shared_key())]
+            }
             Query::NodeChecks(node) => vec![WatchKey::NodeChecks(node.shared_key())],
             Query::ServiceChecks { service, .. } => vec![WatchKey::Service(service.shared_key())],
             Query::Checks { by_node_meta } => with_nodes(WatchKey::Checks, by_node_meta),

@@ -1,0 +1,212 @@
+//! The door: all that the servers know of an index.
+//!
+//! Two verbs and the blocking form of one: [`Handle::submit`] a change, [`Handle::lookup`] a query, [`Handle::wait`] for a
+//! query's answer to change. Reads take no lock and never wait for writes.
+
+mod board;
+mod books;
+mod watches;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::RngCore as _;
+use serde::{Deserialize, Serialize};
+
+use self::board::Board;
+use crate::caller::Caller;
+use crate::change::{Change, KvChange, PutWhen};
+use crate::clock::{Clock, Time};
+use crate::error::Refusal;
+use crate::group::{Group, GroupSettings, Proposal, StartError};
+use crate::index::Index;
+use crate::outcome::Outcome;
+use crate::policy;
+use crate::query::Query;
+use crate::store::Store;
+
+/// The door to one scope; cheap to clone.
+#[derive(Clone)]
+pub struct Handle(Arc<Inner>);
+
+struct Inner {
+    board: Arc<Board>,
+    group: Group,
+}
+
+/// A write that was carried out and will survive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Committed {
+    /// The revision that it made.
+    pub revision: u64,
+    /// The verdict of its condition; `true` where it had none.
+    pub yes: bool,
+    /// How it was admitted.
+    pub outcome: Outcome,
+    /// The lineage entry that records it.
+    pub entry: u64,
+}
+
+/// What a lookup found: the records are read from `at`.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The read's index; it moves only when the visible answer may have changed.
+    pub index: u64,
+    /// The index of the scope from which the answer is read.
+    pub at: Arc<Index>,
+    /// What was decided about the read.
+    pub outcome: Outcome,
+    /// Whether the group has a leader now.
+    pub known_leader: bool,
+    /// How long ago the leader was heard of.
+    pub age: Duration,
+}
+
+// === impl Handle ===
+
+impl Handle {
+    /// Opens a scope: starts its group over the store and hangs up the index.
+    ///
+    /// # Errors
+    /// [`StartError`] when the store cannot be read or the group cannot be started.
+    pub async fn open(store: Arc<Store>, settings: GroupSettings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        let board = Arc::new(Board::new(clock));
+        let (group, index) = Group::start(store, settings, Arc::clone(&board) as _).await?;
+        board.open(index);
+        Ok(Self(Arc::new(Inner { board, group })))
+    }
+
+    /// Carries out a write, once for ever.
+    ///
+    /// # Errors
+    /// [`Refusal`]: nothing was changed, for the reason that it tells.
+    pub async fn submit(&self, caller: &Caller, change: Change) -> Result<Committed, Refusal> {
+        let decision = policy::admit(caller, &change);
+        if decision.outcome == Outcome::Refuse {
+            return Err(Refusal::Denied(decision.rule.into()));
+        }
+        if self.must_wait_for_lock(&change) {
+            return Ok(Committed { revision: 0, yes: false, outcome: Outcome::Resolve, entry: 0 });
+        }
+        let mut salt = [0; 16];
+        rand::rng().fill_bytes(&mut salt);
+        let proposal = Proposal {
+            change,
+            actor: caller.actor().into(),
+            at: self.now(),
+            salt,
+            outcome: decision.outcome,
+            rule: decision.rule.into(),
+            cause: None,
+        };
+        self.0.group.propose(proposal).await
+    }
+
+    /// Answers a read from the published index.
+    pub fn lookup(&self, caller: &Caller, query: &Query) -> Answer {
+        let at = self.snapshot();
+        let decision = policy::resolve(caller, query);
+        Answer {
+            index: at.index_of(query),
+            at,
+            outcome: decision.outcome,
+            known_leader: self.has_leader(),
+            age: Duration::ZERO,
+        }
+    }
+
+    /// Answers a read when its index is above `after`, or when `patience` is over.
+    ///
+    /// A key or session that is missing answers at once when its table has moved past `after`, and then only when it
+    /// appears: writes beside it wake nobody.
+    pub async fn wait(&self, caller: &Caller, query: &Query, after: u64, patience: Duration) -> Answer {
+        let first = self.lookup(caller, query);
+        if first.index > after {
+            return first;
+        }
+        let patience = tokio::time::sleep(patience);
+        tokio::pin!(patience);
+        loop {
+            let keys = self.snapshot().watched_by(query);
+            let mut subscription = self.0.board.watches.subscribe(keys);
+            let answer = self.lookup(caller, query);
+            if answer.index > after && is_there(&answer, query) {
+                return answer;
+            }
+            tokio::select! {
+                () = subscription.woken() => {}
+                () = &mut patience => return self.lookup(caller, query),
+            }
+        }
+    }
+
+    /// The index as it is now.
+    pub fn snapshot(&self) -> Arc<Index> {
+        self.0.board.snapshot()
+    }
+
+    /// Whether the group has a leader now.
+    pub fn has_leader(&self) -> bool {
+        self.0.group.has_leader()
+    }
+
+    /// Restarts the timer of a session; `false` when there is none of this id.
+    pub fn renew(&self, session: &str) -> bool {
+        let Some(row) = self.snapshot().session(session).cloned() else { return false };
+        self.0.board.sessions().start(&row.session, self.now());
+        self.0.board.sessions_changed.notify_one();
+        true
+    }
+
+    /// The time, as this scope is told it.
+    pub fn now(&self) -> Time {
+        self.0.board.now()
+    }
+
+    /// Ends sessions as they run out, for ever.
+    pub async fn expire_sessions(&self) {
+        loop {
+            let due = self.0.board.sessions().next_due();
+            let wait = due.map_or(Duration::MAX, |due| due.since(self.now()));
+            tokio::select! {
+                () = tokio::time::sleep(wait) => self.close_expired().await,
+                () = self.0.board.sessions_changed.notified() => {}
+            }
+        }
+    }
+
+    async fn close_expired(&self) {
+        let expired = self.0.board.sessions().take_due(self.now());
+        for id in expired {
+            let change = Change::CloseSession { id: id.as_ref().into() };
+            if let Err(refusal) = self.submit(&Caller::own(), change).await {
+                tracing::warn!(%refusal, "an expired session could not be ended and is tried again");
+                self.renew(&id);
+            }
+        }
+    }
+
+    /// Stops taking writes and lets the store come to rest.
+    pub async fn stop(&self) {
+        self.0.group.stop().await;
+    }
+
+    /// A key whose last holder's session ended cannot be taken during that session's lock delay.
+    fn must_wait_for_lock(&self, change: &Change) -> bool {
+        match change {
+            Change::Kv(KvChange::Put { key, when: PutWhen::Acquire(_), .. }) => {
+                self.0.board.delays().holds(key, self.now())
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Whether what was asked for exists, where a missing thing is waited for.
+fn is_there(answer: &Answer, query: &Query) -> bool {
+    match query {
+        Query::Key(key) => answer.at.key(key).is_some(),
+        Query::Session(id) => answer.at.session(id).is_some(),
+        _ => true,
+    }
+}
