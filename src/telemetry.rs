@@ -1,0 +1,150 @@
+//! Logs and metrics: where they go and what they look like.
+
+mod aggregates;
+mod format;
+
+use std::sync::Arc;
+
+use metrics::{Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::reload;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use self::aggregates::Aggregates;
+use self::format::Line;
+
+/// The quantiles of every timer, as Consul's boards read them.
+const QUANTILES: [f64; 3] = [0.5, 0.9, 0.99];
+
+/// A hand on the running program's metrics and logs.
+#[derive(Clone)]
+pub(crate) struct Telemetry {
+    prometheus: PrometheusHandle,
+    aggregates: Arc<Aggregates>,
+    level: LogLevel,
+}
+
+/// Changes how much is logged while the program runs.
+#[derive(Clone)]
+pub(crate) struct LogLevel(reload::Handle<LevelFilter, tracing_subscriber::Registry>);
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LogSettings {
+    /// Nothing below it is written.
+    pub(crate) level: LevelFilter,
+    /// One JSON object a line instead of text.
+    pub(crate) json: bool,
+}
+
+/// Hands each measurement to both recorders.
+struct Tee(PrometheusRecorder, Arc<Aggregates>);
+
+struct Both<T>(T, T);
+
+// === impl Telemetry ===
+
+impl Telemetry {
+    /// Starts logging to standard output and counting. Once in a process; a second call leaves the first in force.
+    pub(crate) fn start(logs: LogSettings) -> Self {
+        let (filter, handle) = reload::Layer::new(logs.level);
+        let lines = tracing_subscriber::fmt::layer().event_format(Line { json: logs.json }).with_ansi(false);
+        let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+        let builder = PrometheusBuilder::new().set_quantiles(&QUANTILES).expect("three quantiles between 0 and 1");
+        let recorder = builder.build_recorder();
+        let telemetry = Self {
+            prometheus: recorder.handle(),
+            aggregates: Arc::default(),
+            level: LogLevel(handle),
+        };
+        let _ = metrics::set_global_recorder(Tee(recorder, Arc::clone(&telemetry.aggregates)));
+        telemetry
+    }
+
+    /// All metrics in Prometheus' text format 0.0.4.
+    pub(crate) fn prometheus(&self) -> String {
+        self.prometheus.run_upkeep();
+        self.prometheus.render()
+    }
+
+    /// All metrics since the last whole interval, as `/v1/agent/metrics` prints them.
+    pub(crate) fn json(&self, now: std::time::SystemTime) -> serde_json::Value {
+        self.aggregates.json(now)
+    }
+
+    /// Logs from this level on.
+    pub(crate) fn set_level(&self, level: LevelFilter) {
+        let _ = self.level.0.reload(level);
+    }
+}
+
+// === impl Tee ===
+
+impl Recorder for Tee {
+    fn describe_counter(&self, key: KeyName, unit: Option<Unit>, text: SharedString) {
+        self.0.describe_counter(key, unit, text);
+    }
+
+    fn describe_gauge(&self, key: KeyName, unit: Option<Unit>, text: SharedString) {
+        self.0.describe_gauge(key, unit, text);
+    }
+
+    fn describe_histogram(&self, key: KeyName, unit: Option<Unit>, text: SharedString) {
+        self.0.describe_histogram(key, unit, text);
+    }
+
+    fn register_counter(&self, key: &Key, metadata: &Metadata<'_>) -> Counter {
+        let other = Counter::from_arc(self.1.counter(key));
+        Counter::from_arc(Arc::new(Both(self.0.register_counter(key, metadata), other)))
+    }
+
+    fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> Gauge {
+        let other = Gauge::from_arc(self.1.gauge(key));
+        Gauge::from_arc(Arc::new(Both(self.0.register_gauge(key, metadata), other)))
+    }
+
+    fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> Histogram {
+        let other = Histogram::from_arc(self.1.sample(key));
+        Histogram::from_arc(Arc::new(Both(self.0.register_histogram(key, metadata), other)))
+    }
+}
+
+// === impl Both ===
+
+impl CounterFn for Both<Counter> {
+    fn increment(&self, value: u64) {
+        self.0.increment(value);
+        self.1.increment(value);
+    }
+
+    fn absolute(&self, value: u64) {
+        self.0.absolute(value);
+        self.1.absolute(value);
+    }
+}
+
+impl GaugeFn for Both<Gauge> {
+    fn increment(&self, value: f64) {
+        self.0.increment(value);
+        self.1.increment(value);
+    }
+
+    fn decrement(&self, value: f64) {
+        self.0.decrement(value);
+        self.1.decrement(value);
+    }
+
+    fn set(&self, value: f64) {
+        self.0.set(value);
+        self.1.set(value);
+    }
+}
+
+impl HistogramFn for Both<Histogram> {
+    fn record(&self, value: f64) {
+        self.0.record(value);
+        self.1.record(value);
+    }
+}

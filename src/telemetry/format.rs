@@ -1,0 +1,149 @@
+//! How a line of the log looks: Consul's text, or one flat JSON object with the keys that its readers expect.
+
+use std::fmt::{self, Write as _};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Map, Value};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+/// Writes an event as one line.
+pub(super) struct Line {
+    pub(super) json: bool,
+}
+
+/// An event's message and fields.
+#[derive(Default)]
+struct Said {
+    message: String,
+    fields: Map<String, Value>,
+}
+
+impl<S, N> FormatEvent<S, N> for Line
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, _: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let mut said = Said::default();
+        event.record(&mut said);
+        let module = event.metadata().target().replacen("::", ".", usize::MAX);
+        if self.json { said.write_json(&mut out, event, module) } else { said.write_text(&mut out, event, &module) }
+    }
+}
+
+// === impl Said ===
+
+impl Said {
+    fn write_text(&self, out: &mut Writer<'_>, event: &Event<'_>, module: &str) -> fmt::Result {
+        let level = format!("[{}]", level(event));
+        write!(out, "{} {level:<7} {module}: {}", timestamp(), self.message)?;
+        for (at, (name, value)) in self.fields.iter().enumerate() {
+            let before = if at == 0 { ": " } else { " " };
+            match value {
+                Value::String(text) if !text.contains([' ', '"', '\n']) => write!(out, "{before}{name}={text}")?,
+                value => write!(out, "{before}{name}={value}")?,
+            }
+        }
+        writeln!(out)
+    }
+
+    fn write_json(self, out: &mut Writer<'_>, event: &Event<'_>, module: String) -> fmt::Result {
+        let mut line = Map::new();
+        line.insert("@level".to_owned(), level(event).to_lowercase().into());
+        line.insert("@message".to_owned(), self.message.into());
+        line.insert("@module".to_owned(), module.into());
+        line.insert("@timestamp".to_owned(), timestamp().into());
+        line.extend(self.fields);
+        writeln!(out, "{}", Value::Object(line))
+    }
+
+    fn say(&mut self, field: &Field, value: Value) {
+        match field.name() {
+            "message" => self.message = value.as_str().map_or_else(|| value.to_string(), str::to_owned),
+            name => {
+                self.fields.insert(name.to_owned(), value);
+            }
+        }
+    }
+}
+
+impl Visit for Said {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.say(field, format!("{value:?}").into());
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.say(field, value.into());
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.say(field, value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.say(field, value.into());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.say(field, value.into());
+    }
+}
+
+fn level(event: &Event<'_>) -> &'static str {
+    match *event.metadata().level() {
+        Level::ERROR => "ERROR",
+        Level::WARN => "WARN",
+        Level::INFO => "INFO",
+        Level::DEBUG => "DEBUG",
+        Level::TRACE => "TRACE",
+    }
+}
+
+/// Now in UTC to the millisecond: `2026-11-20T09:03:05.246Z`.
+fn timestamp() -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut text = clock(since.as_secs(), 'T');
+    let _ = write!(text, ".{:03}Z", since.subsec_millis());
+    text
+}
+
+/// Seconds since 1970 as date and time of day in UTC, with this between them.
+pub(super) fn clock(seconds: u64, between: char) -> String {
+    let (days, of_day) = (seconds / 86_400, seconds % 86_400);
+    let (year, month, day) = civil(days);
+    let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
+    format!("{year:04}-{month:02}-{day:02}{between}{hour:02}:{minute:02}:{second:02}")
+}
+
+/// The Gregorian date of a day since 1970, counted in years that begin in March (400 years have 146,097 days).
+fn civil(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clock;
+
+    #[test]
+    fn dates_of_the_calendar() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00"),
+            (951_782_400, "2000-02-29T00:00:00"),
+            (1_795_165_385, "2026-11-20T09:03:05"),
+            (4_107_542_400, "2100-03-01T00:00:00"),
+        ] {
+            assert_eq!(clock(seconds, 'T'), text);
+        }
+    }
+}
