@@ -1,0 +1,506 @@
+//! What a client or a configuration file registers, and Consul's reasons for refusing it.
+//!
+//! A definition is as flat as it arrives: Consul lets kinds be mixed and then takes one by precedence, and
+//! [`CheckDefinition::spec`] is where that happens. The texts of [`InvalidCheck`] and [`InvalidService`] are
+//! those that Consul 1.22 answers.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::caller::Secret;
+use crate::pairs::Pairs;
+use crate::service::{Service, ServicePort, Status};
+
+/// Consul's bound on pairs in a meta map.
+pub const META_PAIRS_MAX: usize = 64;
+/// Consul's bound on the bytes of a meta key.
+pub const META_KEY_BYTES_MAX: usize = 128;
+/// Consul's bound on the bytes of a meta value.
+pub const META_VALUE_BYTES_MAX: usize = 512;
+/// SRV weights are 16 bits wide (RFC 2782).
+pub const WEIGHT_MAX: i64 = 65_535;
+
+/// A service with its checks, as registered.
+#[derive(Clone, Debug, Default)]
+pub struct ServiceDefinition {
+    /// The service; an empty id takes the name.
+    pub service: Service,
+    /// Its checks, in the given order: positions name those without an id.
+    pub checks: Vec<CheckDefinition>,
+    /// The token to register it with upwards.
+    pub token: Option<Secret>,
+}
+
+/// A check, as registered. Which kind it is follows from the fields that are set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(
+    missing_docs,
+    reason = "the fields of Consul's check definition, named as its reference names them"
+)]
+pub struct CheckDefinition {
+    pub id: Box<str>,
+    pub name: Box<str>,
+    pub notes: Box<str>,
+    /// The first status; critical when not given.
+    pub status: Option<Status>,
+    /// Whose check it is; empty for the node's. Ignored inside a service.
+    pub service_id: Box<str>,
+    pub script_args: Vec<Box<str>>,
+    pub http: Box<str>,
+    pub header: Pairs<Vec<Box<str>>>,
+    pub method: Box<str>,
+    pub body: Box<str>,
+    pub disable_redirects: bool,
+    pub tcp: Box<str>,
+    pub tcp_use_tls: bool,
+    pub udp: Box<str>,
+    pub h2ping: Box<str>,
+    pub h2ping_use_tls: bool,
+    pub grpc: Box<str>,
+    pub grpc_use_tls: bool,
+    pub os_service: Box<str>,
+    pub docker_container_id: Box<str>,
+    pub shell: Box<str>,
+    pub alias_node: Box<str>,
+    pub alias_service: Box<str>,
+    pub tls_server_name: Box<str>,
+    pub tls_skip_verify: bool,
+    pub interval: Duration,
+    pub timeout: Duration,
+    pub ttl: Duration,
+    pub success_before_passing: i64,
+    pub failures_before_warning: i64,
+    pub failures_before_critical: i64,
+    pub deregister_critical_service_after: Duration,
+    /// Bytes; 0 means the agent's own bound.
+    pub output_max_size: i64,
+}
+
+/// How a check is performed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CheckSpec {
+    /// By whoever registered it, within this time.
+    Ttl(Duration),
+    /// An HTTP request.
+    Http(HttpSpec),
+    /// A TCP connection.
+    Tcp {
+        /// `host:port`.
+        address: Box<str>,
+        /// TLS on top of it.
+        tls: Option<TlsSpec>,
+    },
+    /// A datagram (not performed yet).
+    Udp,
+    /// gRPC's health protocol.
+    Grpc {
+        /// `host:port[/service]`.
+        target: Box<str>,
+        /// TLS below it.
+        tls: Option<TlsSpec>,
+    },
+    /// A command inside a container (not performed yet).
+    Docker,
+    /// A unit of the operating system (not performed yet).
+    OsService,
+    /// A command.
+    Script {
+        /// The program and its arguments; never empty.
+        args: Vec<Box<str>>,
+    },
+    /// An HTTP/2 ping (not performed yet).
+    H2ping,
+    /// The health of another service or node.
+    Alias {
+        /// The node; empty for the own.
+        node: Box<str>,
+        /// The service's id; empty for the node's own checks.
+        service: Box<str>,
+    },
+}
+
+/// The request of an HTTP check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is the field of the definition of the same name")]
+pub struct HttpSpec {
+    pub url: Box<str>,
+    /// Empty means GET.
+    pub method: Box<str>,
+    pub header: Pairs<Vec<Box<str>>>,
+    pub body: Box<str>,
+    pub follow_redirects: bool,
+    pub tls: TlsSpec,
+}
+
+/// Whom a TLS handshake of a check trusts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct TlsSpec {
+    /// The name to ask and to verify; empty means the host's.
+    pub server_name: Box<str>,
+    /// Trust whatever certificate comes.
+    pub skip_verify: bool,
+}
+
+/// Why a check cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the text says it")]
+pub enum InvalidCheck {
+    #[error("Interval and TTL cannot both be specified")]
+    IntervalAndTtl,
+    #[error("Interval must be > 0 for Script, HTTP, H2PING, TCP, UDP or OSService checks")]
+    NoInterval,
+    #[error("Interval cannot be set for Alias checks")]
+    AliasWithProbe,
+    #[error("TTL must be not be set for Alias checks")]
+    AliasWithTtl,
+    #[error("TTL must be > 0 for TTL checks")]
+    NoTtl,
+    #[error("MaxOutputMaxSize must be positive")]
+    OutputMaxSize,
+    #[error("FailuresBeforeWarning can't be higher than FailuresBeforeCritical")]
+    WarningAfterCritical,
+}
+
+/// Why a service cannot be. The text is the whole of what Consul answers, with status 400.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the text says it")]
+pub enum InvalidService {
+    #[error("Missing service name")]
+    NoName,
+    #[error("Invalid service address")]
+    AnyAddress,
+    #[error("Invalid Weights: {0}")]
+    Weights(InvalidWeights),
+    #[error("Invalid Service Meta: {0}")]
+    Meta(InvalidMeta),
+    #[error("Validation failed: {0}")]
+    Ports(InvalidPorts),
+    #[error("Invalid check: {0}")]
+    Check(#[from] InvalidCheck),
+    #[error("Status for checks must 'passing', 'warning', 'critical'")]
+    CheckStatus,
+}
+
+/// Why weights cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the text says it")]
+pub enum InvalidWeights {
+    #[error("Passing must be greater than 0")]
+    Passing,
+    #[error("Warning must be greater or equal than 0")]
+    Warning,
+    #[error("DNS Weight must be between 0 and 65535")]
+    TooLarge,
+}
+
+/// Why a meta map cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the text says it")]
+pub enum InvalidMeta {
+    #[error("Node metadata cannot contain more than {META_PAIRS_MAX} key/value pairs")]
+    TooMany,
+    #[error("Couldn't load metadata pair ('{key}', '{value}'): {reason}")]
+    Pair { key: Box<str>, value: Box<str>, reason: InvalidPair },
+}
+
+/// Why one pair of a meta map cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the text says it")]
+pub enum InvalidPair {
+    #[error("Key cannot be blank")]
+    Blank,
+    #[error("Key contains invalid characters")]
+    Characters,
+    #[error("Key is too long (limit: {META_KEY_BYTES_MAX} characters)")]
+    KeyTooLong,
+    #[error("Key prefix 'consul-' is reserved for internal use")]
+    Reserved,
+    #[error("Value is too long (limit: {META_VALUE_BYTES_MAX} characters)")]
+    ValueTooLong,
+}
+
+/// All that is wrong with the named ports of a service, printed as Consul prints several errors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidPorts(pub Vec<InvalidPort>);
+
+/// One thing that is wrong with the named ports.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the text says it")]
+pub enum InvalidPort {
+    #[error("Cannot set both Port and Ports")]
+    Both,
+    #[error("One of the Ports must be marked as Default")]
+    NoDefault,
+    #[error("Only one port can be marked as default")]
+    SeveralDefaults,
+    #[error("Ports.Name cannot be empty")]
+    NoName,
+    #[error("Ports.Name {0:?} has to be unique")]
+    Twice(Box<str>),
+    #[error("Ports.Port must be greater than zero")]
+    NoNumber,
+}
+
+// === impl ServiceDefinition ===
+
+impl ServiceDefinition {
+    /// Whether Consul would register it, in the order in which Consul looks.
+    pub fn validate(&self) -> Result<(), InvalidService> {
+        let service = &self.service;
+        if service.name.is_empty() {
+            return Err(InvalidService::NoName);
+        }
+        if is_any_address(&service.address) {
+            return Err(InvalidService::AnyAddress);
+        }
+        validate_weights(service.weights.passing, service.weights.warning)
+            .map_err(InvalidService::Weights)?;
+        validate_meta(service.meta.as_ref()).map_err(InvalidService::Meta)?;
+        validate_ports(service.port, service.ports()).map_err(InvalidService::Ports)?;
+        for check in &self.checks {
+            check.validate()?;
+        }
+        if self.checks.iter().any(|check| check.has_odd_status()) {
+            return Err(InvalidService::CheckStatus);
+        }
+        Ok(())
+    }
+}
+
+// === impl CheckDefinition ===
+
+impl CheckDefinition {
+    /// Whether nothing at all was given: Consul then ignores the `Check` of a service.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether Consul would take it, in the order in which Consul looks.
+    pub fn validate(&self) -> Result<(), InvalidCheck> {
+        let has_interval = !self.interval.is_zero();
+        let has_ttl = !self.ttl.is_zero();
+        match (self.is_probed(), self.is_alias()) {
+            _ if has_interval && has_ttl => return Err(InvalidCheck::IntervalAndTtl),
+            (true, _) if !has_interval => return Err(InvalidCheck::NoInterval),
+            (true, true) => return Err(InvalidCheck::AliasWithProbe),
+            (_, true) if has_ttl => return Err(InvalidCheck::AliasWithTtl),
+            (false, false) if !has_ttl => return Err(InvalidCheck::NoTtl),
+            _ => {}
+        }
+        if self.output_max_size < 0 {
+            return Err(InvalidCheck::OutputMaxSize);
+        }
+        if self.failures_before_warning > self.failures_before_critical {
+            return Err(InvalidCheck::WarningAfterCritical);
+        }
+        Ok(())
+    }
+
+    /// How it is performed, when it is valid. Consul's precedence, where several kinds are given.
+    pub fn spec(&self) -> Option<CheckSpec> {
+        if !self.ttl.is_zero() {
+            return Some(CheckSpec::Ttl(self.ttl));
+        }
+        if self.is_alias() {
+            let (node, service) = (self.alias_node.clone(), self.alias_service.clone());
+            return Some(CheckSpec::Alias { node, service });
+        }
+        if self.interval.is_zero() {
+            return None;
+        }
+        Some(match () {
+            () if !self.http.is_empty() => CheckSpec::Http(self.http_spec()),
+            () if !self.tcp.is_empty() => {
+                CheckSpec::Tcp { address: self.tcp.clone(), tls: self.tls(self.tcp_use_tls) }
+            }
+            () if !self.udp.is_empty() => CheckSpec::Udp,
+            () if !self.grpc.is_empty() => {
+                CheckSpec::Grpc { target: self.grpc.clone(), tls: self.tls(self.grpc_use_tls) }
+            }
+            () if self.is_script() && !self.docker_container_id.is_empty() => CheckSpec::Docker,
+            () if !self.os_service.is_empty() => CheckSpec::OsService,
+            () if self.is_script() => CheckSpec::Script { args: self.script_args.clone() },
+            () if !self.h2ping.is_empty() => CheckSpec::H2ping,
+            () => return None,
+        })
+    }
+
+    /// What Consul prints as its type. Its precedence differs from the one by which it is performed.
+    pub fn kind(&self) -> &'static str {
+        let probed = !self.interval.is_zero();
+        match () {
+            () if probed && !self.grpc.is_empty() => "grpc",
+            () if probed && !self.http.is_empty() => "http",
+            () if !self.ttl.is_zero() => "ttl",
+            () if probed && !self.tcp.is_empty() => "tcp",
+            () if probed && !self.udp.is_empty() => "udp",
+            () if self.is_alias() => "alias",
+            () if probed && self.is_script() && !self.docker_container_id.is_empty() => "docker",
+            () if self.is_script() => "script",
+            () if probed && !self.h2ping.is_empty() => "h2ping",
+            () if probed && !self.os_service.is_empty() => "os_service",
+            () => "",
+        }
+    }
+
+    /// Whether it runs a command.
+    pub fn is_script(&self) -> bool {
+        !self.script_args.is_empty()
+    }
+
+    /// Whether its first status is none of Consul's three.
+    pub fn has_odd_status(&self) -> bool {
+        matches!(self.status, Some(Status::Other(_)))
+    }
+
+    fn is_alias(&self) -> bool {
+        !self.alias_node.is_empty() || !self.alias_service.is_empty()
+    }
+
+    fn is_probed(&self) -> bool {
+        let targets =
+            [&self.http, &self.tcp, &self.udp, &self.grpc, &self.h2ping, &self.os_service];
+        self.is_script() || targets.iter().any(|target| !target.is_empty())
+    }
+
+    fn tls(&self, wanted: bool) -> Option<TlsSpec> {
+        wanted.then(|| TlsSpec {
+            server_name: self.tls_server_name.clone(),
+            skip_verify: self.tls_skip_verify,
+        })
+    }
+
+    fn http_spec(&self) -> HttpSpec {
+        HttpSpec {
+            url: self.http.clone(),
+            method: self.method.clone(),
+            header: self.header.clone(),
+            body: self.body.clone(),
+            follow_redirects: !self.disable_redirects,
+            tls: self.tls(true).unwrap_or_default(),
+        }
+    }
+}
+
+// === impl CheckSpec ===
+
+impl CheckSpec {
+    /// Whether this program performs it (TTL and alias checks included).
+    pub fn is_supported(&self) -> bool {
+        !matches!(self, Self::Udp | Self::Docker | Self::OsService | Self::H2ping)
+    }
+
+    /// What it may take when nothing was said: Consul's defaults.
+    pub fn default_timeout(&self) -> Duration {
+        match self {
+            Self::Script { .. } => Duration::from_secs(30),
+            _ => Duration::from_secs(10),
+        }
+    }
+}
+
+// === impl InvalidPorts ===
+
+impl fmt::Display for InvalidPorts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.len() {
+            1 => f.write_str("1 error occurred:\n")?,
+            several => writeln!(f, "{several} errors occurred:")?,
+        }
+        self.0.iter().try_for_each(|one| writeln!(f, "\t* {one}"))?;
+        f.write_str("\n")
+    }
+}
+
+impl std::error::Error for InvalidPorts {}
+
+/// Whether an address names every address (`0.0.0.0`, `::`), which no client could reach.
+pub fn is_any_address(address: &str) -> bool {
+    address.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified())
+}
+
+/// Consul's rules for the meta of services and of the agent's own node.
+pub fn validate_meta(meta: Option<&Pairs>) -> Result<(), InvalidMeta> {
+    let Some(meta) = meta else { return Ok(()) };
+    if meta.len() > META_PAIRS_MAX {
+        return Err(InvalidMeta::TooMany);
+    }
+    for (key, value) in meta.iter() {
+        validate_pair(key, value).map_err(|reason| InvalidMeta::Pair {
+            key: key.into(),
+            value: value.clone(),
+            reason,
+        })?;
+    }
+    Ok(())
+}
+
+fn validate_pair(key: &str, value: &str) -> Result<(), InvalidPair> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if key.is_empty() {
+        return Err(InvalidPair::Blank);
+    }
+    if !key.bytes().all(allowed) {
+        return Err(InvalidPair::Characters);
+    }
+    if key.len() > META_KEY_BYTES_MAX {
+        return Err(InvalidPair::KeyTooLong);
+    }
+    if key.starts_with("consul-") {
+        return Err(InvalidPair::Reserved);
+    }
+    if value.len() > META_VALUE_BYTES_MAX {
+        return Err(InvalidPair::ValueTooLong);
+    }
+    Ok(())
+}
+
+fn validate_weights(passing: i64, warning: i64) -> Result<(), InvalidWeights> {
+    if passing < 1 {
+        return Err(InvalidWeights::Passing);
+    }
+    if warning < 0 {
+        return Err(InvalidWeights::Warning);
+    }
+    if passing > WEIGHT_MAX || warning > WEIGHT_MAX {
+        return Err(InvalidWeights::TooLarge);
+    }
+    Ok(())
+}
+
+/// Both findings of Consul are told: that `port` and `ports` exclude each other, and the first fault of `ports`.
+fn validate_ports(port: i64, ports: &[ServicePort]) -> Result<(), InvalidPorts> {
+    if ports.is_empty() {
+        return Ok(());
+    }
+    let both = (port != 0).then_some(InvalidPort::Both);
+    let faults: Vec<InvalidPort> = both.into_iter().chain(port_fault(ports)).collect();
+    if faults.is_empty() { Ok(()) } else { Err(InvalidPorts(faults)) }
+}
+
+fn port_fault(ports: &[ServicePort]) -> Option<InvalidPort> {
+    let mut default_seen = false;
+    for (at, port) in ports.iter().enumerate() {
+        if port.name.trim().is_empty() {
+            return Some(InvalidPort::NoName);
+        }
+        if port.port <= 0 {
+            return Some(InvalidPort::NoNumber);
+        }
+        if ports[..at].iter().any(|earlier| earlier.name == port.name) {
+            return Some(InvalidPort::Twice(port.name.clone()));
+        }
+        if default_seen && port.default {
+            return Some(InvalidPort::SeveralDefaults);
+        }
+        default_seen |= port.default;
+    }
+    (!default_seen).then_some(InvalidPort::NoDefault)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+//! How the leaf is kept: one row a service, one a check.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{CheckDefinition, Leaf, LeafCheck, LeafService, Source};
+use crate::caller::Secret;
+use crate::clock::Time;
+use crate::service::{Check, Service, Status};
+
+/// Names a row of the leaf.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RowKey {
+    /// A service by id.
+    Service(Arc<str>),
+    /// A check by id.
+    Check(Arc<str>),
+}
+
+/// A row that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("row {key:?} of the node's leaf cannot be read: {reason}")]
+pub struct LeafRowError {
+    key: String,
+    reason: serde_json::Error,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ServiceRow {
+    service: Service,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    token: Option<Box<str>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CheckRow {
+    check: Check,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    definition: Option<CheckDefinition>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    token: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    valid_until: Option<Time>,
+}
+
+// === impl RowKey ===
+
+const SERVICE: &str = "service/";
+const CHECK: &str = "check/";
+
+impl fmt::Display for RowKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(id) => write!(f, "{SERVICE}{id}"),
+            Self::Check(id) => write!(f, "{CHECK}{id}"),
+        }
+    }
+}
+
+// === impl Leaf ===
+
+impl Leaf {
+    /// What is to be kept under a key now; `None` when nothing is (gone, or a configuration file's).
+    pub fn row(&self, key: &RowKey) -> Option<Vec<u8>> {
+        let bytes = match key {
+            RowKey::Service(id) => serde_json::to_vec(&ServiceRow::of(self.services.get(id)?)?),
+            RowKey::Check(id) => serde_json::to_vec(&CheckRow::of(self.checks.get(id)?)?),
+        };
+        Some(bytes.expect("rows are plain data"))
+    }
+
+    /// Takes kept rows back in. A check is critical until it is performed, but for a TTL check that still holds: a
+    /// service whose state is not known must not get traffic. Rows of other parts of the store are left alone.
+    ///
+    /// # Errors
+    /// A row that is no row of this program's.
+    pub fn restore(
+        &mut self,
+        rows: impl IntoIterator<Item = (String, Vec<u8>)>,
+        now: Time,
+    ) -> Result<(), LeafRowError> {
+        let mut checks = Vec::new();
+        for (key, bytes) in rows {
+            let bad = |reason| LeafRowError { key: key.clone(), reason };
+            if key.starts_with(SERVICE) {
+                let row: ServiceRow = serde_json::from_slice(&bytes).map_err(bad)?;
+                let id = row.service.id.as_str().into();
+                self.services.insert(id, Arc::new(row.into()));
+            } else if key.starts_with(CHECK) {
+                checks.push(serde_json::from_slice::<CheckRow>(&bytes).map_err(bad)?);
+            }
+        }
+        for row in checks {
+            self.restore_check(row, now);
+        }
+        self.follow_aliases(now, &mut super::Moved::default());
+        Ok(())
+    }
+
+    fn restore_check(&mut self, row: CheckRow, now: Time) {
+        let mut entry = LeafCheck::from(row);
+        if entry.service_id().is_some_and(|of| !self.services.contains_key(of)) {
+            return;
+        }
+        if !entry.valid_until.is_some_and(|until| now < until) {
+            entry.check.status = Status::Critical;
+            entry.check.output = Box::default();
+            entry.valid_until = None;
+        }
+        let id: Arc<str> = entry.check.id.as_str().into();
+        let definition = entry.definition.clone();
+        self.checks.insert(Arc::clone(&id), Arc::new(entry));
+        if let Some(definition) = definition {
+            self.plan(&id, &definition, now);
+        }
+    }
+}
+
+// === impl ServiceRow ===
+
+impl ServiceRow {
+    fn of(entry: &LeafService) -> Option<Self> {
+        let token = entry.token.as_ref().map(|token| token.expose().into());
+        (entry.source == Source::Api).then(|| Self { service: entry.service.clone(), token })
+    }
+}
+
+impl From<ServiceRow> for LeafService {
+    fn from(row: ServiceRow) -> Self {
+        let token = row.token.as_deref().map(Secret::new);
+        Self { service: row.service, token, source: Source::Api }
+    }
+}
+
+// === impl CheckRow ===
+
+impl CheckRow {
+    fn of(entry: &LeafCheck) -> Option<Self> {
+        (entry.source == Source::Api).then(|| Self {
+            check: entry.check.clone(),
+            definition: entry.definition.as_deref().cloned(),
+            token: entry.token.as_ref().map(|token| token.expose().into()),
+            valid_until: entry.valid_until,
+        })
+    }
+}
+
+impl From<CheckRow> for LeafCheck {
+    fn from(row: CheckRow) -> Self {
+        Self {
+            check: row.check,
+            definition: row.definition.map(Arc::new),
+            token: row.token.as_deref().map(Secret::new),
+            source: Source::Api,
+            critical_since: None,
+            valid_until: row.valid_until,
+        }
+    }
+}
