@@ -19,6 +19,7 @@ pub mod entry;
 pub mod error;
 pub mod index;
 pub mod name;
+pub mod node;
 pub mod outcome;
 pub mod pairs;
 pub mod policy;
@@ -26,3 +27,12 @@ pub mod query;
 pub mod service;
 
 // Rim.
+pub mod agent;
+pub mod group;
+pub mod handle;
+pub mod keys;
+pub mod limits;
+pub mod lineage;
+pub mod store;
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,233 @@
+//! One order of writes for a scope: an anchor group, today of one member.
+//!
+//! ```text
+//!   propose ─▶ queue ─▶ keeper: one batch at a time
+//!                         │  raft entry ─▶ log: one durable commit           (1 fdatasync)
+//!                         │  committed  ─▶ machine: index, lineage, rows     (not synced, see `store`)
+//!                         ▼              ─▶ publish
+//!                       replies
+//! ```
+//!
+//! What arrives while a batch is synced waits in the queue and makes the next one. Everything of a group runs on a thread
+//! of its own: a sync blocks nobody else, and a batch goes from task to task without waking another thread.
+//!
+//! **Crash.** The log's commit contains the applications of all batches before it, so a store that comes back holds the
+//! order up to some batch, the application of the one before, and nothing half. The start applies the rest again;
+//! `machine` is deterministic, so that the same entries make the same bytes.
+//!
+//! **A disk that refuses.** redb stops at the first I/O error, and so does the raft core. The batch and those after
+//! it are refused, reads go on from the published index. Each later batch tries to take the store into use again; what
+//! the log holds beyond the last acknowledged batch is cut off then, because it was refused. A group of one may do that:
+//! no other member has seen it. Only a crash in between can make a refused batch appear, whole.
+
+mod fold;
+mod keeper;
+mod log;
+mod machine;
+mod nobody;
+mod raft;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use tokio::sync::{mpsc, oneshot};
+
+use self::keeper::Ask;
+use crate::change::Change;
+use crate::clock::Time;
+use crate::error::Refusal;
+use crate::handle::Committed;
+use crate::index::{Index, RowError, Touched};
+use crate::limits;
+use crate::lineage::SALT_BYTES;
+use crate::lineage::note::is_origin;
+use crate::lineage::tiles::Lineage;
+use crate::outcome::Outcome;
+use crate::store::{Store, StoreError};
+
+/// The members of one scope's order, seen from this one. Dropping it ends the group as [`Group::stop`] does, without
+/// telling when.
+pub struct Group {
+    asks: mpsc::Sender<Ask>,
+    waiting_bytes: Arc<AtomicUsize>,
+    stopped: Arc<AtomicBool>,
+    lineage: Lineage,
+}
+
+/// What a group is told of itself.
+#[derive(Clone, Debug)]
+pub struct GroupSettings {
+    /// The path of the scope that it governs: the origin of its checkpoints.
+    pub scope: Box<str>,
+    /// This member's name.
+    pub member: Box<str>,
+}
+
+/// A write that was admitted or refused, with everything that its application needs: applying draws on no clock and no
+/// random source.
+#[derive(Clone, Debug)]
+pub struct Proposal {
+    /// What is to be done.
+    pub change: Change,
+    /// Who asks.
+    pub actor: Box<str>,
+    /// When.
+    pub at: Time,
+    /// Randomness: it salts the payload and makes the uids.
+    pub salt: [u8; SALT_BYTES],
+    /// What the policy decided. Only what is admitted is applied; everything is recorded.
+    pub outcome: Outcome,
+    /// The rule that decided. Names that begin with `index/` are the index's own.
+    pub rule: Box<str>,
+    /// The entry that caused this one.
+    pub cause: Option<u64>,
+}
+
+/// Told of each applied batch, in order.
+pub trait Publish: Send + Sync + 'static {
+    /// The index after a batch, and what the batch touched.
+    fn publish(&self, index: Index, touched: Touched);
+}
+
+/// Why a group did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The scope's path cannot be signed.
+    #[error(
+        "scope {0:?} cannot be the origin of a checkpoint: it must have no space and no plus sign"
+    )]
+    Scope(Box<str>),
+    /// The store cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A row of the projection cannot be read.
+    #[error("the projection is damaged: {0}; run `replay --check` to see what else is")]
+    Row(#[from] RowError),
+    /// Consensus did not come up.
+    #[error("the group did not start: {0}")]
+    Raft(Box<str>),
+    /// There is no thread to run it on.
+    #[error("the group has no thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// A proposal as it is ordered and kept: the change stands beside its exact bytes, which the lineage's digest covers.
+#[derive(Clone, Debug)]
+pub(crate) struct Sealed {
+    terms: Terms,
+    change: Change,
+    payload: Box<RawValue>,
+}
+
+/// All of a proposal but the change.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Terms {
+    at: Time,
+    #[serde(with = "crate::encoding::hex")]
+    salt: [u8; SALT_BYTES],
+    actor: Box<str>,
+    outcome: Outcome,
+    rule: Box<str>,
+    cause: Option<u64>,
+}
+
+// === impl Group ===
+
+impl Group {
+    /// Starts the group over its store. When it returns, everything that was ever acknowledged is in the index, and
+    /// this member leads. `publish` hears of what comes after.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(
+        store: Arc<Store>,
+        settings: GroupSettings,
+        publish: Arc<dyn Publish>,
+    ) -> Result<(Self, Index), StartError> {
+        if !is_origin(&settings.scope) {
+            return Err(StartError::Scope(settings.scope));
+        }
+        let (asks, queue) = mpsc::channel(limits::WRITES_WAITING_MAX);
+        let (ready, started) = oneshot::channel();
+        let group = Self {
+            asks,
+            waiting_bytes: Arc::default(),
+            stopped: Arc::default(),
+            lineage: Lineage::new(Arc::clone(&store)),
+        };
+        let waiting_bytes = Arc::clone(&group.waiting_bytes);
+        keeper::spawn(store, settings, publish, waiting_bytes, queue, ready)
+            .map_err(StartError::Thread)?;
+        let index =
+            started.await.unwrap_or_else(|_| Err(StartError::Raft("its thread ended".into())))?;
+        Ok((group, index))
+    }
+
+    /// Orders a write, makes it durable, applies and publishes it.
+    ///
+    /// # Errors
+    /// [`Refusal`]: nothing was changed. Refusals by the index or the policy are recorded in the lineage, those for want
+    /// of room, disk or time are not.
+    pub async fn propose(&self, proposal: Proposal) -> Result<Committed, Refusal> {
+        let sealed = Sealed::new(proposal);
+        let bytes = sealed.payload.get().len();
+        if self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed) > limits::WRITES_WAITING_BYTES_MAX
+        {
+            self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            return Err(Refusal::Overloaded);
+        }
+        let (reply, answer) = oneshot::channel();
+        if let Err(error) = self.asks.try_send(Ask::Write { sealed, reply }) {
+            self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            return Err(match error {
+                mpsc::error::TrySendError::Full(_) => Refusal::Overloaded,
+                mpsc::error::TrySendError::Closed(_) => Refusal::Stopping,
+            });
+        }
+        answer.await.unwrap_or(Err(Refusal::Stopping))
+    }
+
+    /// Whether the group has a leader. A group of one has as long as it runs, also while its disk refuses.
+    pub fn has_leader(&self) -> bool {
+        !self.stopped.load(Ordering::Relaxed) && !self.asks.is_closed()
+    }
+
+    /// The lineage, signed as it is now.
+    ///
+    /// # Errors
+    /// [`Refusal::Stopping`] or [`Refusal::Storage`].
+    pub async fn checkpoint(&self) -> Result<Box<str>, Refusal> {
+        let (reply, note) = oneshot::channel();
+        self.asks.send(Ask::Checkpoint(reply)).await.map_err(|_| Refusal::Stopping)?;
+        note.await.unwrap_or(Err(Refusal::Stopping))
+    }
+
+    /// Reads the lineage.
+    pub fn lineage(&self) -> &Lineage {
+        &self.lineage
+    }
+
+    /// Ends the group: what waits is still written, the lineage is signed, the store is left in good order.
+    pub async fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+        let (reply, stopped) = oneshot::channel();
+        if self.asks.send(Ask::Stop(reply)).await.is_ok() {
+            let _ = stopped.await;
+        }
+    }
+}
+
+// === impl Sealed ===
+
+impl Sealed {
+    fn new(proposal: Proposal) -> Self {
+        let Proposal { change, actor, at, salt, outcome, rule, cause } = proposal;
+        let payload = serde_json::value::to_raw_value(&change).expect("changes are plain values");
+        Self { terms: Terms { at, salt, actor, outcome, rule, cause }, change, payload }
+    }
+}
+
+#[cfg(test)]
+mod tests;

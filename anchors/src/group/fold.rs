@@ -1,0 +1,120 @@
+//! One proposal becomes one entry of the lineage: the step that application and replay share.
+
+use serde_json::value::RawValue;
+
+use super::{Sealed, Terms};
+use crate::change::Change;
+use crate::entry::{Entry, Kind};
+use crate::error::Refusal;
+use crate::handle::Committed;
+use crate::index::{Index, Stamp, Touched};
+use crate::lineage::{SALT_BYTES, payload_digest};
+use crate::outcome::Outcome;
+
+/// What a revision is above the seq of its entry: the first write of an empty scope has an index above 1, by which
+/// blocking clients tell it from nothing.
+const REVISION_BEFORE_FIRST: u64 = 2;
+
+/// How the rule of an entry begins that the index itself refused.
+const REASON: &str = "index/";
+
+/// What became of a proposal.
+pub(crate) struct Folded {
+    /// What the lineage keeps.
+    pub(crate) entry: Entry,
+    /// What the proposer hears.
+    pub(crate) verdict: Result<Committed, Refusal>,
+    /// What it touched.
+    pub(crate) touched: Touched,
+}
+
+impl Sealed {
+    /// The proposal that an entry and its payload came from.
+    pub(crate) fn of_entry(
+        entry: &Entry,
+        salt: [u8; SALT_BYTES],
+        payload: &[u8],
+    ) -> Result<Self, serde_json::Error> {
+        let payload: Box<RawValue> = serde_json::from_slice(payload)?;
+        let change: Change = serde_json::from_str(payload.get())?;
+        let by_index = entry.rule.starts_with(REASON);
+        let outcome = if by_index { Outcome::Resolve } else { entry.outcome };
+        let (actor, rule) = (entry.actor.clone(), entry.rule.clone());
+        Ok(Self {
+            terms: Terms { at: entry.at, salt, actor, outcome, rule, cause: entry.cause },
+            change,
+            payload,
+        })
+    }
+
+    /// Applies it as entry `seq`. Only what was admitted reaches the index.
+    pub(crate) fn fold(&self, index: &mut Index, seq: u64) -> Folded {
+        let Terms { at, salt, outcome, .. } = self.terms;
+        let stamp = Stamp { revision: seq + REVISION_BEFORE_FIRST, seq, at, salt };
+        match outcome {
+            Outcome::Resolve | Outcome::Attest => self.admitted(index, &stamp),
+            Outcome::Defer => {
+                let committed =
+                    Committed { revision: stamp.revision, yes: false, outcome, entry: seq };
+                self.kept_out(&stamp, Ok(committed))
+            }
+            Outcome::Refuse => self.kept_out(&stamp, Err(Refusal::Denied(self.terms.rule.clone()))),
+        }
+    }
+
+    fn admitted(&self, index: &mut Index, stamp: &Stamp) -> Folded {
+        let applied = index.apply(stamp, &self.change);
+        let mut entry = self.entry(stamp);
+        (entry.uid, entry.previous) = (applied.uid, applied.previous);
+        if let Err(refusal) = &applied.verdict {
+            entry.outcome = Outcome::Refuse;
+            entry.rule = format!("{REASON}{}", reason(refusal)).into();
+        }
+        let committed = |yes| Committed {
+            revision: stamp.revision,
+            yes,
+            outcome: entry.outcome,
+            entry: stamp.seq,
+        };
+        Folded { verdict: applied.verdict.map(committed), entry, touched: applied.touched }
+    }
+
+    fn kept_out(&self, stamp: &Stamp, verdict: Result<Committed, Refusal>) -> Folded {
+        Folded { entry: self.entry(stamp), verdict, touched: Touched::default() }
+    }
+
+    fn entry(&self, stamp: &Stamp) -> Entry {
+        let terms = &self.terms;
+        Entry {
+            seq: stamp.seq,
+            at: terms.at,
+            kind: Kind::from(&self.change),
+            uid: None,
+            previous: None,
+            outcome: terms.outcome,
+            rule: terms.rule.clone(),
+            actor: terms.actor.clone(),
+            cause: terms.cause,
+            payload: payload_digest(&terms.salt, self.payload.get().as_bytes()).into(),
+        }
+    }
+}
+
+/// The short name of a refusal: it is part of leaves that were signed, so that it never changes.
+fn reason(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::UnknownNode(_) => "unknown-node",
+        Refusal::UnknownService { .. } => "unknown-service",
+        Refusal::NamelessCheck { .. } => "nameless-check",
+        Refusal::NodeNameTaken { .. } => "node-name-taken",
+        Refusal::UnknownCheck(_) => "unknown-check",
+        Refusal::CriticalCheck(_) => "critical-check",
+        Refusal::UnknownSession(_) => "unknown-session",
+        Refusal::MissingSession => "missing-session",
+        Refusal::NoLeader => "no-leader",
+        Refusal::Denied(_) => "denied",
+        Refusal::Storage(_) => "storage",
+        Refusal::Overloaded => "overloaded",
+        Refusal::Stopping => "stopping",
+    }
+}

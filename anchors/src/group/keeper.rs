@@ -1,0 +1,257 @@
+//! The thread of a group: it makes batches of what waits, and takes the store into use again after it failed.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use openraft::{BasicNode, Raft, RaftMetrics, ServerState};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+use super::log::RaftLog;
+use super::machine::{Machine, Outlet};
+use super::nobody::Nobody;
+use super::raft::{ALONE, Batch, Types, Verdicts, config};
+use super::{GroupSettings, Publish, Sealed, StartError};
+use crate::error::Refusal;
+use crate::handle::Committed;
+use crate::index::Index;
+use crate::limits;
+use crate::lineage::note::Notary;
+use crate::store::Store;
+
+/// What the keeper is asked for.
+pub(super) enum Ask {
+    /// Order a write.
+    Write {
+        /// The write.
+        sealed: Sealed,
+        /// Where its verdict goes.
+        reply: Reply,
+    },
+    /// Sign the lineage as it is.
+    Checkpoint(oneshot::Sender<Result<Box<str>, Refusal>>),
+    /// End.
+    Stop(oneshot::Sender<()>),
+}
+
+pub(super) type Reply = oneshot::Sender<Result<Committed, Refusal>>;
+
+/// Everything that a group's thread has.
+struct Keeper {
+    store: Arc<Store>,
+    settings: GroupSettings,
+    outlet: Arc<Outlet>,
+    waiting_bytes: Arc<AtomicUsize>,
+    queue: mpsc::Receiver<Ask>,
+    /// `None` while the store refuses.
+    raft: Option<Raft<Types>>,
+    /// The last raft entry whose proposers were answered, or that the start found: never to be forgotten.
+    acknowledged: Option<u64>,
+    /// When the store may be tried again.
+    retry_at: Instant,
+}
+
+/// What is taken from the queue at once.
+#[derive(Default)]
+struct Taken {
+    writes: Vec<Sealed>,
+    replies: Vec<Reply>,
+    bytes: usize,
+    /// What ended the batch before it was full.
+    then: Option<Ask>,
+}
+
+/// Starts the thread. `ready` hears when the group leads.
+pub(super) fn spawn(
+    store: Arc<Store>,
+    settings: GroupSettings,
+    publish: Arc<dyn Publish>,
+    waiting_bytes: Arc<AtomicUsize>,
+    queue: mpsc::Receiver<Ask>,
+    ready: oneshot::Sender<Result<Index, StartError>>,
+) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let notary = Notary::new(&settings.scope, store.keys().scope().clone());
+    let outlet = Arc::new(Outlet::new(publish, notary));
+    let retry_at = Instant::now();
+    let mut keeper = Keeper {
+        store,
+        settings,
+        outlet,
+        waiting_bytes,
+        queue,
+        raft: None,
+        acknowledged: None,
+        retry_at,
+    };
+    let run = move || {
+        runtime.block_on(async {
+            let started = keeper.start().await;
+            let leads = started.is_ok();
+            if ready.send(started).is_ok() && leads {
+                keeper.run().await;
+            }
+            keeper.shut_down().await;
+        });
+    };
+    std::thread::Builder::new().name("group".to_owned()).spawn(run).map(drop)
+}
+
+// === impl Keeper ===
+
+impl Keeper {
+    /// Brings consensus up over what the store holds, and applies what the log holds beyond it.
+    async fn start(&mut self) -> Result<Index, StartError> {
+        let log = RaftLog::new(Arc::clone(&self.store));
+        let machine = Machine::load(Arc::clone(&self.store), Arc::clone(&self.outlet))?;
+        let config = Arc::new(config(&self.settings.scope));
+        let raft = Raft::new(ALONE, config, Nobody, log, machine).await.map_err(raft_error)?;
+        if !raft.is_initialized().await.map_err(raft_error)? {
+            let members = BTreeMap::from([(ALONE, BasicNode::new(&self.settings.member))]);
+            raft.initialize(members).await.map_err(raft_error)?;
+        } else if raft.metrics().borrow().state != ServerState::Leader {
+            raft.trigger().elect().await.map_err(raft_error)?;
+        }
+        let caught_up = |seen: &RaftMetrics<u64, BasicNode>| {
+            let applied = seen.last_applied.map(|id| id.index);
+            seen.state == ServerState::Leader && applied.is_some() && applied == seen.last_log_index
+        };
+        let wait = raft.wait(Some(limits::START_WAIT_MAX));
+        wait.metrics(caught_up, "leads and has applied its log").await.map_err(raft_error)?;
+        self.raft = Some(raft);
+        let latest = self.outlet.open();
+        self.acknowledged = latest.applied.map(|id| id.index);
+        Ok(latest.index)
+    }
+
+    async fn run(&mut self) {
+        while let Some(ask) = self.queue.recv().await {
+            let taken = self.take(ask);
+            if !taken.writes.is_empty() {
+                self.write(taken.writes, taken.replies, taken.bytes).await;
+            }
+            match taken.then {
+                None | Some(Ask::Write { .. }) => {}
+                Some(Ask::Checkpoint(reply)) => drop(reply.send(self.checkpoint())),
+                Some(Ask::Stop(reply)) => {
+                    self.shut_down().await;
+                    let _ = reply.send(());
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Everything that waits, up to a full batch.
+    fn take(&mut self, first: Ask) -> Taken {
+        let mut taken = Taken::default();
+        let mut next = Some(first);
+        while let Some(ask) = next {
+            let Ask::Write { sealed, reply } = ask else {
+                taken.then = Some(ask);
+                break;
+            };
+            taken.bytes += sealed.payload.get().len();
+            taken.writes.push(sealed);
+            taken.replies.push(reply);
+            let full = taken.writes.len() >= limits::BATCH_WRITES_MAX
+                || taken.bytes >= limits::BATCH_BYTES_MAX;
+            next = if full { None } else { self.queue.try_recv().ok() };
+        }
+        taken
+    }
+
+    async fn write(&mut self, writes: Vec<Sealed>, replies: Vec<Reply>, bytes: usize) {
+        let outcome = self.order(Batch(writes.into())).await;
+        self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        match outcome {
+            Ok(Verdicts(verdicts)) => {
+                for (reply, verdict) in replies.into_iter().zip(verdicts) {
+                    let _ = reply.send(verdict);
+                }
+            }
+            Err(refusal) => {
+                for reply in replies {
+                    let _ = reply.send(Err(refusal.clone()));
+                }
+            }
+        }
+    }
+
+    async fn order(&mut self, batch: Batch) -> Result<Verdicts, Refusal> {
+        if self.raft.is_none() {
+            self.recover().await?;
+        }
+        let raft = self.raft.as_ref().ok_or(Refusal::NoLeader)?;
+        match raft.client_write(batch).await {
+            Ok(written) => {
+                self.acknowledged = Some(written.log_id.index);
+                Ok(written.data)
+            }
+            Err(openraft::error::RaftError::APIError(_)) => Err(Refusal::NoLeader),
+            Err(openraft::error::RaftError::Fatal(fatal)) => {
+                error!(error = %fatal, "the store failed: writes are refused until it works again");
+                self.shut_down_raft().await;
+                self.retry_at = Instant::now();
+                Err(Refusal::Storage(
+                    self.store.last_failure().unwrap_or_else(|| fatal.to_string().into()),
+                ))
+            }
+        }
+    }
+
+    /// Takes the store into use again, without what was refused.
+    async fn recover(&mut self) -> Result<(), Refusal> {
+        if Instant::now() < self.retry_at {
+            return Err(Refusal::Storage("it failed and is about to be tried again".into()));
+        }
+        let reopened = self.store.reopen().and_then(|()| match self.acknowledged {
+            Some(last) => RaftLog::forget_after(&self.store, last),
+            None => Ok(()),
+        });
+        let recovered = match reopened {
+            Ok(()) => self.start().await.map(drop),
+            Err(error) => Err(error.into()),
+        };
+        match recovered {
+            Ok(()) => {
+                info!("the store works again");
+                Ok(())
+            }
+            Err(error) => {
+                warn!(%error, "the store still fails");
+                self.retry_at = Instant::now() + limits::REOPEN_PAUSE;
+                Err(Refusal::Storage(error.to_string().into()))
+            }
+        }
+    }
+
+    fn checkpoint(&self) -> Result<Box<str>, Refusal> {
+        self.outlet
+            .checkpoint(&self.store)
+            .map_err(|error| Refusal::Storage(error.to_string().into()))
+    }
+
+    async fn shut_down_raft(&mut self) {
+        if let Some(raft) = self.raft.take() {
+            let _ = raft.shutdown().await;
+        }
+    }
+
+    async fn shut_down(&mut self) {
+        self.queue.close();
+        if self.raft.is_some()
+            && let Err(refusal) = self.checkpoint()
+        {
+            warn!(error = %refusal, "the lineage could not be signed at the end");
+        }
+        self.shut_down_raft().await;
+    }
+}
+
+fn raft_error(error: impl std::fmt::Display) -> StartError {
+    StartError::Raft(error.to_string().into())
+}

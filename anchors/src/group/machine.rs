@@ -1,0 +1,343 @@
+//! What is ordered becomes what is known: each batch goes into the index, the lineage and the rows in one transaction.
+//!
+//! Nothing here asks a clock or a random source; the same entries make the same bytes, on every member and after every
+//! restart. See [`super`] for why the transaction need not be synced.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use openraft::storage::RaftStateMachine;
+use openraft::{
+    AnyError, EntryPayload, OptionalSend, RaftSnapshotBuilder, Snapshot, SnapshotMeta,
+    StorageIOError, StoredMembership,
+};
+use redb::{Durability, ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
+
+use super::raft::{Batch, Image, LogId, Membership, RaftEntry, StorageError, Types, Verdicts};
+use super::{Publish, StartError};
+use crate::clock::Time;
+use crate::index::{Index, RowId, Touched, WatchKey};
+use crate::limits;
+use crate::lineage::note::Notary;
+use crate::lineage::{Edge, Writer};
+use crate::store::tables::{APPLIED, CHECKPOINT, ENTRIES, HASHES, MEMBERSHIP, PAYLOADS, ROWS};
+use crate::store::{Fault, Store, StoreError};
+
+/// The state machine of one scope.
+pub(super) struct Machine {
+    store: Arc<Store>,
+    index: Index,
+    edge: Edge,
+    applied: Option<LogId>,
+    membership: Membership,
+    outlet: Arc<Outlet>,
+}
+
+/// Where the machine's results go: shared with the keeper, and kept when the machine is made anew.
+pub(super) struct Outlet {
+    publish: Arc<dyn Publish>,
+    /// Only revisions above it are published: what the start applies again was published before, or is handed over by
+    /// the start itself.
+    floor: AtomicU64,
+    /// The latest state of the machine.
+    latest: Mutex<Latest>,
+    notary: Notary,
+}
+
+/// What the keeper needs to know of the machine.
+#[derive(Clone, Default)]
+pub(super) struct Latest {
+    pub(super) index: Index,
+    pub(super) edge: Edge,
+    pub(super) applied: Option<LogId>,
+    /// The size that was signed last, and the time of the newest entry then.
+    signed: (u64, Time),
+}
+
+/// Builds snapshots: a view of the store as it was when the builder was asked for.
+pub(super) struct Builder(Option<Result<Snapshot<Types>, StoreError>>);
+
+// === impl Machine ===
+
+impl Machine {
+    /// The machine as the store has it.
+    pub(super) fn load(store: Arc<Store>, outlet: Arc<Outlet>) -> Result<Self, StartError> {
+        let mut machine = Self {
+            store,
+            index: Index::new(),
+            edge: Edge::default(),
+            applied: None,
+            membership: StoredMembership::default(),
+            outlet,
+        };
+        machine.read_back()?;
+        Ok(machine)
+    }
+
+    fn read_back(&mut self) -> Result<(), StartError> {
+        let rows: Vec<(Vec<u8>, Vec<u8>)> = self.store.read(|tx| {
+            self.edge = Edge::load(&tx.open_table(ENTRIES)?, &tx.open_table(HASHES)?)?;
+            self.applied = APPLIED.read(tx)?;
+            self.membership = MEMBERSHIP.read(tx)?.unwrap_or_default();
+            let rows = tx.open_table(ROWS)?;
+            rows.iter()?
+                .map(|row| {
+                    row.map(|(key, value)| (key.value().to_owned(), value.value().to_owned()))
+                })
+                .map(|row| row.map_err(Fault::from))
+                .collect()
+        })?;
+        self.index = Index::restore(rows)?;
+        self.tell(Latest::default().signed);
+        Ok(())
+    }
+
+    fn tell(&self, signed: (u64, Time)) {
+        let latest = Latest {
+            index: self.index.clone(),
+            edge: self.edge.clone(),
+            applied: self.applied,
+            signed,
+        };
+        self.outlet.set(latest);
+    }
+
+    fn apply_all(&mut self, entries: Vec<RaftEntry>) -> Result<Vec<Verdicts>, StoreError> {
+        let Some(last) = entries.last().map(|entry| entry.log_id) else { return Ok(Vec::new()) };
+        let store = Arc::clone(&self.store);
+        let mut touched = Touched::default();
+        let mut newest = Time::default();
+        let mut signed = self.outlet.latest().signed;
+        let verdicts = store.write(Durability::None, |tx| {
+            let mut verdicts = Vec::with_capacity(entries.len());
+            for entry in &entries {
+                verdicts.push(match &entry.payload {
+                    EntryPayload::Blank => Verdicts::default(),
+                    EntryPayload::Membership(members) => {
+                        self.membership =
+                            StoredMembership::new(Some(entry.log_id), members.clone());
+                        MEMBERSHIP.write(tx, &self.membership)?;
+                        Verdicts::default()
+                    }
+                    EntryPayload::Normal(batch) => {
+                        newest = batch.0.last().map_or(newest, |sealed| sealed.terms.at);
+                        self.apply_batch(tx, batch, &mut touched)?
+                    }
+                });
+            }
+            self.write_rows(tx, &touched)?;
+            if newest.since(signed.1) >= limits::CHECKPOINT_INTERVAL {
+                signed = (self.edge.size(), newest);
+                CHECKPOINT
+                    .write(tx, &self.outlet.notary.sign(self.edge.size(), self.edge.root()))?;
+            }
+            APPLIED.write(tx, &last)?;
+            Ok(verdicts)
+        })?;
+        self.applied = Some(last);
+        self.tell(signed);
+        self.outlet.publish(&self.index, touched);
+        Ok(verdicts)
+    }
+
+    fn apply_batch(
+        &mut self,
+        tx: &WriteTransaction,
+        batch: &Batch,
+        touched: &mut Touched,
+    ) -> Result<Verdicts, Fault> {
+        let mut lineage = Writer::open(tx)?;
+        let mut verdicts = Vec::with_capacity(batch.0.len());
+        for sealed in batch.0.iter() {
+            let seq = self.edge.size();
+            let folded = sealed.fold(&mut self.index, seq);
+            let leaf = serde_json::to_vec(&folded.entry).expect("entries are plain values");
+            let grown = self.edge.append(&leaf);
+            lineage.append(
+                seq,
+                &leaf,
+                &grown,
+                &sealed.terms.salt,
+                sealed.payload.get().as_bytes(),
+            )?;
+            touched.keys.extend(folded.touched.keys);
+            touched.rows.extend(folded.touched.rows);
+            touched.freed.extend(folded.touched.freed);
+            verdicts.push(folded.verdict);
+        }
+        Ok(Verdicts(verdicts))
+    }
+
+    /// Each touched row once, in the order of the table.
+    fn write_rows(&self, tx: &WriteTransaction, touched: &Touched) -> Result<(), Fault> {
+        let rows: BTreeMap<Vec<u8>, &RowId> =
+            touched.rows.iter().map(|id| (id.to_key(), id)).collect();
+        let mut table = tx.open_table(ROWS)?;
+        for (key, id) in rows {
+            match self.index.row(id) {
+                Some(value) => drop(table.insert(key.as_slice(), value.as_slice())?),
+                None => drop(table.remove(key.as_slice())?),
+            }
+        }
+        Ok(())
+    }
+
+    fn snapshot(&self) -> Result<Snapshot<Types>, StoreError> {
+        let view = self.store.view()?;
+        let last_log_id = self.store.read(|_| APPLIED.read(&view))?;
+        let last_membership = self.store.read(|_| MEMBERSHIP.read(&view))?.unwrap_or_default();
+        let snapshot_id = last_log_id.map(|last| last.to_string()).unwrap_or_default();
+        let meta = SnapshotMeta { last_log_id, last_membership, snapshot_id };
+        Ok(Snapshot { meta, snapshot: Box::new(Image(Some(view))) })
+    }
+
+    fn install(&mut self, image: &ReadTransaction) -> Result<(), StartError> {
+        self.store.write(Durability::Immediate, |tx| {
+            copy(image, tx, ENTRIES)?;
+            copy(image, tx, PAYLOADS)?;
+            copy(image, tx, HASHES)?;
+            copy(image, tx, ROWS)?;
+            if let Some(applied) = APPLIED.read(image)? {
+                APPLIED.write(tx, &applied)?;
+            }
+            MEMBERSHIP.write(tx, &MEMBERSHIP.read(image)?.unwrap_or_default())
+        })?;
+        let mut touched = everything(&self.index);
+        self.read_back()?;
+        touched.extend(everything(&self.index));
+        self.outlet.publish(&self.index, Touched { keys: touched, ..Touched::default() });
+        Ok(())
+    }
+}
+
+/// Replaces a table by the image's.
+fn copy<K: redb::Key + 'static, V: redb::Value + 'static>(
+    from: &ReadTransaction,
+    to: &WriteTransaction,
+    table: TableDefinition<'static, K, V>,
+) -> Result<(), Fault> {
+    to.delete_table(table)?;
+    let mut copied = to.open_table(table)?;
+    for row in from.open_table(table)?.iter()? {
+        let (key, value) = row?;
+        copied.insert(key.value(), value.value())?;
+    }
+    Ok(())
+}
+
+/// All that somebody may wait for in an index that is replaced as a whole.
+fn everything(index: &Index) -> Vec<WatchKey> {
+    let tables = [WatchKey::Nodes, WatchKey::Services, WatchKey::Checks, WatchKey::Sessions];
+    let nodes = index.nodes().map(|row| row.node.name.shared_key());
+    let nodes =
+        nodes.flat_map(|node| [WatchKey::Node(Arc::clone(&node)), WatchKey::NodeChecks(node)]);
+    let services = index.services().map(|row| WatchKey::Service(row.name.shared_key()));
+    let keys = index.keys("").map(|row| WatchKey::Key(Arc::clone(&row.key)));
+    let sessions = index.sessions().map(|row| WatchKey::Session(row.session.id.as_ref().into()));
+    tables.into_iter().chain(nodes).chain(services).chain(keys).chain(sessions).collect()
+}
+
+impl RaftStateMachine<Types> for Machine {
+    type SnapshotBuilder = Builder;
+
+    async fn applied_state(&mut self) -> Result<(Option<LogId>, Membership), StorageError> {
+        Ok((self.applied, self.membership.clone()))
+    }
+
+    async fn apply<I>(&mut self, entries: I) -> Result<Vec<Verdicts>, StorageError>
+    where
+        I: IntoIterator<Item = RaftEntry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let applied = self.apply_all(entries.into_iter().collect());
+        applied.map_err(|error| StorageIOError::write_state_machine(AnyError::new(&error)).into())
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Self::SnapshotBuilder {
+        Builder(Some(self.snapshot()))
+    }
+
+    async fn begin_receiving_snapshot(&mut self) -> Result<Box<Image>, StorageError> {
+        Ok(Box::default())
+    }
+
+    async fn install_snapshot(
+        &mut self,
+        _meta: &SnapshotMeta<u64, openraft::BasicNode>,
+        image: Box<Image>,
+    ) -> Result<(), StorageError> {
+        let Some(view) = &image.0 else {
+            return Err(StorageIOError::read_snapshot(
+                None,
+                AnyError::error("nothing was received"),
+            )
+            .into());
+        };
+        self.install(view)
+            .map_err(|error| StorageIOError::write_snapshot(None, AnyError::new(&error)).into())
+    }
+
+    /// The state as it is now: it covers whatever snapshot was built before.
+    async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<Types>>, StorageError> {
+        let snapshot = self
+            .snapshot()
+            .map_err(|error| StorageIOError::read_snapshot(None, AnyError::new(&error)))?;
+        Ok(snapshot.meta.last_log_id.is_some().then_some(snapshot))
+    }
+}
+
+impl RaftSnapshotBuilder<Types> for Builder {
+    async fn build_snapshot(&mut self) -> Result<Snapshot<Types>, StorageError> {
+        let spent =
+            || StorageIOError::read_snapshot(None, AnyError::error("a builder builds once"));
+        let built = self.0.take().ok_or_else(spent)?;
+        built.map_err(|error| StorageIOError::read_snapshot(None, AnyError::new(&error)).into())
+    }
+}
+
+// === impl Outlet ===
+
+impl Outlet {
+    /// Nothing is published until [`Outlet::open`].
+    pub(super) fn new(publish: Arc<dyn Publish>, notary: Notary) -> Self {
+        Self { publish, floor: AtomicU64::new(u64::MAX), latest: Mutex::default(), notary }
+    }
+
+    /// From now on what is newer than the latest state is published.
+    pub(super) fn open(&self) -> Latest {
+        let latest = self.latest();
+        self.floor.store(latest.index.revision(), Ordering::Relaxed);
+        latest
+    }
+
+    pub(super) fn latest(&self) -> Latest {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, latest: Latest) {
+        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = latest;
+    }
+
+    fn publish(&self, index: &Index, touched: Touched) {
+        if index.revision() > self.floor.load(Ordering::Relaxed) {
+            self.floor.store(index.revision(), Ordering::Relaxed);
+            self.publish.publish(index.clone(), touched);
+        }
+    }
+
+    /// Signs the lineage as it is, and keeps what was signed.
+    pub(super) fn checkpoint(&self, store: &Store) -> Result<Box<str>, StoreError> {
+        let mut latest = self.latest();
+        if latest.signed.0 == latest.edge.size()
+            && let Some(note) = store.read(|tx| CHECKPOINT.read(tx))?
+        {
+            return Ok(note);
+        }
+        let note = self.notary.sign(latest.edge.size(), latest.edge.root());
+        store.write(Durability::None, |tx| CHECKPOINT.write(tx, &note))?;
+        latest.signed.0 = latest.edge.size();
+        self.set(latest);
+        Ok(note)
+    }
+}

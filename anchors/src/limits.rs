@@ -1,0 +1,45 @@
+//! Every bound of the core, named, with its reason.
+
+use std::time::Duration;
+
+/// Writes that wait for their batch. Beyond it a write is refused at once: whoever retries later is served sooner than a
+/// queue that nobody waits for any more.
+pub const WRITES_WAITING_MAX: usize = 8_192;
+
+/// Bytes of writes that wait for their batch: what the queue may cost in memory when each write is large.
+pub const WRITES_WAITING_BYTES_MAX: usize = 64 << 20;
+
+/// Writes in one batch: bounds how long a lone write waits behind a crowd.
+pub const BATCH_WRITES_MAX: usize = 512;
+
+/// Bytes of changes in one batch, unless a single one is larger: bounds a raft entry.
+pub const BATCH_BYTES_MAX: usize = 1 << 20;
+
+/// Batches that the raft log keeps before a snapshot lets them go: with [`BATCH_BYTES_MAX`] its bound in bytes.
+pub const RAFT_ENTRIES_MAX: u64 = 256;
+
+/// The latest batches that are kept in memory between their append and their application.
+pub const RAFT_ENTRIES_CACHED_MAX: usize = 4;
+
+/// The page cache of a store on disk. Reads are answered from the index, so the cache serves writes only: the pages
+/// between two syncs and the inner pages of the trees.
+pub const STORE_CACHE_BYTES: usize = 16 << 20;
+
+/// The page cache of a store in memory, whose pages are in memory already.
+pub const STORE_IN_MEMORY_CACHE_BYTES: usize = 2 << 20;
+
+/// A store file up to this size is verified to the last page before it is used; `replay --check` verifies any. Larger
+/// ones would delay the start by more than a tenth of a second.
+pub const VERIFY_AT_START_BYTES_MAX: u64 = 64 << 20;
+
+/// Under steady writes, the lineage is signed at most this often. Whoever asks gets a signature at once.
+pub const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// After an attempt to take the disk into use again failed, the next one waits this long: it may have to walk the file.
+pub const REOPEN_PAUSE: Duration = Duration::from_millis(250);
+
+/// How long a start waits for its own election and for what the log still holds to be applied.
+pub const START_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Differences that a replay lists before it only counts them.
+pub const REPLAY_DIFFERENCES_MAX: usize = 10;

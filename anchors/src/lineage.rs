@@ -1,0 +1,157 @@
+//! A scope's lineage: an append-only Merkle log (RFC 6962) of everything that was done or refused.
+//!
+//! The leaf is an [`Entry`](crate::entry::Entry) as one line of JSON. The change that it tells of lies beside the log under
+//! its salted digest. Whoever holds a [checkpoint](note) can have proven that an entry is in the log that was signed, and
+//! that a later log continues it: tamper-evident, by tools that this program did not write.
+
+pub mod note;
+pub mod tiles;
+
+use redb::{ReadableTable, WriteTransaction};
+use sha2::{Digest, Sha256};
+use tlog_tiles::tlog::{EMPTY_HASH, Hash, node_hash, record_hash, stored_hash_index};
+
+use crate::store::Fault;
+use crate::store::tables::{ENTRIES, HASHES, PAYLOADS};
+
+/// Random bytes before a payload, so that its digest does not give it away.
+pub const SALT_BYTES: usize = 16;
+
+/// The growing edge of the log: all that is needed to append a leaf and to tell the root.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Edge {
+    /// How many leaves there are.
+    size: u64,
+    /// By level: the root of the last complete subtree of that height. Meaningful where `size` has the bit.
+    peaks: Vec<Hash>,
+}
+
+/// A leaf's hash and those of the subtrees that it completes, each with its place in the table.
+pub(crate) type Grown = Vec<(u64, Hash)>;
+
+// === impl Edge ===
+
+impl Edge {
+    /// The edge of the log that the store holds.
+    pub(crate) fn load(
+        entries: &impl ReadableTable<u64, &'static [u8]>,
+        hashes: &impl ReadableTable<u64, [u8; 32]>,
+    ) -> Result<Self, Fault> {
+        let size = entries.last()?.map_or(0, |(seq, _)| seq.value() + 1);
+        let levels = u8::try_from(u64::BITS - size.leading_zeros()).expect("64 at most");
+        let peaks = (0..levels).map(|level| match size >> level & 1 {
+            0 => Ok(EMPTY_HASH),
+            _ => tiles::stored_hash(hashes, stored_hash_index(level, (size >> level) - 1)),
+        });
+        Ok(Self { size, peaks: peaks.collect::<Result<_, _>>()? })
+    }
+
+    /// How many leaves there are: the seq of the next one.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Appends a leaf.
+    pub(crate) fn append(&mut self, leaf: &[u8]) -> Grown {
+        let mut hash = record_hash(leaf);
+        let mut grown = vec![(stored_hash_index(0, self.size), hash)];
+        let mut level = 0;
+        while self.size >> level & 1 == 1 {
+            hash = node_hash(self.peaks[usize::from(level)], hash);
+            level += 1;
+            grown.push((stored_hash_index(level, self.size >> level), hash));
+        }
+        self.size += 1;
+        self.peaks.resize(self.peaks.len().max(usize::from(level) + 1), EMPTY_HASH);
+        self.peaks[usize::from(level)] = hash;
+        grown
+    }
+
+    /// The root of the tree over all leaves.
+    pub(crate) fn root(&self) -> Hash {
+        let peaks = self.peaks.iter().enumerate().filter(|(level, _)| self.size >> level & 1 == 1);
+        peaks
+            .map(|(_, peak)| *peak)
+            .reduce(|right, left| node_hash(left, right))
+            .unwrap_or(EMPTY_HASH)
+    }
+}
+
+/// The digest of a payload, as its entry keeps it: hex of SHA-256 over salt and payload.
+pub fn payload_digest(salt: &[u8; SALT_BYTES], payload: &[u8]) -> String {
+    let digest = Sha256::new().chain_update(salt).chain_update(payload).finalize();
+    crate::encoding::hex::encode(&digest)
+}
+
+/// The tables of the lineage, open for appending.
+pub(crate) struct Writer<'tx> {
+    entries: redb::Table<'tx, u64, &'static [u8]>,
+    payloads: redb::Table<'tx, u64, &'static [u8]>,
+    hashes: redb::Table<'tx, u64, [u8; 32]>,
+}
+
+// === impl Writer ===
+
+impl<'tx> Writer<'tx> {
+    pub(crate) fn open(tx: &'tx WriteTransaction) -> Result<Self, Fault> {
+        let entries = tx.open_table(ENTRIES)?;
+        Ok(Self { entries, payloads: tx.open_table(PAYLOADS)?, hashes: tx.open_table(HASHES)? })
+    }
+
+    /// Writes an entry, what the edge grew by it, and its payload.
+    pub(crate) fn append(
+        &mut self,
+        seq: u64,
+        leaf: &[u8],
+        grown: &Grown,
+        salt: &[u8; SALT_BYTES],
+        payload: &[u8],
+    ) -> Result<(), Fault> {
+        self.entries.insert(seq, leaf)?;
+        for (place, hash) in grown {
+            self.hashes.insert(place, hash.0)?;
+        }
+        let length = SALT_BYTES + payload.len();
+        let mut kept = self.payloads.insert_reserve(seq, length)?;
+        let (first, rest) = kept.as_mut().split_at_mut(SALT_BYTES);
+        first.copy_from_slice(salt);
+        rest.copy_from_slice(payload);
+        Ok(())
+    }
+}
+
+/// Splits a kept payload into salt and change.
+pub(crate) fn split_payload(kept: &[u8]) -> Option<(&[u8; SALT_BYTES], &[u8])> {
+    kept.split_first_chunk()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use tlog_tiles::tlog::{Error, HashReader, tree_hash};
+
+    use super::*;
+
+    struct Kept(BTreeMap<u64, Hash>);
+
+    impl HashReader for Kept {
+        fn read_hashes(&self, indexes: &[u64]) -> Result<Vec<Hash>, Error> {
+            indexes
+                .iter()
+                .map(|index| self.0.get(index).copied().ok_or(Error::IndexesNotInTree))
+                .collect()
+        }
+    }
+
+    #[test]
+    fn the_edge_agrees_with_the_tree() {
+        let mut edge = Edge::default();
+        let mut kept = Kept(BTreeMap::new());
+        for size in 0..200 {
+            assert_eq!(edge.root(), tree_hash(size, &kept).unwrap(), "of {size} leaves");
+            kept.0.extend(edge.append(format!("leaf {size}").as_bytes()));
+            assert_eq!(edge.size(), size + 1);
+        }
+    }
+}

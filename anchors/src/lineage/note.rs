@@ -1,0 +1,135 @@
+//! Checkpoints: what the scope's key signs of its lineage, as C2SP `tlog-checkpoint` in a C2SP `signed-note`.
+//!
+//! ```text
+//! dc1
+//! 4711
+//! <root, base64>
+//!
+//! — dc1 <key id and ed25519 signature, base64>
+//! ```
+
+use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
+use signed_note::{
+    Note, NoteError, Signer, StandardVerifier, VerifierList, is_key_name_valid, key_id,
+    new_ed25519_verifier_key,
+};
+use tlog_tiles::checkpoint::Checkpoint;
+use tlog_tiles::tlog::Hash;
+
+/// The signature type of plain ed25519 in a key's encoding.
+const ED25519: u8 = 1;
+
+/// Why a checkpoint is not believed.
+#[derive(Debug, thiserror::Error)]
+pub enum NoteFault {
+    /// It is no signed note, or the signature is not the key's.
+    #[error("its signature cannot be verified: {0}")]
+    Signature(NoteError),
+    /// It is signed, and is no checkpoint.
+    #[error("it is not a checkpoint")]
+    Malformed,
+    /// It is one of another log.
+    #[error("it is a checkpoint of {0}")]
+    Elsewhere(Box<str>),
+}
+
+/// What a believed checkpoint says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Signed {
+    /// How many entries the log had.
+    pub size: u64,
+    /// The root over them.
+    pub root: Hash,
+}
+
+/// Signs checkpoints of one scope.
+pub(crate) struct Notary {
+    origin: Box<str>,
+    key: SigningKey,
+}
+
+/// Whether a scope's path can stand in a note: not empty, without spaces and pluses.
+pub fn is_origin(path: &str) -> bool {
+    is_key_name_valid(path) && !path.contains(char::is_control)
+}
+
+/// The key by which anyone verifies a scope's checkpoints, in the text form of `signed-note`.
+pub fn verifier_key(origin: &str, key: &VerifyingKey) -> String {
+    new_ed25519_verifier_key(origin, key)
+}
+
+/// Reads a checkpoint of `origin` signed by `key`.
+///
+/// # Errors
+/// See [`NoteFault`].
+pub fn verify(note: &str, origin: &str, key: &VerifyingKey) -> Result<Signed, NoteFault> {
+    let verifier =
+        StandardVerifier::new(&verifier_key(origin, key)).map_err(|_| NoteFault::Malformed)?;
+    let note = Note::from_bytes(note.as_bytes()).map_err(NoteFault::Signature)?;
+    note.verify(&VerifierList::new(vec![Box::new(verifier)])).map_err(NoteFault::Signature)?;
+    let checkpoint = Checkpoint::from_bytes(note.text()).map_err(|_| NoteFault::Malformed)?;
+    if checkpoint.origin() != origin {
+        return Err(NoteFault::Elsewhere(checkpoint.origin().into()));
+    }
+    Ok(Signed { size: checkpoint.size(), root: *checkpoint.hash() })
+}
+
+// === impl Notary ===
+
+impl Notary {
+    /// `origin` must be [one](is_origin).
+    pub(crate) fn new(origin: &str, key: SigningKey) -> Self {
+        debug_assert!(is_origin(origin));
+        Self { origin: origin.into(), key }
+    }
+
+    /// Signs what the log is now.
+    pub(crate) fn sign(&self, size: u64, root: Hash) -> Box<str> {
+        let checkpoint =
+            Checkpoint::new(&self.origin, size, root, "").expect("an origin is not empty");
+        let mut note = Note::new(&checkpoint.to_bytes(), &[]).expect("a checkpoint is plain lines");
+        note.add_sigs(&[self]).expect("an ed25519 key always signs");
+        String::from_utf8(note.to_bytes()).expect("notes are UTF-8").into()
+    }
+}
+
+impl Signer for Notary {
+    fn name(&self) -> &str {
+        &self.origin
+    }
+
+    fn key_id(&self) -> u32 {
+        let public = self.key.verifying_key().to_bytes();
+        key_id(&self.origin, &[&[ED25519], public.as_slice()].concat())
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, ed25519_dalek::SignatureError> {
+        Ok(self.key.try_sign(message)?.to_vec())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_is_believed_from_its_own_key_and_origin_only() {
+        let [ours, theirs] = [[1; 32], [2; 32]].map(|seed| SigningKey::from_bytes(&seed));
+        let note = Notary::new("dc1", ours.clone()).sign(7, Hash([9; 32]));
+        let signed = verify(&note, "dc1", &ours.verifying_key()).unwrap();
+        assert_eq!(signed, Signed { size: 7, root: Hash([9; 32]) });
+        assert!(matches!(
+            verify(&note, "dc1", &theirs.verifying_key()),
+            Err(NoteFault::Signature(_))
+        ));
+        assert!(matches!(
+            verify(&note, "dc2", &ours.verifying_key()),
+            Err(NoteFault::Signature(_))
+        ));
+        let forged = note.replace("\n7\n", "\n8\n");
+        assert!(matches!(
+            verify(&forged, "dc1", &ours.verifying_key()),
+            Err(NoteFault::Signature(_))
+        ));
+    }
+}

@@ -1,0 +1,193 @@
+//! Reading the lineage: entries, payloads, proofs, and the tiles of C2SP `tlog-tiles`.
+
+use std::sync::Arc;
+
+use redb::{ReadOnlyTable, ReadTransaction, ReadableTable};
+use tlog_tiles::tile::Tile;
+use tlog_tiles::tlog::{self, Hash, HashReader, RecordProof, TreeProof};
+
+use super::{Edge, split_payload};
+use crate::store::tables::{CHECKPOINT, ENTRIES, HASHES, PAYLOADS};
+use crate::store::{Fault, Store, StoreError};
+
+/// The height of a tile: 256 hashes wide, as the format fixes it.
+const TILE_HEIGHT: u8 = 8;
+/// The entries of a full tile.
+const TILE_ENTRIES: u64 = 1 << TILE_HEIGHT;
+
+/// Reads a scope's lineage; cheap to clone. Each call sees one consistent state.
+#[derive(Clone)]
+pub struct Lineage(Arc<Store>);
+
+/// Why something of the lineage could not be told.
+#[derive(Debug, thiserror::Error)]
+pub enum LineageError {
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A tree of this size is not known, or the entry is not in it.
+    #[error("the lineage has {size} entries; {asked} is not among them")]
+    Beyond {
+        /// How many there are.
+        size: u64,
+        /// What was asked for.
+        asked: u64,
+    },
+    /// The stored tree does not fit together.
+    #[error("the lineage's tree is damaged: {0}")]
+    Tree(tlog::Error),
+}
+
+// === impl Lineage ===
+
+impl Lineage {
+    pub(crate) fn new(store: Arc<Store>) -> Self {
+        Self(store)
+    }
+
+    /// How many entries there are.
+    ///
+    /// # Errors
+    /// [`LineageError::Store`].
+    pub fn size(&self) -> Result<u64, LineageError> {
+        Ok(self
+            .0
+            .read(|tx| Ok(tx.open_table(ENTRIES)?.last()?.map_or(0, |(seq, _)| seq.value() + 1)))?)
+    }
+
+    /// An entry: the exact bytes of its leaf.
+    ///
+    /// # Errors
+    /// [`LineageError::Store`].
+    pub fn entry(&self, seq: u64) -> Result<Option<Vec<u8>>, LineageError> {
+        Ok(self
+            .0
+            .read(|tx| Ok(tx.open_table(ENTRIES)?.get(seq)?.map(|leaf| leaf.value().to_owned())))?)
+    }
+
+    /// Salt and change of an entry; nothing when they were pruned.
+    ///
+    /// # Errors
+    /// [`LineageError::Store`].
+    pub fn payload(
+        &self,
+        seq: u64,
+    ) -> Result<Option<([u8; super::SALT_BYTES], Vec<u8>)>, LineageError> {
+        let kept = self.0.read(|tx| {
+            let Some(kept) = tx.open_table(PAYLOADS)?.get(seq)? else { return Ok(None) };
+            let Some((salt, payload)) = split_payload(kept.value()) else {
+                return Err(Fault::damaged(format!("the payload of entry {seq} has no salt")));
+            };
+            Ok(Some((*salt, payload.to_owned())))
+        })?;
+        Ok(kept)
+    }
+
+    /// The last checkpoint that was kept: a signed note.
+    ///
+    /// # Errors
+    /// [`LineageError::Store`].
+    pub fn kept_checkpoint(&self) -> Result<Option<Box<str>>, LineageError> {
+        Ok(self.0.read(|tx| CHECKPOINT.read(tx))?)
+    }
+
+    /// The root of the tree over the first `size` entries.
+    ///
+    /// # Errors
+    /// [`LineageError::Beyond`] when there are not as many.
+    pub fn root(&self, size: u64) -> Result<Hash, LineageError> {
+        self.in_tree(size, size, |hashes| tlog::tree_hash(size, hashes))
+    }
+
+    /// A proof that entry `seq` is in the tree of `size`.
+    ///
+    /// # Errors
+    /// [`LineageError::Beyond`] when it is not.
+    pub fn inclusion(&self, size: u64, seq: u64) -> Result<RecordProof, LineageError> {
+        self.in_tree(size, seq.saturating_add(1), |hashes| tlog::prove_record(size, seq, hashes))
+    }
+
+    /// A proof that the tree of `size` continues the one of `old`.
+    ///
+    /// # Errors
+    /// [`LineageError::Beyond`] when there is no such tree.
+    pub fn consistency(&self, size: u64, old: u64) -> Result<TreeProof, LineageError> {
+        self.in_tree(size, old, |hashes| tlog::prove_tree(size, old, hashes))
+    }
+
+    /// The hashes of a tile: `width` (1 to 256) of level `level`, from the `number`th 256 on.
+    ///
+    /// # Errors
+    /// [`LineageError::Beyond`] when the log has not grown to it.
+    pub fn tile(&self, level: u8, number: u64, width: u16) -> Result<Vec<u8>, LineageError> {
+        let leaves = number.saturating_mul(TILE_ENTRIES).saturating_add(width.into());
+        let size =
+            leaves.checked_shl(u32::from(level) * u32::from(TILE_HEIGHT)).unwrap_or(u64::MAX);
+        let tile = Tile::new(TILE_HEIGHT, level, number, width.into(), false);
+        self.in_tree(size, size, |hashes| tile.read_data(hashes))
+    }
+
+    /// The entries of a tile: `width` of them from the `number`th 256 on, each after its length in two bytes, as
+    /// `tlog-tiles` has it.
+    ///
+    /// # Errors
+    /// [`LineageError::Beyond`] when the log has not grown to it.
+    pub fn entries_tile(&self, number: u64, width: u16) -> Result<Vec<u8>, LineageError> {
+        let first = number.saturating_mul(TILE_ENTRIES);
+        let end = first.saturating_add(width.into());
+        self.in_tree(end, end, |_| Ok(()))?;
+        let bundle = self.0.read(|tx| {
+            let mut bundle = Vec::new();
+            for row in tx.open_table(ENTRIES)?.range(first..end)? {
+                let (seq, leaf) = row?;
+                let length = u16::try_from(leaf.value().len());
+                let length = length
+                    .map_err(|_| Fault::damaged(format!("entry {} is too long", seq.value())))?;
+                bundle.extend_from_slice(&length.to_be_bytes());
+                bundle.extend_from_slice(leaf.value());
+            }
+            Ok(bundle)
+        })?;
+        Ok(bundle)
+    }
+
+    fn in_tree<T>(
+        &self,
+        size: u64,
+        asked: u64,
+        work: impl FnOnce(&Hashes) -> Result<T, tlog::Error>,
+    ) -> Result<T, LineageError> {
+        let view = self.0.view()?;
+        let (have, hashes) = self.0.read(|_| Hashes::of(&view))?;
+        if size > have || asked > size {
+            return Err(LineageError::Beyond { size: have, asked: size.max(asked) });
+        }
+        work(&hashes).map_err(LineageError::Tree)
+    }
+}
+
+/// The stored tree as one view sees it.
+struct Hashes(ReadOnlyTable<u64, [u8; 32]>);
+
+impl Hashes {
+    fn of(tx: &ReadTransaction) -> Result<(u64, Self), Fault> {
+        let hashes = tx.open_table(HASHES)?;
+        let size = Edge::load(&tx.open_table(ENTRIES)?, &hashes)?.size();
+        Ok((size, Self(hashes)))
+    }
+}
+
+impl HashReader for Hashes {
+    fn read_hashes(&self, places: &[u64]) -> Result<Vec<Hash>, tlog::Error> {
+        let hashes = places.iter().map(|place| stored_hash(&self.0, *place));
+        hashes.collect::<Result<_, _>>().map_err(|_| tlog::Error::IndexesNotInTree)
+    }
+}
+
+pub(crate) fn stored_hash(
+    hashes: &impl ReadableTable<u64, [u8; 32]>,
+    place: u64,
+) -> Result<Hash, Fault> {
+    let hash = hashes.get(place)?.map(|hash| Hash(hash.value()));
+    hash.ok_or_else(|| Fault::damaged(format!("hash {place} of the lineage is missing")))
+}
