@@ -28,6 +28,7 @@ use crate::caller::{Caller, Secret};
 use crate::change::Change;
 use crate::clock::{Clock, Time};
 use crate::error::Refusal;
+use crate::handle::Handle;
 use crate::index::NodeRow;
 use crate::node::definition::{CheckDefinition, ServiceDefinition};
 pub use crate::node::{
@@ -74,6 +75,18 @@ pub enum OpenError {
     /// What was kept is damaged.
     #[error(transparent)]
     Row(#[from] LeafRowError),
+}
+
+// === impl Upstream for Handle ===
+
+impl Upstream for Handle {
+    fn submit(&self, caller: Caller, change: Change) -> BoxFuture<'_, Result<(), Refusal>> {
+        Box::pin(async move { Self::submit(self, &caller, change).await.map(drop) })
+    }
+
+    fn node(&self, name: &str) -> Option<Arc<NodeRow>> {
+        self.snapshot().node(name).cloned()
+    }
 }
 
 // === impl Agent ===

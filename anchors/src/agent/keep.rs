@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::node::RowKey;
+use crate::store::{Store, StoreError};
 
 /// Keys and what is to stand under them; `None` removes.
 pub type Rows = Vec<(String, Option<Vec<u8>>)>;
@@ -70,5 +71,24 @@ impl Keeper {
 
     fn waiting(&self) -> MutexGuard<'_, BTreeSet<RowKey>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Shelf for Store ===
+
+impl Shelf for Store {
+    fn put(&self, rows: Rows) -> Result<(), ShelfError> {
+        let rows = rows.into_iter().map(|(key, row)| (key.into(), row.map(Into::into))).collect();
+        self.put_leaf_rows(rows).map_err(ShelfError::from)
+    }
+
+    fn rows(&self) -> Result<Vec<(String, Vec<u8>)>, ShelfError> {
+        self.leaf().map_err(ShelfError::from)
+    }
+}
+
+impl From<StoreError> for ShelfError {
+    fn from(error: StoreError) -> Self {
+        Self(error.to_string().into())
     }
 }
