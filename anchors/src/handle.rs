@@ -5,6 +5,8 @@
 
 mod board;
 mod books;
+#[cfg(test)]
+mod tests;
 mod watches;
 
 use std::sync::Arc;
@@ -69,7 +71,11 @@ impl Handle {
     ///
     /// # Errors
     /// [`StartError`] when the store cannot be read or the group cannot be started.
-    pub async fn open(store: Arc<Store>, settings: GroupSettings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+    pub async fn open(
+        store: Arc<Store>,
+        settings: GroupSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StartError> {
         let board = Arc::new(Board::new(clock));
         let (group, index) = Group::start(store, settings, Arc::clone(&board) as _).await?;
         board.open(index);
@@ -119,7 +125,13 @@ impl Handle {
     ///
     /// A key or session that is missing answers at once when its table has moved past `after`, and then only when it
     /// appears: writes beside it wake nobody.
-    pub async fn wait(&self, caller: &Caller, query: &Query, after: u64, patience: Duration) -> Answer {
+    pub async fn wait(
+        &self,
+        caller: &Caller,
+        query: &Query,
+        after: u64,
+        patience: Duration,
+    ) -> Answer {
         let first = self.lookup(caller, query);
         if first.index > after {
             return first;

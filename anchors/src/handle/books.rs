@@ -135,7 +135,10 @@ mod tests {
     #[test]
     fn a_key_is_held_back_for_the_lock_delay() {
         let mut delays = LockDelays::default();
-        delays.note(&[("k".into(), Duration::from_secs(15)), ("free".into(), Duration::ZERO)], Time(0));
+        delays.note(
+            &[("k".into(), Duration::from_secs(15)), ("free".into(), Duration::ZERO)],
+            Time(0),
+        );
         assert!(delays.holds("k", Time(0) + Duration::from_secs(14)));
         assert!(!delays.holds("k", Time(0) + Duration::from_secs(15)));
         assert!(!delays.holds("free", Time(1)));

@@ -17,8 +17,16 @@ pub(super) struct Watches {
 #[derive(Debug, Default)]
 struct Cells {
     /// Everything but prefixes.
-    exact: HashMap<WatchKey, Arc<Notify>>,
-    prefixes: HashMap<Arc<str>, Arc<Notify>>,
+    exact: HashMap<WatchKey, Cell>,
+    prefixes: HashMap<Arc<str>, Cell>,
+}
+
+/// Who waits for one part.
+#[derive(Debug, Default)]
+struct Cell {
+    notify: Arc<Notify>,
+    /// Invariant: the subscriptions that name the part; a cell without any is removed.
+    waiters: usize,
 }
 
 /// A waiter's place. It is told of every touch since it was made.
@@ -36,7 +44,7 @@ impl Watches {
         let woken = keys
             .iter()
             .map(|key| {
-                let mut woken = Box::pin(Arc::clone(cells.cell(key)).notified_owned());
+                let mut woken = Box::pin(cells.join(key).notified_owned());
                 woken.as_mut().enable();
                 woken
             })
@@ -53,16 +61,16 @@ impl Watches {
 
     fn touched(&self, keys: &[WatchKey]) -> Vec<Arc<Notify>> {
         let cells = self.lock();
-        let exact = keys.iter().filter_map(|key| cells.exact.get(key)).cloned();
-        let prefixes = keys.iter().flat_map(|key| cells.prefixes_of(key)).cloned();
-        exact.chain(prefixes).collect()
+        let exact = keys.iter().filter_map(|key| cells.exact.get(key));
+        let prefixes = keys.iter().flat_map(|key| cells.prefixes_of(key));
+        exact.chain(prefixes).map(|cell| Arc::clone(&cell.notify)).collect()
     }
 
-    /// Forgets the cells for which nobody waits any more.
-    fn forget(&self, keys: &[WatchKey]) {
+    /// A waiter goes; a cell for which nobody waits any more is forgotten.
+    fn leave(&self, keys: &[WatchKey]) {
         let mut cells = self.lock();
         for key in keys {
-            cells.drop_if_idle(key);
+            cells.leave(key);
         }
     }
 
@@ -82,14 +90,16 @@ impl Watches {
 // === impl Cells ===
 
 impl Cells {
-    fn cell(&mut self, key: &WatchKey) -> &Arc<Notify> {
-        match key {
+    fn join(&mut self, key: &WatchKey) -> Arc<Notify> {
+        let cell = match key {
             WatchKey::Prefix(prefix) => self.prefixes.entry(Arc::clone(prefix)).or_default(),
             key => self.exact.entry(key.clone()).or_default(),
-        }
+        };
+        cell.waiters += 1;
+        Arc::clone(&cell.notify)
     }
 
-    fn prefixes_of(&self, key: &WatchKey) -> Vec<&Arc<Notify>> {
+    fn prefixes_of(&self, key: &WatchKey) -> Vec<&Cell> {
         let WatchKey::Key(key) = key else { return Vec::new() };
         if self.prefixes.is_empty() {
             return Vec::new();
@@ -98,19 +108,29 @@ impl Cells {
         ends.filter_map(|end| self.prefixes.get(&key[..end])).collect()
     }
 
-    fn drop_if_idle(&mut self, key: &WatchKey) {
+    fn leave(&mut self, key: &WatchKey) {
         match key {
             WatchKey::Prefix(prefix) => {
-                if self.prefixes.get(prefix).is_some_and(|cell| Arc::strong_count(cell) == 1) {
+                if self.prefixes.get_mut(prefix).is_some_and(Cell::empties) {
                     self.prefixes.remove(prefix);
                 }
             }
             key => {
-                if self.exact.get(key).is_some_and(|cell| Arc::strong_count(cell) == 1) {
+                if self.exact.get_mut(key).is_some_and(Cell::empties) {
                     self.exact.remove(key);
                 }
             }
         }
+    }
+}
+
+// === impl Cell ===
+
+impl Cell {
+    /// One waiter goes. Whether it was the last.
+    fn empties(&mut self) -> bool {
+        self.waiters -= 1;
+        self.waiters == 0
     }
 }
 
@@ -125,7 +145,6 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.woken.clear();
-        self.watches.forget(&self.keys);
+        self.watches.leave(&self.keys);
     }
 }
