@@ -35,6 +35,7 @@ use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 
 use self::keeper::Ask;
+pub(crate) use self::log::raft_entries_beyond;
 use crate::change::Change;
 use crate::clock::Time;
 use crate::error::Refusal;
@@ -230,4 +231,4 @@ impl Sealed {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

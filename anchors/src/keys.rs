@@ -61,6 +61,21 @@ impl Keys {
         })
     }
 
+    /// The keys of a data directory, none of them made.
+    ///
+    /// # Errors
+    /// See [`KeyError`]; also when one is missing.
+    pub fn existing(dir: &Path) -> Result<Self, KeyError> {
+        let existing = |name| {
+            let file = dir.join(name);
+            let opened = File::open(&file);
+            opened
+                .map_err(|source| KeyError::Io { file: file.clone(), source })
+                .and_then(|opened| read(&file, opened))
+        };
+        Ok(Self { node: existing(NODE_FILE)?, scope: existing(SCOPE_FILE)? })
+    }
+
     /// Keys that end with the process.
     pub fn generate() -> Self {
         Self { node: generate(), scope: generate() }

@@ -33,6 +33,7 @@ pub mod handle;
 pub mod keys;
 pub mod limits;
 pub mod lineage;
+pub mod replay;
 pub mod store;
 #[cfg(test)]
 mod testing;

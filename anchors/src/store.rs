@@ -406,7 +406,7 @@ pub(crate) enum Strange {
 }
 
 impl Strange {
-    fn named(self, file: &str) -> StoreError {
+    pub(crate) fn named(self, file: &str) -> StoreError {
         match self {
             Self::Foreign => StoreError::Foreign { file: file.into() },
             Self::Newer(found) => {
@@ -417,7 +417,7 @@ impl Strange {
 }
 
 /// The node's id, if the store is one that this version reads.
-fn recognise(database: &Database) -> Result<Result<Uuid, Strange>, Fault> {
+pub(crate) fn recognise(database: &Database) -> Result<Result<Uuid, Strange>, Fault> {
     let tx = database.begin_read()?;
     if !tx.list_tables()?.any(|table| redb::TableHandle::name(&table) == tables::META_NAME) {
         return Ok(Err(Strange::Foreign));

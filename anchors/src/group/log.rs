@@ -36,13 +36,6 @@ impl RaftLog {
         })
     }
 
-    /// How many entries the log holds beyond an applied one.
-    pub(crate) fn beyond(tx: &ReadTransaction, applied: Option<LogId>) -> Result<u64, Fault> {
-        let first = applied.map_or(0, |id| id.index + 1);
-        let count = tx.open_table(RAFT_LOG)?.range(first..)?.count();
-        Ok(count.try_into().unwrap_or(u64::MAX))
-    }
-
     fn remember(&mut self, entries: Vec<RaftEntry>) {
         self.recent.extend(entries);
         while self.recent.len() > limits::RAFT_ENTRIES_CACHED_MAX {
@@ -61,6 +54,16 @@ impl RaftLog {
         let within = self.recent.iter().filter(|entry| range.contains(&entry.log_id.index));
         starts_here.then(|| within.cloned().collect())
     }
+}
+
+/// How many entries the log holds beyond an applied one.
+pub(crate) fn raft_entries_beyond(
+    tx: &ReadTransaction,
+    applied: Option<LogId>,
+) -> Result<u64, Fault> {
+    let first = applied.map_or(0, |id| id.index + 1);
+    let count = tx.open_table(RAFT_LOG)?.range(first..)?.count();
+    Ok(count.try_into().unwrap_or(u64::MAX))
 }
 
 impl RaftLogReader<Types> for RaftLog {

@@ -76,11 +76,6 @@ impl<T: Serialize + DeserializeOwned> Slot<T> {
         self.decode(&tx.open_table(META)?)
     }
 
-    /// The value as a transaction that may have changed it sees it.
-    pub(crate) fn read_mut(&self, tx: &WriteTransaction) -> Result<Option<T>, Fault> {
-        self.decode(&tx.open_table(META)?)
-    }
-
     /// Keeps a value.
     pub(crate) fn write(&self, tx: &WriteTransaction, value: &T) -> Result<(), Fault> {
         let bytes = serde_json::to_vec(value).expect("slots hold plain values");
