@@ -25,7 +25,7 @@ mod strconv;
 use serde_json::Value;
 
 pub use parse::DEPTH_MAX;
-pub use pattern::{GROUPS_MAX, UNICODE_CLASSES_MAX};
+pub use pattern::{CLASS_CODES_MAX, GROUPS_MAX};
 pub use schema::{Field, Kind, Schema};
 pub use schemas::{
     AGENT_SERVICE, CHECK_SERVICE_NODE, HEALTH_CHECK, MEMBER, NODE, NODE_SERVICE, SERVICE_NODE,
@@ -33,15 +33,17 @@ pub use schemas::{
 
 use evaluate::{Clause, Condition, Test};
 use parse::{Comparison, Operator, Tree, Unread};
+use pattern::Allowance;
 use strconv::quote;
 
 /// Longer expressions are refused, in bytes. Consul's limit is that of a request's head; this leaves room for thousands of
 /// comparisons and bounds what one request can make us hold.
 pub const EXPRESSION_BYTES_MAX: usize = 256 * 1024;
 
-/// The patterns of an expression share this much memory, in bytes, in equal parts. It is enough for any single `.{1000}`; a
-/// pattern that needs more than its part is refused with Go's words for one that is too large, although Go takes larger ones.
-pub const PATTERNS_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// The patterns of an expression share this much memory, in bytes, in equal parts; the time of a match grows with it too. It is
+/// enough for two of `.{1000}`. A pattern that needs more than its part is refused with Go's words for one that is too large,
+/// although Go takes larger ones.
+pub const PATTERNS_BYTES_MAX: usize = 1024 * 1024;
 
 /// A compiled expression, to be asked of records of one type.
 #[derive(Debug)]
@@ -94,8 +96,9 @@ impl Filter {
             Unread::Faults(faults) => Reason::Unread(faults),
             Unread::TooDeep => Reason::TooDeep,
         })?;
-        let pattern_bytes_max = PATTERNS_BYTES_MAX / patterns(&tree).max(1);
-        let compiler = Compiler { schema, pattern_bytes_max };
+        let bytes = PATTERNS_BYTES_MAX / patterns(&tree).max(1);
+        let allowance = Allowance { bytes, codes: CLASS_CODES_MAX };
+        let mut compiler = Compiler { schema, allowance };
         Ok(Self { condition: compiler.condition(tree)? })
     }
 
@@ -121,13 +124,13 @@ fn patterns(tree: &Tree) -> usize {
 
 struct Compiler {
     schema: &'static Schema,
-    pattern_bytes_max: usize,
+    allowance: Allowance,
 }
 
 // === impl Compiler ===
 
 impl Compiler {
-    fn condition(&self, tree: Tree) -> Result<Condition, Reason> {
+    fn condition(&mut self, tree: Tree) -> Result<Condition, Reason> {
         Ok(match tree {
             Tree::Any(parts) => Condition::Any(self.conditions(parts)?),
             Tree::All(parts) => Condition::All(self.conditions(parts)?),
@@ -136,11 +139,11 @@ impl Compiler {
         })
     }
 
-    fn conditions(&self, parts: Vec<Tree>) -> Result<Vec<Condition>, Reason> {
+    fn conditions(&mut self, parts: Vec<Tree>) -> Result<Vec<Condition>, Reason> {
         parts.into_iter().map(|part| self.condition(part)).collect()
     }
 
-    fn clause(&self, comparison: Comparison) -> Result<Clause, Reason> {
+    fn clause(&mut self, comparison: Comparison) -> Result<Clause, Reason> {
         let Comparison { selector: path, operator, value } = comparison;
         let selected = self
             .schema
@@ -160,7 +163,7 @@ impl Compiler {
     }
 
     /// What the operator asks of a value of this kind.
-    fn test(&self, operator: Operator, kind: &Kind, value: String) -> Result<Test, Unfit> {
+    fn test(&mut self, operator: Operator, kind: &Kind, value: String) -> Result<Test, Unfit> {
         use Operator as Op;
         Ok(match (operator, kind) {
             (Op::Equal | Op::NotEqual, Kind::Text) => Test::Text(value),
@@ -178,7 +181,7 @@ impl Compiler {
                 Kind::Texts | Kind::Octets | Kind::Map(_) | Kind::Records(_),
             ) => Test::Empty,
             (Op::Matches | Op::NotMatches, Kind::Text) => Test::Pattern(
-                pattern::compile(&value, self.pattern_bytes_max).map_err(Unfit::Pattern)?,
+                pattern::compile(&value, &mut self.allowance).map_err(Unfit::Pattern)?,
             ),
             _ => return Err(Unfit::Operator),
         })

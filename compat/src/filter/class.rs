@@ -12,12 +12,30 @@ const BAD_ESCAPE: &str = "invalid escape sequence";
 const OPEN_CLASS: &str = "missing closing ]";
 
 /// A class that holds nothing.
-const NOTHING: &str = r"[^\x00-\x{10FFFF}]";
+const NOTHING: &str = "[a&&b]";
+
+/// A class that holds everything.
+const EVERYTHING: &str = "[^a&&b]";
+
+/// How many characters there are at most.
+pub(super) const CODES: usize = 0x11_0000;
+
+/// A class in the crate's spelling.
+pub(super) struct Class {
+    pub(super) written: String,
+    /// How many characters it holds, at most, before it is turned into its opposite.
+    pub(super) codes: usize,
+}
+
+impl Class {
+    fn small(written: &str) -> Self {
+        Self { written: written.to_owned(), codes: 0 }
+    }
+}
 
 /// What follows a backslash, outside and inside of brackets.
 pub(super) enum Escape {
-    /// A class, in the crate's spelling.
-    Class(String),
+    Class(Class),
     /// A character, by its code; Go allows codes that are no characters.
     Code(u32),
 }
@@ -33,11 +51,11 @@ pub(super) fn literal(code: u32) -> String {
 
 /// Reads an escape at its backslash; hands back the text after it.
 pub(super) fn escape(text: &str) -> Result<(Escape, &str), Refused> {
-    if let Some(found) = unicode(text)? {
-        return Ok(found);
+    if let Some((class, rest)) = unicode(text)? {
+        return Ok((Escape::Class(class), rest));
     }
     if let Some((class, rest)) = perl(text) {
-        return Ok((Escape::Class(class.to_owned()), rest));
+        return Ok((Escape::Class(Class::small(class)), rest));
     }
     code(text).map(|(code, rest)| (Escape::Code(code), rest))
 }
@@ -56,7 +74,7 @@ fn perl(text: &str) -> Option<(&'static str, &str)> {
 }
 
 /// `\pN`, `\p{Name}`, `\p{^Name}` and the same with `\P`.
-fn unicode(text: &str) -> Result<Option<(Escape, &str)>, Refused> {
+fn unicode(text: &str) -> Result<Option<(Class, &str)>, Refused> {
     if !(text.starts_with(r"\p") || text.starts_with(r"\P")) {
         return Ok(None);
     }
@@ -73,11 +91,11 @@ fn unicode(text: &str) -> Result<Option<(Escape, &str)>, Refused> {
     let (opposite, name) = name.strip_prefix('^').map_or((false, name), |name| (true, name));
     let letter = if text.starts_with(r"\P") == opposite { 'p' } else { 'P' };
     let known = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    let class = format!(r"\{letter}{{{name}}}");
-    if name.is_empty() || !known || Regex::new(&class).is_err() {
+    let written = format!(r"\{letter}{{{name}}}");
+    if name.is_empty() || !known || Regex::new(&written).is_err() {
         return Err(Refused::new(BAD_RANGE, whole));
     }
-    Ok(Some((Escape::Class(class), rest)))
+    Ok(Some((Class { written, codes: CODES }, rest)))
 }
 
 /// Reads an escaped character at its backslash.
@@ -141,36 +159,38 @@ fn hexadecimal<'a>(text: &str, after: &'a str) -> Result<(u32, &'a str), Refused
 }
 
 /// Reads a class at its opening bracket; hands back the crate's spelling and the text after it.
-pub(super) fn bracketed(text: &str) -> Result<(String, &str), Refused> {
+pub(super) fn bracketed(text: &str) -> Result<(Class, &str), Refused> {
     let inner = &text[1..];
     let (negated, mut rest) = inner.strip_prefix('^').map_or((false, inner), |rest| (true, rest));
-    let mut items = String::new();
+    let mut items = Class::small("");
     let mut first = true;
     while first || !rest.starts_with(']') {
         first = false;
         let (item, after) = item(rest, text)?;
-        items.push_str(&item);
+        items.written.push_str(&item.written);
+        items.codes = items.codes.saturating_add(item.codes);
         rest = after;
     }
-    let class = match (items.is_empty(), negated) {
+    let Class { written: items, codes } = items;
+    let written = match (items.is_empty(), negated) {
         (true, false) => NOTHING.to_owned(),
-        (true, true) => r"[\x00-\x{10FFFF}]".to_owned(),
+        (true, true) => EVERYTHING.to_owned(),
         (false, false) => format!("[{items}]"),
         (false, true) => format!("[^{items}]"),
     };
-    Ok((class, &rest[1..]))
+    Ok((Class { written, codes }, &rest[1..]))
 }
 
 /// Reads a named class, an escaped class, a character or a range; `whole` starts at the opening bracket.
-fn item<'a>(text: &'a str, whole: &str) -> Result<(String, &'a str), Refused> {
+fn item<'a>(text: &'a str, whole: &str) -> Result<(Class, &'a str), Refused> {
     if let Some(found) = posix(text)? {
         return Ok(found);
     }
-    if let Some((Escape::Class(class), rest)) = unicode(text)? {
-        return Ok((class, rest));
+    if let Some(found) = unicode(text)? {
+        return Ok(found);
     }
     if let Some((class, rest)) = perl(text) {
-        return Ok((class.to_owned(), rest));
+        return Ok((Class::small(class), rest));
     }
     let (low, mut rest) = member(text, whole)?;
     let mut high = low;
@@ -186,10 +206,16 @@ fn item<'a>(text: &'a str, whole: &str) -> Result<(String, &'a str), Refused> {
 }
 
 /// A range without the codes that are no characters.
-fn range(low: u32, high: u32) -> String {
+fn range(low: u32, high: u32) -> Class {
     let low = if char::from_u32(low).is_some() { low } else { 0xE000 };
     let high = if char::from_u32(high).is_some() { high } else { 0xD7FF };
-    if low > high { String::new() } else { format!(r"\x{{{low:X}}}-\x{{{high:X}}}") }
+    match high.checked_sub(low) {
+        None => Class::small(""),
+        Some(further) => Class {
+            written: format!(r"\x{{{low:X}}}-\x{{{high:X}}}"),
+            codes: usize::try_from(further).unwrap_or(CODES),
+        },
+    }
 }
 
 fn member<'a>(text: &'a str, whole: &str) -> Result<(u32, &'a str), Refused> {
@@ -201,7 +227,7 @@ fn member<'a>(text: &'a str, whole: &str) -> Result<(u32, &'a str), Refused> {
 }
 
 /// `[:name:]` or `[:^name:]`.
-fn posix(text: &str) -> Result<Option<(String, &str)>, Refused> {
+fn posix(text: &str) -> Result<Option<(Class, &str)>, Refused> {
     const NAMES: [&str; 14] = [
         "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct",
         "space", "upper", "word", "xdigit",
@@ -212,7 +238,7 @@ fn posix(text: &str) -> Result<Option<(String, &str)>, Refused> {
     let (whole, rest) = text.split_at(length + 4);
     let name = &whole[2..whole.len() - 2];
     if NAMES.contains(&name.strip_prefix('^').unwrap_or(name)) {
-        Ok(Some((whole.to_owned(), rest)))
+        Ok(Some((Class::small(whole), rest)))
     } else {
         Err(Refused::new(BAD_RANGE, whole))
     }

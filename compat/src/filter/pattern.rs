@@ -8,7 +8,7 @@ use std::fmt;
 
 use regex::{Regex, RegexBuilder};
 
-use super::class::{self, Escape};
+use super::class::{self, Class, Escape};
 
 /// Groups deeper than this are refused. Go stops at 1000; the crate compiles groups by recursion and stops at this by default.
 pub const GROUPS_MAX: usize = 250;
@@ -35,24 +35,32 @@ impl fmt::Display for Refused {
     }
 }
 
-/// A pattern may name this many Unicode classes: two characters of it stand for kilobytes of ranges.
-pub const UNICODE_CLASSES_MAX: usize = 100;
+/// The classes in the patterns of an expression may together hold this many characters, 64 times all there are: to fold the
+/// case of a class, the crate visits each of its characters. A Unicode class counts as all there are.
+pub const CLASS_CODES_MAX: usize = 64 * class::CODES;
 
 const TOO_LARGE: &str = "expression too large";
 
-/// Compiles a pattern; the compiled form takes at most `bytes_max` bytes of memory.
-pub(super) fn compile(pattern: &str, bytes_max: usize) -> Result<Regex, Refused> {
-    if pattern.matches(r"\p").count() + pattern.matches(r"\P").count() > UNICODE_CLASSES_MAX {
-        return Err(Refused::new(TOO_LARGE, pattern));
-    }
-    let translated = Translator::new(pattern).translate()?;
+/// What patterns may still cost.
+#[derive(Debug)]
+pub(super) struct Allowance {
+    /// How many bytes of memory each may take.
+    pub(super) bytes: usize,
+    /// How many characters the classes of those still to come may hold together.
+    pub(super) codes: usize,
+}
+
+/// Compiles a pattern within the allowance, and takes from that what it costs.
+pub(super) fn compile(pattern: &str, allowance: &mut Allowance) -> Result<Regex, Refused> {
+    let translated = Translator::new(pattern, allowance).translate()?;
     RegexBuilder::new(&translated)
-        .size_limit(bytes_max)
+        .size_limit(allowance.bytes)
         .build()
         .map_err(|_| Refused::new(TOO_LARGE, pattern))
 }
 
 struct Translator<'a> {
+    allowance: &'a mut Allowance,
     pattern: &'a str,
     rest: &'a str,
     written: String,
@@ -81,10 +89,18 @@ impl Branch {
 }
 
 impl<'a> Translator<'a> {
-    fn new(pattern: &'a str) -> Self {
+    fn new(pattern: &'a str, allowance: &'a mut Allowance) -> Self {
         let written = String::with_capacity(pattern.len() * 2);
         let open = vec![Branch::default()];
-        Self { pattern, rest: pattern, written, flags: String::new(), open, repeated: None }
+        Self {
+            allowance,
+            pattern,
+            rest: pattern,
+            written,
+            flags: String::new(),
+            open,
+            repeated: None,
+        }
     }
 
     fn translate(mut self) -> Result<String, Refused> {
@@ -110,7 +126,7 @@ impl<'a> Translator<'a> {
                 '[' => {
                     let (class, rest) = class::bracketed(self.rest)?;
                     self.rest = rest;
-                    self.atom(&class);
+                    self.class(&class)?;
                 }
                 '\\' => self.escaped()?,
                 c => {
@@ -143,6 +159,17 @@ impl<'a> Translator<'a> {
     fn atom(&mut self, written: &str) {
         self.write(written);
         self.branch().atom(1);
+    }
+}
+
+// === classes ===
+
+impl Translator<'_> {
+    fn class(&mut self, class: &Class) -> Result<(), Refused> {
+        let left = self.allowance.codes.checked_sub(class.codes);
+        self.allowance.codes = left.ok_or_else(|| Refused::new(TOO_LARGE, self.pattern))?;
+        self.atom(&class.written);
+        Ok(())
     }
 }
 
@@ -345,10 +372,12 @@ impl Translator<'_> {
         let (escape, rest) = class::escape(self.rest)?;
         self.rest = rest;
         match escape {
-            Escape::Class(class) => self.atom(&class),
-            Escape::Code(code) => self.atom(&class::literal(code)),
+            Escape::Class(class) => self.class(&class),
+            Escape::Code(code) => {
+                self.atom(&class::literal(code));
+                Ok(())
+            }
         }
-        Ok(())
     }
 
     /// `\Q` makes characters of everything up to `\E` or the end.

@@ -1,4 +1,4 @@
-//! What may be asked of a record: its fields, their kinds, and where they stand in the record's JSON form.
+//! What may be asked of a record: its fields and their kinds.
 
 /// The fields that an expression may select in a record of some type.
 #[derive(Debug)]
@@ -10,10 +10,8 @@ pub struct Schema {
 /// A field that may be selected.
 #[derive(Debug)]
 pub struct Field {
-    /// Its name in expressions.
+    /// Its name: in expressions as in the record's JSON form, for they agree in every list that can be filtered.
     pub name: &'static str,
-    /// Its name in the record's JSON form.
-    pub wire: &'static str,
     /// What it holds.
     pub kind: Kind,
 }
@@ -42,17 +40,17 @@ pub enum Kind {
 }
 
 impl Field {
-    /// A field that is named alike in expressions and in JSON.
+    /// A field of that name and kind.
     #[must_use]
     pub const fn new(name: &'static str, kind: Kind) -> Self {
-        Self { name, wire: name, kind }
+        Self { name, kind }
     }
 }
 
 /// One step from a record towards what an expression selects.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// To this field of a record, by its JSON name.
+    /// To this field of a record.
     Field(&'static str),
     /// To any of the records in a list.
     Any,
@@ -101,7 +99,7 @@ impl Inside {
         match self {
             Self::Fields(fields) => {
                 let field = fields.iter().find(|field| field.name == name)?;
-                Some((Step::Field(field.wire), &field.kind))
+                Some((Step::Field(field.name), &field.kind))
             }
             Self::Keys(kind) => Some((Step::Key(name.to_owned()), kind)),
             Self::Nothing => None,
