@@ -1,0 +1,99 @@
+//! The program as its HTTP side sees it: what it can be told to do, and what it tells of itself.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use proconsul_anchors::agent::Agent;
+use proconsul_anchors::handle::Handle;
+use proconsul_compat::{Control, Stats};
+use tokio::sync::Notify;
+
+use super::host;
+use super::reload::Reload;
+use crate::config::CONSUL_VERSION;
+use crate::telemetry::Telemetry;
+
+/// The running program.
+pub(super) struct Program {
+    pub(super) telemetry: Telemetry,
+    pub(super) handle: Handle,
+    pub(super) agent: Agent,
+    pub(super) reload: Arc<Reload>,
+    pub(super) leave: Arc<Notify>,
+    pub(super) server_address: String,
+}
+
+impl Control for Program {
+    fn reload(&self) -> Result<(), String> {
+        self.reload.again()
+    }
+
+    fn leave(&self) {
+        self.leave.notify_one();
+    }
+
+    fn metrics_json(&self) -> String {
+        self.telemetry.json(SystemTime::now()).to_string()
+    }
+
+    fn metrics_prometheus(&self) -> String {
+        self.telemetry.prometheus()
+    }
+
+    fn stats(&self) -> Stats {
+        let (monitors, ttls) = self.agent.check_counts();
+        let index = self.handle.snapshot().revision().to_string();
+        let leader = self.handle.has_leader();
+        let agent = [
+            ("check_monitors", monitors.to_string()),
+            ("check_ttls", ttls.to_string()),
+            ("checks", self.agent.checks().len().to_string()),
+            ("services", self.agent.services().len().to_string()),
+        ];
+        let build = [
+            ("prerelease", ""),
+            ("revision", ""),
+            ("version", CONSUL_VERSION),
+            ("version_metadata", ""),
+        ];
+        let consul = [
+            ("acl", "disabled".to_owned()),
+            ("bootstrap", "true".to_owned()),
+            ("known_datacenters", "1".to_owned()),
+            ("leader", leader.to_string()),
+            ("leader_addr", if leader { self.server_address.clone() } else { String::new() }),
+            ("server", "true".to_owned()),
+        ];
+        let raft = [
+            ("applied_index", index.clone()),
+            ("commit_index", index.clone()),
+            ("last_log_index", index),
+            ("num_peers", "0".to_owned()),
+            ("state", if leader { "Leader" } else { "Follower" }.to_owned()),
+        ];
+        let runtime = [
+            ("arch", std::env::consts::ARCH.to_owned()),
+            ("cpu_count", std::thread::available_parallelism().map_or(1, usize::from).to_string()),
+            ("os", std::env::consts::OS.to_owned()),
+        ];
+        let serf = [("failed", "0"), ("left", "0"), ("members", "1")];
+        BTreeMap::from([
+            ("agent".to_owned(), pairs(agent)),
+            ("build".to_owned(), pairs(build)),
+            ("consul".to_owned(), pairs(consul)),
+            ("raft".to_owned(), pairs(raft)),
+            ("runtime".to_owned(), pairs(runtime)),
+            ("serf_lan".to_owned(), pairs(serf)),
+            ("serf_wan".to_owned(), pairs(serf)),
+        ])
+    }
+
+    fn host_json(&self) -> String {
+        host::json()
+    }
+}
+
+fn pairs<T: Into<String>, const N: usize>(pairs: [(&str, T); N]) -> BTreeMap<String, String> {
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect()
+}

@@ -1,0 +1,216 @@
+//! From the checked configuration to what each part of the program is told: nobody but this sees the whole.
+
+use std::net::IpAddr;
+
+use http::{HeaderName, HeaderValue};
+use proconsul_anchors::node::{LeafSettings, Server};
+use proconsul_anchors::pairs::Pairs;
+use proconsul_anchors::service::{Locality, Node};
+use proconsul_dns::{ServiceTtl, SoaTimes, Zone};
+
+use crate::config::{CONSUL_VERSION, Config};
+
+/// Meta that every member of a datacenter carries.
+const SEGMENT_META: &str = "consul-network-segment";
+const VERSION_META: &str = "consul-version";
+
+/// What the HTTP side is told.
+///
+/// # Errors
+/// The text names the key that cannot be used and why.
+pub(super) fn http(config: &Config, node_id: &str) -> Result<proconsul_compat::Settings, String> {
+    let defaults = proconsul_compat::Settings::default();
+    Ok(proconsul_compat::Settings {
+        identity: identity(config, node_id),
+        response_headers: response_headers(config)?,
+        translate_wan_addrs: config.translate_wan_addrs,
+        block_endpoints: config.http.block_endpoints.clone(),
+        allow_write_http_from: networks(config),
+        refuse_unprintable_paths: !config.http.disable_unprintable_filter,
+        check_kv_keys: !config.disable_kv_key_validation,
+        script_checks: config.checking.remote_scripts,
+        indent: config.role.dev,
+        wait_default: config.default_query_time,
+        wait_max: config.max_query_time,
+        kv_value_bytes_max: config.limits.kv_max_value_size,
+        connections_per_client_max: config.limits.http_max_conns_per_client as usize,
+        session_ttl_min: if config.session_ttl_min.is_zero() {
+            defaults.session_ttl_min
+        } else {
+            config.session_ttl_min
+        },
+        header_bytes_max: usize::try_from(config.http.max_header_bytes)
+            .ok()
+            .filter(|bytes| *bytes > 0)
+            .unwrap_or(defaults.header_bytes_max),
+        idle_timeout: config.http.idle_timeout,
+        prometheus: !config.telemetry.prometheus_retention.is_zero(),
+        ..defaults
+    })
+}
+
+fn networks(config: &Config) -> Vec<proconsul_compat::Network> {
+    let networks = config.http.allow_write_from.iter();
+    networks.filter_map(|network| proconsul_compat::Network::parse(&network.to_string())).collect()
+}
+
+fn response_headers(config: &Config) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
+    let parse = |(name, value): (&String, &String)| {
+        let bad = |part| {
+            format!(
+                "http_config.response_headers: {name:?}: the {part} cannot stand in an HTTP header"
+            )
+        };
+        let header = HeaderName::try_from(name.as_str()).map_err(|_| bad("name"))?;
+        let value = HeaderValue::try_from(value.as_str()).map_err(|_| bad("value"))?;
+        Ok((header, value))
+    };
+    config.http.response_headers.iter().map(parse).collect()
+}
+
+fn identity(config: &Config, node_id: &str) -> proconsul_compat::Identity {
+    proconsul_compat::Identity {
+        node: config.node.name.as_str().into(),
+        node_id: node_id.into(),
+        datacenter: config.datacenter.as_str().into(),
+        primary_datacenter: config.primary_datacenter.as_str().into(),
+        server: config.role.server,
+        version: CONSUL_VERSION.into(),
+        bind: config.network.bind.to_string().into(),
+        advertise: config.network.advertise.to_string().into(),
+        serf_lan_port: config.network.ports.serf_lan.into(),
+        server_port: config.network.ports.server.into(),
+        member_tags: member_tags(config, node_id),
+        debug_config: config.debug_view().to_string().into(),
+        ..proconsul_compat::Identity::default()
+    }
+}
+
+/// The tags under which a server is known in Consul's member list.
+fn member_tags(config: &Config, node_id: &str) -> std::collections::BTreeMap<String, String> {
+    let ports = &config.network.ports;
+    let mut tags: std::collections::BTreeMap<String, String> = [
+        ("acls", "0".to_owned()),
+        ("build", format!("{CONSUL_VERSION}:")),
+        ("dc", config.datacenter.clone()),
+        ("ft_fs", "1".to_owned()),
+        ("ft_si", "1".to_owned()),
+        ("id", node_id.to_owned()),
+        ("port", ports.server.to_string()),
+        ("raft_vsn", "3".to_owned()),
+        ("role", "consul".to_owned()),
+        ("segment", String::new()),
+        ("vsn", "2".to_owned()),
+        ("vsn_max", "3".to_owned()),
+        ("vsn_min", "2".to_owned()),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .into();
+    if ports.serf_wan > 0 {
+        tags.insert("wan_join_port".to_owned(), ports.serf_wan.to_string());
+    }
+    if config.role.bootstrap {
+        tags.insert("bootstrap".to_owned(), "1".to_owned());
+    }
+    tags
+}
+
+/// What the DNS side is told.
+///
+/// # Errors
+/// The text names the zone that is no DNS name.
+pub(super) fn dns(config: &Config) -> Result<proconsul_dns::Settings, String> {
+    let zone = |key: &str, text: &str| {
+        Zone::parse(text).map_err(|error| format!("{key}: {text:?}: {error}"))
+    };
+    let dns = &config.dns;
+    Ok(proconsul_dns::Settings {
+        node_name: config.node.name.as_str().into(),
+        datacenter: config.datacenter.as_str().into(),
+        domain: zone("domain", &dns.domain)?,
+        alt_domain: Some(dns.alt_domain.as_str())
+            .filter(|name| !name.is_empty())
+            .map(|name| zone("alt_domain", name))
+            .transpose()?,
+        node_ttl: dns.node_ttl,
+        service_ttl: dns
+            .service_ttl
+            .iter()
+            .map(|(name, ttl)| (name.as_str(), *ttl))
+            .collect::<ServiceTtl>(),
+        only_passing: dns.only_passing,
+        udp_answer_limit: dns.udp_answer_limit as usize,
+        a_record_limit: dns.a_record_limit as usize,
+        enable_truncate: dns.enable_truncate,
+        disable_compression: dns.disable_compression,
+        soa: SoaTimes {
+            refresh: dns.soa.refresh,
+            retry: dns.soa.retry,
+            expire: dns.soa.expire,
+            min_ttl: dns.soa.min_ttl,
+        },
+        enable_additional_node_meta_txt: dns.node_meta_txt,
+        translate_wan_addrs: config.translate_wan_addrs,
+    })
+}
+
+/// What the node's leaf is told.
+pub(super) fn leaf(config: &Config, node_id: &str) -> LeafSettings {
+    let checking = &config.checking;
+    LeafSettings {
+        server: config.role.server.then(|| Server {
+            port: u16::try_from(config.network.ports.server).unwrap_or(0),
+            meta: server_meta(),
+        }),
+        check_update_interval: checking.update_interval,
+        discard_check_output: checking.discard_output,
+        check_output_max: checking.output_max_size as usize,
+        deregister_after_min: checking.deregister_interval_min,
+        reap_interval: checking.reap_interval,
+        local_scripts: checking.local_scripts || checking.remote_scripts,
+        remote_scripts: checking.remote_scripts,
+        ..LeafSettings::new(node(config, node_id))
+    }
+}
+
+fn node(config: &Config, node_id: &str) -> Node {
+    let own = [(SEGMENT_META, ""), (VERSION_META, CONSUL_VERSION)];
+    let own = own.map(|(key, value)| (key.to_owned(), Box::<str>::from(value)));
+    let given =
+        config.node.meta.iter().map(|(key, value)| (key.clone(), Box::<str>::from(value.as_str())));
+    let tagged = &config.node.tagged_addresses;
+    Node {
+        id: node_id.into(),
+        name: config.node.name.as_str().into(),
+        address: address(config.network.advertise),
+        datacenter: config.datacenter.as_str().into(),
+        tagged_addresses: Some(
+            tagged.iter().map(|(key, value)| (key.clone(), value.as_str().into())).collect(),
+        ),
+        meta: Some(own.into_iter().chain(given).collect()),
+        locality: config.node.locality.as_ref().map(|there| Locality {
+            region: there.region.as_str().into(),
+            zone: there.zone.as_str().into(),
+        }),
+    }
+}
+
+fn address(ip: IpAddr) -> Box<str> {
+    ip.to_string().into()
+}
+
+/// What a server's own service tells of it.
+fn server_meta() -> Pairs {
+    [
+        ("non_voter", "false"),
+        ("raft_version", "3"),
+        ("read_replica", "false"),
+        ("serf_protocol_current", "2"),
+        ("serf_protocol_max", "5"),
+        ("serf_protocol_min", "1"),
+        ("version", CONSUL_VERSION),
+    ]
+    .into_iter()
+    .map(|(key, value)| (key, value.into()))
+    .collect()
+}
