@@ -81,6 +81,11 @@ impl Keys {
         Self { node: generate(), scope: generate() }
     }
 
+    /// The keys of two seeds.
+    pub fn from_seeds(node: [u8; SECRET_KEY_LENGTH], scope: [u8; SECRET_KEY_LENGTH]) -> Self {
+        Self { node: SigningKey::from_bytes(&node), scope: SigningKey::from_bytes(&scope) }
+    }
+
     /// The node's key.
     pub fn node(&self) -> &SigningKey {
         &self.node

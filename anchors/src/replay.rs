@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-use redb::{ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata};
+use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 use tlog_tiles::tlog::{Hash, stored_hash_count};
 
 use crate::entry::Entry;
@@ -113,9 +113,16 @@ pub fn check(dir: &Path) -> Result<ReplayReport, ReplayError> {
     let (_lock, path) = lock_existing(dir)?;
     let name = path.display().to_string();
     let database = overlay::verify(&path)?;
-    guarded(&name, || recognise(&database))?.map_err(|strange| strange.named(&name))?;
-    let keys = Keys::existing(dir).map_err(StoreError::from)?;
-    guarded(&name, || {
+    check_database(&name, &database, &Keys::existing(dir).map_err(StoreError::from)?)
+}
+
+pub(crate) fn check_database(
+    name: &str,
+    database: &Database,
+    keys: &Keys,
+) -> Result<ReplayReport, ReplayError> {
+    guarded(name, || recognise(database))?.map_err(|strange| strange.named(name))?;
+    guarded(name, || {
         let tx = database.begin_read()?;
         let mut replay = Replay {
             tx,
@@ -123,7 +130,7 @@ pub fn check(dir: &Path) -> Result<ReplayReport, ReplayError> {
             edge: Edge::default(),
             report: ReplayReport::default(),
         };
-        Ok(replay.run(&keys)?.map(|()| replay.report))
+        Ok(replay.run(keys)?.map(|()| replay.report))
     })?
 }
 

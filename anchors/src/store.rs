@@ -387,7 +387,7 @@ fn verify(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Makes the tables of a new store; returns the node's id.
-fn prepare(database: &Database) -> Result<Uuid, Fault> {
+pub(crate) fn prepare(database: &Database) -> Result<Uuid, Fault> {
     let node_id = Uuid::new_v4();
     let tx = database.begin_write()?;
     tables::create(&tx)?;
