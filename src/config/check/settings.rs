@@ -1,0 +1,316 @@
+//! The parts of a configuration that stand alone: HTTP, DNS, checks, limits, metrics, logs.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::config::address::{self, Listen};
+use crate::config::faults::Faults;
+use crate::config::raw::Raw;
+use crate::config::{Acl, Checking, Dns, Http, Limits, Log, Soa, Telemetry};
+use proconsul_anchors::duration;
+
+/// The metric that Consul leaves out unless a filter asks for it.
+const HIDDEN_METRIC: &str = "rpc.server.call";
+/// Bytes of a KV value and of a transaction, unless said.
+const VALUE_SIZE: u64 = 512 * 1024;
+/// Largest `performance.raft_multiplier`.
+const RAFT_MULTIPLIER_MAX: i64 = 10;
+
+const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+/// Keys that hold durations and change nothing here; a faulty one is told all the same.
+const QUIET_DURATIONS: &[&str] = &[
+    "advertise_reconnect_timeout",
+    "discovery_max_stale",
+    "federation_state_anti_entropy_sync_interval",
+    "primary_gateways_interval",
+    "raft_snapshot_interval",
+    "reconnect_timeout",
+    "reconnect_timeout_wan",
+    "retry_interval",
+    "retry_interval_wan",
+    "sync_coordinate_interval_min",
+    "acl.policy_ttl",
+    "acl.token_ttl",
+    "acl.role_ttl",
+    "autopilot.last_contact_threshold",
+    "autopilot.server_stabilization_time",
+    "limits.https_handshake_timeout",
+    "limits.rpc_handshake_timeout",
+    "limits.rpc_client_timeout",
+    "performance.rpc_hold_timeout",
+];
+
+/// Checks the durations that change nothing.
+pub(super) fn quiet_durations(raw: &Raw, faults: &mut Faults) {
+    for path in QUIET_DURATIONS {
+        let (block, key) = path
+            .split_once('.')
+            .map_or((None, *path), |(block, key)| (Some(raw.block(block)), key));
+        faults.duration(path, block.as_ref().unwrap_or(raw).text(key), Duration::ZERO);
+    }
+    let said = raw.text("server_rejoin_age_max");
+    at_least(faults, "server_rejoin_age_max", said, seconds(7 * 24 * 3600), seconds(6 * 3600));
+    let performance = raw.block("performance");
+    for (key, otherwise) in [("grpc_keepalive_interval", 30), ("grpc_keepalive_timeout", 20)] {
+        at_least(
+            faults,
+            &format!("performance.{key}"),
+            performance.text(key),
+            seconds(otherwise),
+            seconds(1),
+        );
+    }
+}
+
+/// A duration with a lower bound.
+fn at_least(
+    faults: &mut Faults,
+    key: &str,
+    said: Option<&str>,
+    otherwise: Duration,
+    min: Duration,
+) -> Duration {
+    let length = faults.duration(key, said, otherwise);
+    if let (true, Some(said)) = (length < min, said) {
+        faults.push(format!(
+            "{key}: duration '{said}' cannot be less than: {}",
+            duration::show_wait(min)
+        ));
+    }
+    length
+}
+
+/// `dns_config.service_ttl`, which Consul reads before all else.
+pub(super) fn service_ttl(raw: &Raw, faults: &mut Faults) -> BTreeMap<String, Duration> {
+    let said = raw.block("dns_config").text_map("service_ttl");
+    let mut ttl = |(name, text): (String, String)| {
+        let length = faults.duration(
+            &format!("dns_config.service_ttl[{name:?}]"),
+            Some(&text),
+            Duration::ZERO,
+        );
+        (name, length)
+    };
+    said.into_iter().map(&mut ttl).collect()
+}
+
+/// What the DNS settings need from elsewhere.
+pub(super) struct DnsAt {
+    pub(super) listening: Vec<SocketAddr>,
+    pub(super) recursors: Vec<String>,
+}
+
+/// `dns_config` and the domains.
+pub(super) fn dns(
+    raw: &Raw,
+    service_ttl: BTreeMap<String, Duration>,
+    at: DnsAt,
+    faults: &mut Faults,
+) -> Dns {
+    let block = raw.block("dns_config");
+    let flag = |key, otherwise| block.flag(key).unwrap_or(otherwise);
+    let count = |key, otherwise| u32::try_from(block.int(key).unwrap_or(otherwise)).unwrap_or(0);
+    let strategy = block.text("recursor_strategy").unwrap_or("");
+    if !matches!(strategy, "" | "sequential" | "random") {
+        faults.push(format!("dns_config.recursor_strategy: invalid strategy: {strategy:?}"));
+    }
+    let mut time = |key: &str, otherwise| {
+        faults.duration(key, block.text(key.trim_start_matches("dns_config.")), otherwise)
+    };
+    Dns {
+        listen: at.listening,
+        domain: raw.text("domain").unwrap_or("consul.").to_owned(),
+        alt_domain: raw.text_or_empty("alt_domain"),
+        recursors: at.recursors,
+        recursor_random: strategy == "random",
+        allow_stale: flag("allow_stale", true),
+        max_stale: time("dns_config.max_stale", seconds(87_600 * 3600)),
+        node_ttl: time("dns_config.node_ttl", Duration::ZERO),
+        recursor_timeout: time("recursor_timeout", seconds(2)),
+        cache_max_age: time("dns_config.cache_max_age", Duration::ZERO),
+        service_ttl,
+        enable_truncate: flag("enable_truncate", false),
+        only_passing: flag("only_passing", false),
+        udp_answer_limit: count("udp_answer_limit", 3),
+        a_record_limit: count("a_record_limit", 0),
+        disable_compression: flag("disable_compression", false),
+        node_meta_txt: flag("enable_additional_node_meta_txt", true),
+        use_cache: flag("use_cache", false),
+        soa: soa(block.single("soa")),
+    }
+}
+
+fn soa(raw: Option<&Raw>) -> Soa {
+    let number = |key, otherwise| {
+        raw.and_then(|raw| raw.uint(key))
+            .and_then(|number| u32::try_from(number).ok())
+            .unwrap_or(otherwise)
+    };
+    Soa {
+        refresh: number("refresh", 3600),
+        retry: number("retry", 600),
+        expire: number("expire", 86_400),
+        min_ttl: number("min_ttl", 0),
+    }
+}
+
+/// `http_config`.
+pub(super) fn http(raw: &Raw, listen: Vec<Listen>, faults: &mut Faults) -> Http {
+    let block = raw.block("http_config");
+    let allow_write_from =
+        address::networks("allow_write_http_from", &block.texts("allow_write_http_from"), faults);
+    let mut time = |key: &str, otherwise: u64, min: u64| {
+        at_least(
+            faults,
+            &format!("http_config.{key}"),
+            block.text(key),
+            seconds(otherwise),
+            seconds(min),
+        )
+    };
+    Http {
+        listen,
+        block_endpoints: block.texts("block_endpoints"),
+        allow_write_from,
+        response_headers: block.text_map("response_headers"),
+        use_cache: block.flag("use_cache").unwrap_or(true),
+        max_header_bytes: block.int("max_header_bytes").unwrap_or(0),
+        read_timeout: time("read_timeout", 900, 1),
+        read_header_timeout: time("read_header_timeout", 10, 1),
+        write_timeout: time("write_timeout", 900, 1),
+        idle_timeout: time("idle_timeout", 120, 10),
+        disable_unprintable_filter: raw
+            .flag("disable_http_unprintable_char_filter")
+            .unwrap_or(false),
+    }
+}
+
+/// How checks are run. Sizes below 1 are told by the rules.
+pub(super) fn checking(raw: &Raw, faults: &mut Faults) -> Checking {
+    let remote_scripts = raw.flag("enable_script_checks").unwrap_or(false);
+    let mut time = |key, otherwise| faults.duration(key, raw.text(key), otherwise);
+    Checking {
+        remote_scripts,
+        local_scripts: raw.flag("enable_local_script_checks").unwrap_or(remote_scripts),
+        update_interval: time("check_update_interval", seconds(300)),
+        deregister_interval_min: time("check_deregister_interval_min", seconds(60)),
+        reap_interval: time("check_reap_interval", seconds(30)),
+        sync_interval: time("ae_interval", seconds(60)),
+        output_max_size: u32::try_from(raw.int("check_output_max_size").unwrap_or(4096))
+            .unwrap_or(0),
+        discard_output: raw.flag("discard_check_output").unwrap_or(false),
+    }
+}
+
+/// `limits`.
+pub(super) fn limits(raw: &Raw, faults: &mut Faults) -> Limits {
+    let block = raw.block("limits");
+    let requests = block.block("request_limits");
+    let mode = requests.text("mode").unwrap_or("disabled");
+    if !matches!(mode, "disabled" | "permissive" | "enforcing") {
+        faults.push(format!("limits.request_limits.mode: invalid mode: {mode:?}"));
+    }
+    Limits {
+        http_max_conns_per_client: u32::try_from(
+            block.int("http_max_conns_per_client").unwrap_or(200),
+        )
+        .unwrap_or(0),
+        kv_max_value_size: block.uint("kv_max_value_size").unwrap_or(VALUE_SIZE),
+        txn_max_req_len: block.uint("txn_max_req_len").unwrap_or(VALUE_SIZE),
+    }
+}
+
+/// `acl`.
+pub(super) fn acl(raw: &Raw, _faults: &mut Faults) -> Acl {
+    let block = raw.block("acl");
+    Acl {
+        enabled: block.flag("enabled").unwrap_or(false),
+        default_policy: block.text("default_policy").unwrap_or("allow").to_owned(),
+        down_policy: block.text("down_policy").unwrap_or("extend-cache").to_owned(),
+    }
+}
+
+/// `telemetry`.
+pub(super) fn telemetry(raw: &Raw, faults: &mut Faults, warnings: &mut Vec<String>) -> Telemetry {
+    let block = raw.block("telemetry");
+    let metrics_prefix = block.text("metrics_prefix").unwrap_or("consul").to_owned();
+    let (mut allowed_prefixes, mut blocked_prefixes) = (Vec::new(), Vec::new());
+    for rule in block.texts("prefix_filter") {
+        match (rule.strip_prefix('+'), rule.strip_prefix('-')) {
+            _ if rule.is_empty() => {
+                warnings.push("Cannot have empty filter rule in prefix_filter".to_owned())
+            }
+            (Some(prefix), _) => allowed_prefixes.push(prefix.to_owned()),
+            (_, Some(prefix)) => blocked_prefixes.push(prefix.to_owned()),
+            (None, None) => {
+                warnings.push(format!("Filter rule must begin with either '+' or '-': {rule:?}"))
+            }
+        }
+    }
+    let hidden = format!("{metrics_prefix}.{HIDDEN_METRIC}");
+    if !allowed_prefixes.contains(&hidden) && !blocked_prefixes.contains(&hidden) {
+        blocked_prefixes.push(hidden);
+    }
+    let retention = block.text("prometheus_retention_time");
+    Telemetry {
+        prometheus_retention: faults.duration(
+            "prometheus_retention_time",
+            retention,
+            Duration::ZERO,
+        ),
+        disable_hostname: block.flag("disable_hostname").unwrap_or(false),
+        filter_default: block.flag("filter_default").unwrap_or(true),
+        metrics_prefix,
+        allowed_prefixes,
+        blocked_prefixes,
+    }
+}
+
+/// Bounds a setting that tunes Consul's own raft.
+///
+/// # Errors
+/// Consul's sentence.
+pub(super) fn raft_multiplier(raw: &Raw) -> Result<(), String> {
+    match raw.block("performance").int("raft_multiplier").unwrap_or(5) {
+        1..=RAFT_MULTIPLIER_MAX => Ok(()),
+        other => Err(format!(
+            "performance.raft_multiplier cannot be {other}. Must be between 1 and {RAFT_MULTIPLIER_MAX}"
+        )),
+    }
+}
+
+/// The web interface, with the older keys.
+pub(super) fn ui(raw: &Raw, dev: bool, warnings: &mut Vec<String>) -> bool {
+    for (old, new) in [
+        ("ui", "ui_config.enabled"),
+        ("ui_dir", "ui_config.dir"),
+        ("ui_content_path", "ui_config.content_path"),
+    ] {
+        if raw.item(old).is_some() {
+            warnings
+                .push(format!("The '{old}' field is deprecated. Use the '{new}' field instead."));
+        }
+    }
+    raw.block("ui_config").flag("enabled").or(raw.flag("ui").filter(|_| !dev)).unwrap_or(dev)
+}
+
+/// Logs.
+pub(super) fn log(raw: &Raw, dev: bool, faults: &mut Faults) -> Log {
+    Log {
+        level: raw.text("log_level").unwrap_or(if dev { "DEBUG" } else { "INFO" }).to_owned(),
+        json: raw.flag("log_json").unwrap_or(false),
+        file: raw.text("log_file").filter(|path| !path.is_empty()).map(PathBuf::from),
+        rotate_bytes: raw.int("log_rotate_bytes").unwrap_or(0),
+        rotate_after: faults.duration(
+            "log_rotate_duration",
+            raw.text("log_rotate_duration"),
+            Duration::ZERO,
+        ),
+        rotate_max_files: raw.int("log_rotate_max_files").unwrap_or(0),
+    }
+}
