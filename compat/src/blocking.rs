@@ -1,0 +1,78 @@
+//! Reads and writes through the door, with Consul's patience.
+
+use std::time::Duration;
+
+use proconsul_anchors::caller::Caller;
+use proconsul_anchors::change::Change;
+use proconsul_anchors::error::Refusal;
+use proconsul_anchors::handle::{Answer, Committed};
+use proconsul_anchors::query::Query;
+use rand::Rng as _;
+
+use crate::Site;
+use crate::extract::{Consistency, ReadOptions};
+use crate::limits::{LEADER_POLL, LEADER_WAIT_MAX, WAIT_JITTER_FRACTION};
+use crate::reject::Reject;
+
+/// Answers a read: at once, or when its index is above the one that was asked for, or when the patience is over.
+pub(crate) async fn read(
+    site: &Site,
+    caller: &Caller,
+    options: &ReadOptions,
+    query: &Query,
+) -> Result<Answer, Reject> {
+    own_datacenter(site, options)?;
+    if options.consistency != Consistency::Stale {
+        await_leader(site).await?;
+    }
+    if options.after == 0 {
+        return Ok(site.handle.lookup(caller, query));
+    }
+    Ok(site.handle.wait(caller, query, options.after, jittered(options.patience)).await)
+}
+
+/// Carries out a write; while there is no leader it waits for one.
+pub(crate) async fn write(
+    site: &Site,
+    caller: &Caller,
+    change: Change,
+) -> Result<Committed, Reject> {
+    await_leader(site).await?;
+    match site.handle.submit(caller, change).await {
+        Ok(committed) => Ok(committed),
+        Err(Refusal::NoLeader) => Err(Reject::NoLeader),
+        Err(refusal) => Err(Reject::Refused(refusal)),
+    }
+}
+
+/// Waits as long as a read would whose answer never changes and whose index is 1.
+pub(crate) async fn for_nothing(site: &Site, options: &ReadOptions) -> Result<(), Reject> {
+    own_datacenter(site, options)?;
+    if options.after > 0 {
+        tokio::time::sleep(jittered(options.patience)).await;
+    }
+    Ok(())
+}
+
+fn own_datacenter(site: &Site, options: &ReadOptions) -> Result<(), Reject> {
+    let own =
+        options.datacenter.is_empty() || options.datacenter == *site.settings.identity.datacenter;
+    if own { Ok(()) } else { Err(Reject::NoPathToDatacenter) }
+}
+
+async fn await_leader(site: &Site) -> Result<(), Reject> {
+    let mut waited = Duration::ZERO;
+    while !site.handle.has_leader() {
+        if waited >= LEADER_WAIT_MAX {
+            return Err(Reject::NoLeader);
+        }
+        tokio::time::sleep(LEADER_POLL).await;
+        waited += LEADER_POLL;
+    }
+    Ok(())
+}
+
+/// The patience and a little more, so that waits that began together do not end together.
+fn jittered(patience: Duration) -> Duration {
+    patience + rand::rng().random_range(Duration::ZERO..=patience / WAIT_JITTER_FRACTION)
+}

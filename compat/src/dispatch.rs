@@ -1,0 +1,184 @@
+//! From a request to its handler: in Consul's order of looking at things.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, LOCATION};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
+use hyper::body::Incoming;
+
+use crate::Site;
+use crate::extract::path::{Asked, Path};
+use crate::extract::{Ask, Said, caller, params, path};
+use crate::reject::Reject;
+use crate::reply::{Finish, Pretty, Reply, Sent, TEXT_UTF8, bare, translated, with_options};
+use crate::routes::{Found, Route};
+
+/// A handler at work.
+pub(crate) type Working = Pin<Box<dyn Future<Output = Result<Reply, Reject>> + Send>>;
+
+/// Either an answer at once, or a handler to wait for and how to finish what it says.
+enum Begun {
+    Done(Sent),
+    Working(Working, Finish),
+}
+
+/// Answers one request. All that is wanted of its head is taken before this returns, so that a handler that waits for
+/// minutes does not keep the connection's read buffer.
+pub(crate) fn answer(
+    site: &Arc<Site>,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> impl Future<Output = Sent> + Send + use<> {
+    let begun = begin(site, peer, request);
+    let site = Arc::clone(site);
+    async move {
+        let mut sent = match begun {
+            Begun::Done(sent) => sent,
+            Begun::Working(working, finish) => finish.send(working.await),
+        };
+        add_own_headers(&site, &mut sent);
+        sent
+    }
+}
+
+fn begin(site: &Arc<Site>, peer: SocketAddr, request: Request<Incoming>) -> Begun {
+    let (head, body) = request.into_parts();
+    if head.version == Version::HTTP_11 && !head.headers.contains_key(http::header::HOST) {
+        return Begun::Done(malformed("400 Bad Request: missing required Host header"));
+    }
+    let path = match path::read(head.uri.path()) {
+        Asked::Here(path) => path,
+        Asked::Malformed => return Begun::Done(malformed("400 Bad Request")),
+        Asked::Elsewhere(clean) => {
+            return Begun::Done(elsewhere(&head.method, &clean, head.uri.query()));
+        }
+    };
+    if site.settings.refuse_unprintable_paths && !path.is_printable() {
+        return Begun::Done(bare(StatusCode::BAD_REQUEST, HeaderMap::new(), Bytes::new()));
+    }
+    match crate::routes::find(path.matched()) {
+        Found::Route(route) => handle(site, peer, route, &head, path, body),
+        Found::Directory(directory) => {
+            Begun::Done(elsewhere(&head.method, &directory, head.uri.query()))
+        }
+        Found::Nothing => Begun::Done(nothing_there(&path)),
+    }
+}
+
+fn handle(
+    site: &Arc<Site>,
+    peer: SocketAddr,
+    route: &'static Route,
+    head: &http::request::Parts,
+    path: Path,
+    body: Incoming,
+) -> Begun {
+    let headers = &head.headers;
+    let query = params::read(head.uri.query().unwrap_or(""));
+    let asked_pretty = query.as_ref().is_ok_and(|params| params.has("pretty"));
+    let pretty = match (asked_pretty, site.settings.indent) {
+        (true, _) => Pretty::Asked,
+        (false, true) => Pretty::Always,
+        (false, false) => Pretty::Compact,
+    };
+    let finish = Finish::of(&head.method, &path.decoded, headers, pretty);
+    let reject = |finish: &Finish, reject| Begun::Done(finish.send(Err(reject)));
+    let Ok(params) = query else { return reject(&finish, Reject::QueryString) };
+    if site.settings.block_endpoints.iter().any(|prefix| path.decoded.starts_with(prefix.as_str()))
+    {
+        return reject(&finish, Reject::Blocked);
+    }
+    if head.method == Method::OPTIONS && !route.methods.is_empty() {
+        return Begun::Done(finish.options(route.methods));
+    }
+    if !route.methods.is_empty() && !route.methods.contains(&head.method) {
+        let allowed = with_options(route.methods);
+        return reject(&finish, Reject::Method { asked: head.method.clone(), allowed });
+    }
+    if !may_write(site, peer, &head.method) {
+        return reject(&finish, Reject::Restricted);
+    }
+    let ask = Ask {
+        site: Arc::clone(site),
+        method: head.method.clone(),
+        caller: caller(headers, &params, peer),
+        matched: route.path.len(),
+        path: path.decoded,
+        params,
+        headers: Said::of(headers),
+        body,
+    };
+    Begun::Working((route.run)(ask, route), finish)
+}
+
+fn may_write(site: &Site, peer: SocketAddr, method: &Method) -> bool {
+    let writes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    let allowed = &site.settings.allow_write_http_from;
+    !writes || allowed.is_empty() || allowed.iter().any(|network| network.contains(peer.ip()))
+}
+
+/// The headers that go out with every answer.
+fn add_own_headers(site: &Site, sent: &mut Sent) {
+    let headers = sent.headers_mut();
+    if site.settings.translate_wan_addrs {
+        headers.extend([translated()]);
+    }
+    for (name, value) in &site.settings.response_headers {
+        headers.insert(name.clone(), value.clone());
+    }
+}
+
+/// What Go's server says before any handler has seen the request.
+fn malformed(text: &'static str) -> Sent {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(TEXT_UTF8));
+    headers.insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+    bare(StatusCode::BAD_REQUEST, headers, Bytes::from_static(text.as_bytes()))
+}
+
+/// Sends the client to the clean form of its path, with its query.
+fn elsewhere(method: &Method, path: &str, query: Option<&str>) -> Sent {
+    let location = match query {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    let mut headers = HeaderMap::new();
+    if let Ok(value) = HeaderValue::from_str(&location) {
+        headers.insert(LOCATION, value);
+    }
+    let body = if matches!(*method, Method::GET | Method::HEAD) {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+        format!("<a href=\"{}\">Temporary Redirect</a>.\n\n", escape_html(&location)).into()
+    } else {
+        Bytes::new()
+    };
+    bare(StatusCode::TEMPORARY_REDIRECT, headers, body)
+}
+
+fn escape_html(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&#34;")
+        .replace('\'', "&#39;")
+}
+
+/// The page at `/`, and what is not there.
+fn nothing_there(path: &Path) -> Sent {
+    const INDEX: &str = "Consul Agent: UI disabled. To enable, set ui_config.enabled=true in the agent configuration and restart.";
+    const UNKNOWN: &str = "Invalid URL path: not a recognized HTTP API endpoint\n";
+    const FOREIGN: &str =
+        "Invalid URL path: if attempting to use the HTTP API, ensure the path starts with '/v1/'\n";
+    let (status, text) = match path.decoded.as_str() {
+        "/" => (StatusCode::OK, INDEX),
+        other if other.contains("/v1/") => (StatusCode::NOT_FOUND, UNKNOWN),
+        _ => (StatusCode::NOT_FOUND, FOREIGN),
+    };
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(TEXT_UTF8));
+    bare(status, headers, Bytes::from_static(text.as_bytes()))
+}

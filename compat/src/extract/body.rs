@@ -1,0 +1,40 @@
+//! Bodies of requests, each with its bound.
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+
+use crate::limits::BODY_BYTES_MAX;
+use crate::reject::Reject;
+
+/// What a body that is too long is called, with its length where it was announced.
+pub(crate) enum TooLong {
+    Announced(u64),
+    Unannounced,
+}
+
+/// Reads a body of at most so many bytes.
+pub(crate) async fn read(
+    mut body: Incoming,
+    announced: Option<u64>,
+    max: u64,
+    too_long: impl Fn(TooLong) -> Reject,
+) -> Result<Bytes, Reject> {
+    if let Some(length) = announced.filter(|length| *length > max) {
+        return Err(too_long(TooLong::Announced(length)));
+    }
+    let mut read = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| Reject::BodyCut)?.into_data() else { continue };
+        if (read.len() + data.len()) as u64 > max {
+            return Err(too_long(TooLong::Unannounced));
+        }
+        read.extend_from_slice(&data);
+    }
+    Ok(read.freeze())
+}
+
+/// Reads a JSON body.
+pub(crate) async fn read_json(body: Incoming, announced: Option<u64>) -> Result<Bytes, Reject> {
+    read(body, announced, BODY_BYTES_MAX, |_| Reject::BodyTooLarge { max: BODY_BYTES_MAX }).await
+}

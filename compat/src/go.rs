@@ -1,0 +1,5 @@
+//! What Go's standard library reads and prints: Consul's clients rely on it to the letter.
+
+pub(crate) mod json;
+pub(crate) mod print;
+pub(crate) mod text;

@@ -1,0 +1,30 @@
+//! Every bound of the HTTP side, with its reason.
+
+use std::time::Duration;
+
+/// Arrays and objects in each other that a body may have. Go takes 10,000; no body of the API has ten.
+pub(crate) const JSON_DEPTH_MAX: usize = 512;
+
+/// A JSON body of more bytes is refused: the largest registrations seen have some hundred KiB.
+pub(crate) const BODY_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
+/// A body of fewer bytes is never compressed (Consul's own bound).
+pub(crate) const GZIP_BYTES_MIN: usize = 1400;
+
+/// A blocking query gets up to this share of its wait on top, so that many of them do not end at once.
+pub(crate) const WAIT_JITTER_FRACTION: u32 = 16;
+
+/// How long a read or write waits for a leader before it is refused (Consul's `rpc_hold_timeout`).
+pub(crate) const LEADER_WAIT_MAX: Duration = Duration::from_secs(7);
+
+/// How often a request that waits for a leader looks again.
+pub(crate) const LEADER_POLL: Duration = Duration::from_millis(50);
+
+/// After the order to stop, replies that are on their way get this long to go out.
+pub(crate) const DRAIN_MAX: Duration = Duration::from_millis(100);
+
+/// Header lines of one request.
+pub(crate) const HEADERS_MAX: usize = 100;
+
+/// Pause after a failed accept (out of file descriptors), so that the loop does not spin.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(20);

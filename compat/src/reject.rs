@@ -1,0 +1,273 @@
+//! The table of refusals: each with Consul's status and its exact words.
+
+use http::{Method, StatusCode};
+use proconsul_anchors::error::Refusal;
+use proconsul_anchors::node::definition::InvalidPorts;
+
+use crate::go::text::{NumberError, quote};
+use crate::wire::decode::DecodeError;
+
+/// Why a request is not carried out, in the words that the client reads.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Reject {
+    // --- the request itself ---
+    /// A bad escape or a semicolon in the query string: Consul answers 500 without a word.
+    #[error("")]
+    QueryString,
+    #[error("Endpoint is blocked by agent configuration")]
+    Blocked,
+    #[error("Access is restricted")]
+    Restricted,
+    #[error("method {asked} not allowed")]
+    Method { asked: Method, allowed: Vec<Method> },
+    #[error("Invalid header: \"X-Consul-Namespace\" - Namespaces are a Consul Enterprise feature")]
+    NamespaceHeader,
+    #[error("Invalid query parameter: \"ns\" - Namespaces are a Consul Enterprise feature")]
+    NamespaceParam,
+    #[error("Invalid header: \"X-Consul-Partition\" - Partitions are a Consul Enterprise feature")]
+    PartitionHeader,
+    #[error("Invalid query parameter: \"partition\" - Partitions are a Consul Enterprise feature")]
+    PartitionParam,
+    #[error("Cannot specify ?stale with ?consistent, conflicting semantics.")]
+    StaleAndConsistent,
+    #[error("Cannot specify ?cached with ?consistent, conflicting semantics.")]
+    CachedAndConsistent,
+    #[error("Invalid max_stale value {0}")]
+    MaxStale(String),
+    #[error("Invalid wait time")]
+    WaitTime,
+    #[error("Invalid index")]
+    Index,
+    #[error("Invalid Cache-Control header.")]
+    CacheControl,
+    #[error("Invalid value for ?passing")]
+    Passing,
+    #[error("peer-name and sameness-group are mutually exclusive")]
+    PeerAndSamenessGroup,
+    #[error("sameness groups are not supported in consul CE")]
+    SamenessGroup,
+    #[error("Request decode failed: {0}")]
+    Decode(#[from] DecodeError),
+    /// Consul takes a body of any size; here it is bounded.
+    #[error("Request body too large, max size: {max} bytes.")]
+    BodyTooLarge { max: u64 },
+    /// The body could not be read to its end.
+    #[error("unexpected EOF")]
+    BodyCut,
+
+    // --- names that are missing ---
+    #[error("Missing service name")]
+    MissingServiceName,
+    #[error("Missing node name")]
+    MissingNodeName,
+    #[error("Missing gateway name")]
+    MissingGatewayName,
+    #[error("Missing check state")]
+    MissingCheckState,
+    #[error("Missing key name")]
+    MissingKeyName,
+    #[error("Missing session")]
+    MissingSession,
+
+    // --- while the query or write is carried out ---
+    /// The inner one was found when the query's headers had been set already.
+    #[error("{0}")]
+    Queried(Box<Reject>),
+    #[error("No path to datacenter")]
+    NoPathToDatacenter,
+    #[error("No cluster leader")]
+    NoLeader,
+    #[error("Failed to create boolean expression evaluator: {0}")]
+    Filter(crate::filter::FilterError),
+    #[error("{0}")]
+    BareFilter(crate::filter::FilterError),
+    #[error("{0}")]
+    Number(#[from] NumberError),
+    #[error("{}", refusal(.0))]
+    Refused(#[from] Refusal),
+
+    // --- catalog ---
+    #[error("Must provide node")]
+    NoNode,
+    #[error("Must provide address if SkipNodeUpdate is not set")]
+    NoAddress,
+    #[error("Bad node ID: {0}")]
+    NodeId(String),
+    #[error(
+        "service name (Service.Service) is required; both Service ID (Service.ID) and Service Name cannot be empty"
+    )]
+    NoServiceNameOrId,
+    #[error("Must provide service name (Service.Service) when service ID is provided")]
+    NoServiceName,
+    #[error("Invalid service address")]
+    ServiceAddress,
+    #[error("cannot register requests with PeerName in them")]
+    PeerName,
+    #[error("Node '{node}' for check '{check}' doesn't match register request node '{request}'")]
+    CheckNode { node: String, check: String, request: String },
+    #[error(
+        "failed inserting service: Invalid Service Meta for node {node} and serviceID {service}: {reason}"
+    )]
+    CatalogServiceMeta { node: String, service: String, reason: String },
+    /// Every fault of the named ports.
+    #[error("{0}")]
+    Ports(InvalidPorts),
+    #[error("1 error occurred:\n\t* zone cannot be set without region\n\n")]
+    ZoneWithoutRegion,
+    #[error(
+        "Consul Connect is not supported yet: {0} must be empty (see the README's table of what is supported)"
+    )]
+    Connect(&'static str),
+
+    // --- keys ---
+    #[error("invalid key name, leading/trailing spaces are not allowed")]
+    KeySpaces,
+    #[error("invalid key name, path traversal is not allowed")]
+    KeyTraversal,
+    #[error("Conflicting flags: {0}\n")]
+    ConflictingFlags(String),
+    #[error(
+        "Request body({length} bytes) too large, max size: {max} bytes. See https://developer.hashicorp.com/docs/agent/config/config-files#kv_max_value_size."
+    )]
+    ValueTooLarge { length: u64, max: u64 },
+    #[error("Request body too large. Max allowed is {max} bytes.")]
+    UnsizedValueTooLarge { max: u64 },
+
+    // --- sessions ---
+    #[error("Must provide Node")]
+    SessionNode,
+    #[error("Session id '{0}' not found")]
+    UnknownSession(String),
+    #[error("Invalid Session TTL '{nanos}', must be between [{min}=24h0m0s]")]
+    SessionTtl { nanos: i64, min: String },
+    #[error("Session TTL '{text}' invalid: {reason}")]
+    SessionTtlText { text: String, reason: String },
+    #[error("Invalid Behavior setting '{0}'")]
+    SessionBehavior(String),
+
+    // --- what is not there ---
+    #[error("ACL support disabled")]
+    AclDisabled,
+    #[error("operator utilization requires Consul Enterprise")]
+    Utilization,
+    #[error(
+        "{method} {route} is not supported yet by proconsul: see the README's table of what is supported"
+    )]
+    NotBuilt { method: Method, route: &'static str },
+}
+
+// === impl Reject ===
+
+impl Reject {
+    /// The status that goes with it.
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::Queried(inner) => inner.status(),
+            Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::AclDisabled => StatusCode::UNAUTHORIZED,
+            Self::Blocked | Self::Restricted | Self::Refused(Refusal::Denied(_)) => {
+                StatusCode::FORBIDDEN
+            }
+            Self::UnknownSession(_) | Self::Utilization => StatusCode::NOT_FOUND,
+            Self::BodyTooLarge { .. }
+            | Self::ValueTooLarge { .. }
+            | Self::UnsizedValueTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NotBuilt { .. } | Self::Connect(_) => StatusCode::NOT_IMPLEMENTED,
+            Self::Refused(Refusal::Overloaded | Refusal::Stopping) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            _ if self.is_bad_request() => StatusCode::BAD_REQUEST,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn is_bad_request(&self) -> bool {
+        matches!(
+            self,
+            Self::NamespaceHeader
+                | Self::NamespaceParam
+                | Self::PartitionHeader
+                | Self::PartitionParam
+                | Self::StaleAndConsistent
+                | Self::CachedAndConsistent
+                | Self::MaxStale(_)
+                | Self::WaitTime
+                | Self::Index
+                | Self::CacheControl
+                | Self::Passing
+                | Self::PeerAndSamenessGroup
+                | Self::Decode(_)
+                | Self::BodyCut
+                | Self::MissingServiceName
+                | Self::MissingNodeName
+                | Self::MissingGatewayName
+                | Self::MissingCheckState
+                | Self::MissingKeyName
+                | Self::MissingSession
+                | Self::ConflictingFlags(_)
+        )
+    }
+
+    /// The methods to name in `Allow`.
+    pub(crate) fn allowed(&self) -> Option<&[Method]> {
+        match self {
+            Self::Method { allowed, .. } => Some(allowed),
+            _ => None,
+        }
+    }
+
+    /// Whether the query's headers go out with it.
+    pub(crate) fn met_the_query(&self) -> bool {
+        matches!(self, Self::Queried(_))
+    }
+
+    /// Whether the rest of the request is not worth reading.
+    pub(crate) fn closes(&self) -> bool {
+        matches!(
+            self,
+            Self::BodyTooLarge { .. }
+                | Self::ValueTooLarge { .. }
+                | Self::UnsizedValueTooLarge { .. }
+        )
+    }
+
+    /// Marks it as found during the query, on pages that tell the query's headers then too.
+    pub(crate) fn queried(self) -> Self {
+        Self::Queried(Box::new(self))
+    }
+}
+
+/// Consul's words for what the core refuses.
+fn refusal(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::UnknownNode(_) => "apply failed: Missing node registration".to_owned(),
+        Refusal::UnknownService { service, check, .. } => {
+            format!("Unknown service ID '{service}' for check ID '{check}'")
+        }
+        Refusal::NamelessCheck { node } => format!(
+            "failed inserting check on node {}: failed health check lookup: index error: object is missing a value for this index",
+            quote(node.as_str())
+        ),
+        Refusal::NodeNameTaken { name, former, id, holder, holder_name, holder_address } => {
+            let former =
+                former.as_deref().map(|address| format!(" ({address})")).unwrap_or_default();
+            format!(
+                "failed inserting node: Error while renaming Node ID: {}{former}: Node name {name} is reserved by node {holder} with name {holder_name} ({holder_address})",
+                quote(id)
+            )
+        }
+        Refusal::UnknownCheck(check) => {
+            format!("apply failed: Missing check '{check}' registration")
+        }
+        Refusal::CriticalCheck(check) => {
+            format!("apply failed: Check '{check}' is in critical state")
+        }
+        Refusal::UnknownSession(session) => {
+            format!("raft apply failed: invalid session {}", quote(session))
+        }
+        Refusal::MissingSession => "raft apply failed: missing session".to_owned(),
+        Refusal::NoLeader => "No cluster leader".to_owned(),
+        Refusal::Denied(rule) => format!("Permission denied: refused by rule {rule}"),
+        Refusal::Storage(_) | Refusal::Overloaded | Refusal::Stopping => refusal.to_string(),
+    }
+}

@@ -1,0 +1,362 @@
+//! A reply is a value and what is known about it; all headers are set here.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use http_body_util::Full;
+use proconsul_anchors::handle::Answer;
+use serde::Serialize;
+
+use crate::extract::{Consistency, ReadOptions};
+use crate::go::print::{indent, json};
+use crate::limits::GZIP_BYTES_MIN;
+use crate::reject::Reject;
+
+/// What goes back to the client.
+pub(crate) type Sent = Response<Full<Bytes>>;
+
+/// A handler's answer.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Body,
+    pub(crate) meta: Option<Meta>,
+    /// Headers of this one endpoint.
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// What a reply holds.
+#[derive(Debug)]
+pub(crate) enum Body {
+    /// Compact JSON, indented on the way out where that is asked for.
+    Json(Bytes),
+    /// Text or bytes of this type.
+    Plain(Bytes, &'static str),
+    /// Nothing; its content type is guessed from the request, as Consul does.
+    Nothing,
+    /// Nothing, and no content type.
+    Bare,
+}
+
+/// What is known about a read: the `X-Consul-…` headers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Meta {
+    pub(crate) index: u64,
+    pub(crate) known_leader: bool,
+    pub(crate) last_contact: Duration,
+    /// Only catalog and health tell it.
+    pub(crate) consistency: Option<Consistency>,
+}
+
+/// How the client wants its answer; kept while the handler works.
+#[derive(Debug)]
+pub(crate) struct Finish {
+    /// Whether it takes gzip.
+    pub(crate) gzip: bool,
+    /// Whether JSON is indented, and ends with a line break.
+    pub(crate) pretty: Pretty,
+    /// The type of an answer without a body.
+    pub(crate) empty_type: HeaderValue,
+}
+
+/// Whether JSON is indented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pretty {
+    /// No.
+    Compact,
+    /// With a line break at its end (`?pretty`).
+    Asked,
+    /// Without one (`-dev`).
+    Always,
+}
+
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(crate) const JSON_UTF8: HeaderValue =
+    HeaderValue::from_static("application/json; charset=utf-8");
+const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
+/// The type of errors and of values read raw.
+pub(crate) const TEXT_UTF8: &str = "text/plain; charset=utf-8";
+
+const INDEX: HeaderName = HeaderName::from_static("x-consul-index");
+const KNOWN_LEADER: HeaderName = HeaderName::from_static("x-consul-knownleader");
+const LAST_CONTACT: HeaderName = HeaderName::from_static("x-consul-lastcontact");
+const BACKEND: HeaderName = HeaderName::from_static("x-consul-query-backend");
+const CONSISTENCY: HeaderName = HeaderName::from_static("x-consul-effective-consistency");
+const ACL_POLICY: HeaderName = HeaderName::from_static("x-consul-default-acl-policy");
+const TRANSLATED: HeaderName = HeaderName::from_static("x-consul-translate-addresses");
+const REASON: HeaderName = HeaderName::from_static("x-consul-reason");
+
+// === impl Reply ===
+
+impl Reply {
+    fn new(body: Body) -> Self {
+        Self { status: StatusCode::OK, body, meta: None, headers: Vec::new() }
+    }
+
+    /// A value as JSON.
+    pub(crate) fn json<T: Serialize + ?Sized>(value: &T) -> Self {
+        Self::encoded(json(value))
+    }
+
+    /// JSON that is encoded already.
+    pub(crate) fn encoded(body: Bytes) -> Self {
+        Self::new(Body::Json(body))
+    }
+
+    /// Text or bytes of a type.
+    pub(crate) fn plain(body: impl Into<Bytes>, content_type: &'static str) -> Self {
+        Self::new(Body::Plain(body.into(), content_type))
+    }
+
+    /// Success without a word.
+    pub(crate) fn nothing() -> Self {
+        Self::new(Body::Nothing)
+    }
+
+    /// Not there, without a word.
+    pub(crate) fn absent() -> Self {
+        Self::new(Body::Bare).status(StatusCode::NOT_FOUND)
+    }
+
+    pub(crate) fn status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
+    pub(crate) fn meta(mut self, meta: Meta) -> Self {
+        self.meta = Some(meta);
+        self
+    }
+
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// Says why in a header, as far as a header can carry it.
+    pub(crate) fn reason(self, reason: &str) -> Self {
+        match HeaderValue::from_str(reason) {
+            Ok(value) => self.header(REASON, value),
+            Err(_) => self,
+        }
+    }
+}
+
+// === impl Meta ===
+
+impl Meta {
+    /// What is known about an answer, without its consistency.
+    pub(crate) fn of(answer: &Answer) -> Self {
+        Self {
+            index: answer.index,
+            known_leader: answer.known_leader,
+            last_contact: answer.age,
+            consistency: None,
+        }
+    }
+
+    /// The same with the consistency that was asked for.
+    pub(crate) fn with_consistency(answer: &Answer, options: &ReadOptions) -> Self {
+        Self { consistency: Some(options.consistency), ..Self::of(answer) }
+    }
+
+    fn write(&self, headers: &mut HeaderMap) {
+        // An index of 0 would turn a blocking client into a busy one.
+        headers.insert(INDEX, self.index.max(1).into());
+        headers.insert(
+            KNOWN_LEADER,
+            HeaderValue::from_static(if self.known_leader { "true" } else { "false" }),
+        );
+        let last_contact = u64::try_from(self.last_contact.as_millis()).unwrap_or(u64::MAX);
+        headers.insert(LAST_CONTACT, last_contact.into());
+        headers.insert(BACKEND, HeaderValue::from_static("blocking-query"));
+        if let Some(consistency) = self.consistency {
+            headers.insert(CONSISTENCY, HeaderValue::from_static(consistency.as_str()));
+        }
+    }
+}
+
+// === impl Finish ===
+
+impl Finish {
+    /// How this request wants its answer.
+    pub(crate) fn of(method: &Method, path: &str, headers: &HeaderMap, pretty: Pretty) -> Self {
+        let accepted = headers.get(http::header::ACCEPT_ENCODING).map(HeaderValue::as_bytes);
+        Self {
+            gzip: accepted.is_some_and(takes_gzip),
+            pretty,
+            empty_type: empty_type(method, path, headers),
+        }
+    }
+
+    /// Puts the answer together.
+    pub(crate) fn send(&self, answer: Result<Reply, Reject>) -> Sent {
+        match answer {
+            Ok(reply) => self.reply(reply),
+            Err(reject) => self.reject(&reject),
+        }
+    }
+
+    fn reply(&self, reply: Reply) -> Sent {
+        let mut headers = HeaderMap::with_capacity(16);
+        let (body, content_type) = match reply.body {
+            Body::Json(compact) => (self.layout(compact), Some(JSON)),
+            Body::Plain(bytes, content_type) => {
+                (bytes, Some(HeaderValue::from_static(content_type)))
+            }
+            Body::Nothing => (Bytes::new(), Some(self.empty_type.clone())),
+            Body::Bare => (Bytes::new(), None),
+        };
+        if let Some(content_type) = content_type {
+            headers.insert(CONTENT_TYPE, content_type);
+        }
+        if let Some(meta) = &reply.meta {
+            meta.write(&mut headers);
+        }
+        headers.extend(reply.headers);
+        self.sent(reply.status, headers, body)
+    }
+
+    fn reject(&self, reject: &Reject) -> Sent {
+        let mut headers = HeaderMap::with_capacity(16);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(TEXT_UTF8));
+        if let Some(methods) = reject.allowed() {
+            headers.insert(ALLOW, allow(methods));
+        }
+        if reject.met_the_query() {
+            Meta::default().write(&mut headers);
+        }
+        if reject.closes() {
+            headers.insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        self.sent(reject.status(), headers, reject.to_string().into())
+    }
+
+    /// The answer to `OPTIONS` on a route with these methods.
+    pub(crate) fn options(&self, methods: &[Method]) -> Sent {
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert(CONTENT_TYPE, JSON_UTF8);
+        headers.insert(ALLOW, allow(&with_options(methods)));
+        self.sent(StatusCode::OK, headers, Bytes::new())
+    }
+
+    fn sent(&self, status: StatusCode, mut headers: HeaderMap, body: Bytes) -> Sent {
+        headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+        headers.insert(ACL_POLICY, HeaderValue::from_static("allow"));
+        let body = if self.gzip && body.len() >= GZIP_BYTES_MIN {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            compress(&body)
+        } else {
+            body
+        };
+        bare(status, headers, body)
+    }
+
+    fn layout(&self, compact: Bytes) -> Bytes {
+        match self.pretty {
+            Pretty::Compact => compact,
+            Pretty::Always => indent(&compact).into(),
+            Pretty::Asked => {
+                let mut text = indent(&compact);
+                text.push(b'\n');
+                text.into()
+            }
+        }
+    }
+}
+
+/// A response with these headers and no others.
+pub(crate) fn bare(status: StatusCode, headers: HeaderMap, body: Bytes) -> Sent {
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// The header that `translate_wan_addrs` adds.
+pub(crate) fn translated() -> (HeaderName, HeaderValue) {
+    (TRANSLATED, HeaderValue::from_static("true"))
+}
+
+/// `OPTIONS`, then the methods.
+pub(crate) fn with_options(methods: &[Method]) -> Vec<Method> {
+    std::iter::once(Method::OPTIONS).chain(methods.iter().cloned()).collect()
+}
+
+fn allow(methods: &[Method]) -> HeaderValue {
+    let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
+    HeaderValue::from_str(&names.join(",")).expect("methods are tokens")
+}
+
+/// The type that Consul gives to an answer without a body.
+fn empty_type(method: &Method, path: &str, headers: &HeaderMap) -> HeaderValue {
+    const OCTET_PUTS: [&str; 3] = ["/v1/kv", "/v1/snapshot", "/v1/event/fire"];
+    match *method {
+        Method::PUT if OCTET_PUTS.iter().any(|prefix| path.starts_with(prefix)) => OCTETS,
+        Method::GET | Method::DELETE => {
+            // Copied, because the original lies in the connection's read buffer.
+            let own = headers.get(CONTENT_TYPE).filter(|own| !own.is_empty());
+            own.and_then(|own| HeaderValue::from_bytes(own.as_bytes()).ok()).unwrap_or(JSON_UTF8)
+        }
+        _ => JSON_UTF8,
+    }
+}
+
+/// Whether an `Accept-Encoding` names gzip with a weight above 0.
+fn takes_gzip(accepted: &[u8]) -> bool {
+    let accepted = String::from_utf8_lossy(accepted);
+    accepted.split(',').any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let weight =
+            weight.trim().strip_prefix("q=").map_or(1.0, |weight| weight.parse().unwrap_or(0.0));
+        name.trim().eq_ignore_ascii_case("gzip") && weight > 0.0
+    })
+}
+
+fn compress(body: &[u8]) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 3), Compression::fast());
+    let written = std::io::Write::write_all(&mut encoder, body).and_then(|()| encoder.finish());
+    written.expect("memory takes every byte").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gzip_is_taken_by_name_only() {
+        for (accepted, taken) in [
+            ("gzip", true),
+            ("deflate, gzip;q=0.5", true),
+            ("gzip;q=0", false),
+            ("*", false),
+            ("br", false),
+        ] {
+            assert_eq!(takes_gzip(accepted.as_bytes()), taken, "{accepted}");
+        }
+    }
+
+    #[test]
+    fn empty_answers_get_consuls_types() {
+        let mut own = HeaderMap::new();
+        own.insert(CONTENT_TYPE, HeaderValue::from_static("text/x"));
+        let cases = [
+            (Method::PUT, "/v1/agent/reload", &own, "application/json; charset=utf-8"),
+            (Method::PUT, "/v1/kv/a", &own, "application/octet-stream"),
+            (Method::GET, "/v1/agent/metrics", &own, "text/x"),
+            (
+                Method::GET,
+                "/v1/agent/metrics",
+                &HeaderMap::new(),
+                "application/json; charset=utf-8",
+            ),
+        ];
+        for (method, path, headers, expected) in cases {
+            assert_eq!(empty_type(&method, path, headers), expected, "{method} {path}");
+        }
+    }
+}

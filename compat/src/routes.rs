@@ -1,0 +1,248 @@
+//! Every route of Consul's community edition, on one page.
+//!
+//! A path that ends in a slash stands for all that begin with it. A route that is not built yet answers 501 and says so; what
+//! is not here answers Consul's 404, as do the enterprise edition's paths (clients take any other answer for that edition).
+
+mod catalog;
+mod health;
+mod kv;
+mod narrow;
+mod session;
+mod status;
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use http::Method;
+
+use crate::dispatch::Working;
+use crate::extract::Ask;
+use crate::reject::Reject;
+
+/// A route: what is asked for, with which methods, and who answers.
+pub(crate) struct Route {
+    pub(crate) path: &'static str,
+    /// Empty where the handler decides itself.
+    pub(crate) methods: &'static [Method],
+    pub(crate) run: fn(Ask, &'static Self) -> Working,
+}
+
+/// What a path leads to.
+pub(crate) enum Found {
+    Route(&'static Route),
+    /// It lacks its last slash.
+    Directory(String),
+    Nothing,
+}
+
+const GET: &[Method] = &[Method::GET];
+const PUT: &[Method] = &[Method::PUT];
+const POST: &[Method] = &[Method::POST];
+const DELETE: &[Method] = &[Method::DELETE];
+const GET_PUT: &[Method] = &[Method::GET, Method::PUT];
+const GET_POST: &[Method] = &[Method::GET, Method::POST];
+const GET_DELETE: &[Method] = &[Method::GET, Method::DELETE];
+const GET_PUT_DELETE: &[Method] = &[Method::GET, Method::PUT, Method::DELETE];
+const KEYRING: &[Method] = &[Method::GET, Method::POST, Method::PUT, Method::DELETE];
+
+/// A route whose handler is one of our pages.
+macro_rules! page {
+    ($path:literal, $methods:expr, $handler:path) => {
+        Route { path: $path, methods: $methods, run: |ask, _| Box::pin($handler(ask)) }
+    };
+}
+
+/// A route that is not built yet.
+const fn later(path: &'static str, methods: &'static [Method]) -> Route {
+    Route { path, methods, run: |ask, route| Box::pin(not_built(ask, route)) }
+}
+
+/// A route of the access control, which is off.
+const fn acl(path: &'static str, methods: &'static [Method]) -> Route {
+    Route { path, methods, run: |_, _| Box::pin(std::future::ready(Err(Reject::AclDisabled))) }
+}
+
+async fn not_built(ask: Ask, route: &'static Route) -> Result<crate::reply::Reply, Reject> {
+    Err(Reject::NotBuilt { method: ask.method, route: route.path })
+}
+
+async fn enterprise_utilization(_: Ask) -> Result<crate::reply::Reply, Reject> {
+    Err(Reject::Utilization)
+}
+
+#[rustfmt::skip]
+static ROUTES: &[Route] = &[
+    // --- access control: off, and answered as Consul answers while it is off ---
+    acl("/v1/acl/bootstrap", PUT),
+    acl("/v1/acl/login", POST),
+    acl("/v1/acl/logout", POST),
+    acl("/v1/acl/replication", GET),
+    acl("/v1/acl/policies", GET),
+    acl("/v1/acl/policy", PUT),
+    acl("/v1/acl/policy/", GET_PUT_DELETE),
+    acl("/v1/acl/policy/name/", GET),
+    acl("/v1/acl/roles", GET),
+    acl("/v1/acl/role", PUT),
+    acl("/v1/acl/role/name/", GET),
+    acl("/v1/acl/role/", GET_PUT_DELETE),
+    acl("/v1/acl/binding-rules", GET),
+    acl("/v1/acl/binding-rule", PUT),
+    acl("/v1/acl/binding-rule/", GET_PUT_DELETE),
+    acl("/v1/acl/auth-methods", GET),
+    acl("/v1/acl/auth-method", PUT),
+    acl("/v1/acl/auth-method/", GET_PUT_DELETE),
+    acl("/v1/acl/tokens", GET),
+    acl("/v1/acl/token", PUT),
+    acl("/v1/acl/token/self", GET),
+    acl("/v1/acl/token/", GET_PUT_DELETE),
+    acl("/v1/acl/templated-policies", GET),
+    acl("/v1/acl/templated-policy/name/", GET),
+    acl("/v1/acl/templated-policy/preview/", POST),
+    acl("/v1/agent/token/", PUT),
+    acl("/v1/internal/acl/authorize", POST),
+
+    // --- catalog ---
+    page!("/v1/catalog/register", PUT, catalog::register),
+    page!("/v1/catalog/deregister", PUT, catalog::deregister),
+    page!("/v1/catalog/datacenters", GET, catalog::datacenters),
+    page!("/v1/catalog/nodes", GET, catalog::nodes),
+    page!("/v1/catalog/services", GET, catalog::services),
+    page!("/v1/catalog/service/", GET, catalog::service),
+    page!("/v1/catalog/connect/", GET, catalog::connect),
+    page!("/v1/catalog/node/", GET, catalog::node),
+    page!("/v1/catalog/node-services/", GET, catalog::node_services),
+    page!("/v1/catalog/gateway-services/", GET, catalog::gateway_services),
+
+    // --- health ---
+    page!("/v1/health/node/", GET, health::node),
+    page!("/v1/health/checks/", GET, health::checks),
+    page!("/v1/health/state/", GET, health::state),
+    page!("/v1/health/service/", GET, health::service),
+    page!("/v1/health/connect/", GET, health::connect),
+    page!("/v1/health/ingress/", GET, health::ingress),
+
+    // --- keys and sessions ---
+    page!("/v1/kv/", GET_PUT_DELETE, kv::key),
+    page!("/v1/session/create", PUT, session::create),
+    page!("/v1/session/destroy/", PUT, session::destroy),
+    page!("/v1/session/renew/", PUT, session::renew),
+    page!("/v1/session/info/", GET, session::info),
+    page!("/v1/session/node/", GET, session::node),
+    page!("/v1/session/list", GET, session::list),
+
+    // --- status ---
+    page!("/v1/status/leader", GET, status::leader),
+    page!("/v1/status/peers", GET, status::peers),
+
+    // --- not built yet ---
+    later("/v1/agent/connect/authorize", POST),
+    later("/v1/agent/connect/ca/roots", GET),
+    later("/v1/agent/connect/ca/leaf/", GET),
+    later("/v1/config/", GET_DELETE),
+    later("/v1/config", PUT),
+    later("/v1/connect/ca/configuration", GET_PUT),
+    later("/v1/connect/ca/roots", GET),
+    later("/v1/connect/intentions", GET_POST),
+    later("/v1/connect/intentions/match", GET),
+    later("/v1/connect/intentions/check", GET),
+    later("/v1/connect/intentions/exact", GET_PUT_DELETE),
+    later("/v1/connect/intentions/", GET_PUT_DELETE),
+    later("/v1/coordinate/datacenters", GET),
+    later("/v1/coordinate/nodes", GET),
+    later("/v1/coordinate/node/", GET),
+    later("/v1/coordinate/update", PUT),
+    later("/v1/discovery-chain/", GET_POST),
+    later("/v1/event/fire/", PUT),
+    later("/v1/event/list", GET),
+    later("/v1/exported-services", GET),
+    later("/v1/imported-services", GET),
+    later("/v1/internal/federation-states", GET),
+    later("/v1/internal/federation-states/mesh-gateways", GET),
+    later("/v1/internal/federation-state/", GET),
+    later("/v1/internal/service-virtual-ip", PUT),
+    later("/v1/internal/ui/metrics-proxy/", GET),
+    later("/v1/internal/ui/nodes", GET),
+    later("/v1/internal/ui/node/", GET),
+    later("/v1/internal/ui/services", GET),
+    later("/v1/internal/ui/exported-services", GET),
+    later("/v1/internal/ui/catalog-overview", GET),
+    later("/v1/internal/ui/gateway-services-nodes/", GET),
+    later("/v1/internal/ui/gateway-intentions/", GET),
+    later("/v1/internal/ui/service-topology/", GET),
+    later("/v1/operator/raft/configuration", GET),
+    later("/v1/operator/raft/transfer-leader", POST),
+    later("/v1/operator/raft/peer", DELETE),
+    later("/v1/operator/keyring", KEYRING),
+    later("/v1/operator/usage", GET),
+    page!("/v1/operator/utilization", GET, enterprise_utilization),
+    later("/v1/operator/autopilot/configuration", GET_PUT),
+    later("/v1/operator/autopilot/health", GET),
+    later("/v1/operator/autopilot/state", GET),
+    later("/v1/peering/token", POST),
+    later("/v1/peering/establish", POST),
+    later("/v1/peering/", GET_DELETE),
+    later("/v1/peerings", GET),
+    later("/v1/query", GET_POST),
+    later("/v1/query/", GET_PUT_DELETE),
+    later("/v1/snapshot", GET_PUT),
+    later("/v1/txn", PUT),
+];
+
+static BY_PATH: LazyLock<HashMap<&'static str, &'static Route>> =
+    LazyLock::new(|| ROUTES.iter().map(|route| (route.path, route)).collect());
+
+/// The route of a path: itself, else the longest beginning of it that ends in a slash.
+pub(crate) fn find(path: &str) -> Found {
+    if let Some(route) = BY_PATH.get(path) {
+        return Found::Route(route);
+    }
+    let mut end = path.len();
+    while let Some(slash) = path[..end].rfind('/') {
+        if let Some(route) = BY_PATH.get(&path[..=slash]) {
+            return Found::Route(route);
+        }
+        end = slash;
+    }
+    let directory = format!("{path}/");
+    if BY_PATH.contains_key(directory.as_str()) {
+        Found::Directory(directory)
+    } else {
+        Found::Nothing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_lead_to_the_longest_route() {
+        let cases = [
+            ("/v1/kv/", "/v1/kv/"),
+            ("/v1/kv/a/b", "/v1/kv/"),
+            ("/v1/kv", "elsewhere /v1/kv/"),
+            ("/v1/acl/policy", "/v1/acl/policy"),
+            ("/v1/acl/policy/name/x", "/v1/acl/policy/name/"),
+            ("/v1/acl/policy/x", "/v1/acl/policy/"),
+            ("/v1/catalog/service", "elsewhere /v1/catalog/service/"),
+            ("/v1/config", "/v1/config"),
+            ("/v1/operator/license", "nothing"),
+            ("/v1/namespaces", "nothing"),
+            ("/v1/catalog/nodes/", "nothing"),
+            ("/", "nothing"),
+        ];
+        for (path, expected) in cases {
+            let found = match find(path) {
+                Found::Route(route) => route.path.to_owned(),
+                Found::Directory(directory) => format!("elsewhere {directory}"),
+                Found::Nothing => "nothing".to_owned(),
+            };
+            assert_eq!(found, expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn no_route_stands_twice() {
+        assert_eq!(BY_PATH.len(), ROUTES.len());
+    }
+}

@@ -1,0 +1,177 @@
+//! `/v1/health/…`: checks, and services with what their checks say.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use proconsul_anchors::handle::Answer;
+use proconsul_anchors::index::{CheckRow, Index};
+use proconsul_anchors::name::Caseless;
+use proconsul_anchors::query::Query;
+
+use crate::blocking;
+use crate::extract::{Ask, ReadOptions, Tenancy};
+use crate::filter::{CHECK_SERVICE_NODE, HEALTH_CHECK};
+use crate::reject::Reject;
+use crate::reply::{Meta, Reply};
+use crate::routes::catalog::{meshless, narrowed, nobody};
+use crate::routes::narrow::{Narrow, has_tags};
+use crate::wire::catalog::{CheckServiceNodeOut, instances, is_passing, list, write_health};
+use crate::wire::check::HealthCheckOut;
+
+/// `GET /v1/health/node/<name>`.
+pub(crate) async fn node(ask: Ask) -> Result<Reply, Reject> {
+    ask.refuse_enterprise(Tenancy::Both)?;
+    let options = ask.read_options()?;
+    let name = Caseless::from(ask.named(Reject::MissingNodeName)?);
+    let narrow = Narrow::of(
+        &ask.site,
+        &ReadOptions { node_meta: Vec::new(), ..options.clone() },
+        &HEALTH_CHECK,
+    );
+    let checks = |index: &Index| -> Vec<Arc<CheckRow>> {
+        index.node(name.key()).into_iter().flat_map(|row| row.checks.values()).cloned().collect()
+    };
+    list_checks(&ask, &options, narrow, Query::NodeChecks(name.clone()), checks)
+        .await
+        .map_err(Reject::queried)
+}
+
+/// `GET /v1/health/checks/<service>`.
+pub(crate) async fn checks(ask: Ask) -> Result<Reply, Reject> {
+    ask.refuse_enterprise(Tenancy::Both)?;
+    let options = ask.read_options()?;
+    let service = Caseless::from(ask.named(Reject::MissingServiceName)?);
+    let narrow = Narrow::of(&ask.site, &options, &HEALTH_CHECK);
+    let query = Query::ServiceChecks {
+        service: service.clone(),
+        by_node_meta: !options.node_meta.is_empty(),
+    };
+    let of_service =
+        |row: &CheckRow| row.check.service.as_ref().is_some_and(|checked| checked.name == service);
+    let checks = |index: &Index| all_checks(index, of_service);
+    list_checks(&ask, &options, narrow, query, checks).await.map_err(Reject::queried)
+}
+
+/// `GET /v1/health/state/<state>`.
+pub(crate) async fn state(ask: Ask) -> Result<Reply, Reject> {
+    ask.refuse_enterprise(Tenancy::Both)?;
+    let options = ask.read_options()?;
+    let state = ask.named(Reject::MissingCheckState)?.to_owned();
+    let narrow = Narrow::of(&ask.site, &options, &HEALTH_CHECK);
+    let query = Query::Checks { by_node_meta: !options.node_meta.is_empty() };
+    let in_state = |row: &CheckRow| state == "any" || row.check.status.as_str() == state;
+    let checks = |index: &Index| all_checks(index, in_state);
+    list_checks(&ask, &options, narrow, query, checks).await.map_err(Reject::queried)
+}
+
+fn all_checks(index: &Index, wanted: impl Fn(&CheckRow) -> bool) -> Vec<Arc<CheckRow>> {
+    index.nodes().flat_map(|row| row.checks.values()).filter(|row| wanted(row)).cloned().collect()
+}
+
+async fn list_checks(
+    ask: &Ask,
+    options: &ReadOptions,
+    narrow: Result<Narrow, Reject>,
+    query: Query,
+    checks: impl Fn(&Index) -> Vec<Arc<CheckRow>>,
+) -> Result<Reply, Reject> {
+    let narrow = narrow?;
+    let answer = blocking::read(&ask.site, &ask.caller, options, &query).await?;
+    let rows = checks(&answer.at);
+    let mut kept: Vec<(&str, HealthCheckOut<'_>)> = Vec::new();
+    for row in rows.iter().filter(|row| on_wanted_node(&answer, &narrow, row)) {
+        let record = HealthCheckOut::from(&**row);
+        if narrow.takes(&record)? {
+            kept.push((row.node.as_str(), record));
+        }
+    }
+    narrow.sort(&mut kept, |(node, _)| node);
+    let kept: Vec<HealthCheckOut<'_>> = kept.into_iter().map(|(_, record)| record).collect();
+    Ok(Reply::json(&kept).meta(Meta::with_consistency(&answer, options)))
+}
+
+fn on_wanted_node(answer: &Answer, narrow: &Narrow, row: &CheckRow) -> bool {
+    !narrow.by_node_meta()
+        || answer.at.node(row.node.key()).is_some_and(|node| narrow.takes_node(&node.node))
+}
+
+/// `GET /v1/health/service/<name>`.
+pub(crate) async fn service(ask: Ask) -> Result<Reply, Reject> {
+    let options = service_options(&ask)?;
+    let name = Caseless::from(ask.named(Reject::MissingServiceName)?);
+    let wanted = Wanted {
+        narrow: Narrow::of(&ask.site, &options, &CHECK_SERVICE_NODE)?,
+        tags: ask.params.all("tag").map(str::to_owned).collect(),
+        passing: passing(&ask)?,
+    };
+    refuse_groups(&ask)?;
+    if !ask.params.first("peer").is_empty() {
+        return nobody(&ask.site, &options).await;
+    }
+    let query = Query::Health(name.clone());
+    let answer = blocking::read(&ask.site, &ask.caller, &options, &query).await?;
+    let body = encode(&answer, &name, &wanted)?;
+    Ok(Reply::encoded(body).meta(Meta::with_consistency(&answer, &options)))
+}
+
+/// Which instances of a service are asked for.
+struct Wanted {
+    narrow: Narrow,
+    tags: Vec<String>,
+    passing: bool,
+}
+
+fn encode(answer: &Answer, name: &Caseless, wanted: &Wanted) -> Result<Bytes, Reject> {
+    let Some(row) = answer.at.service(name.key()) else { return Ok(Bytes::from_static(b"[]")) };
+    let found =
+        instances(&answer.at, row).filter(|(node, row)| !wanted.passing || is_passing(node, row));
+    if wanted.narrow.is_open() && wanted.tags.is_empty() {
+        let slot = if wanted.passing { &row.bodies.passing } else { &row.bodies.health };
+        return Ok(slot.get_or_make(|| list(found, write_health)));
+    }
+    let tagged = found.filter(|(_, row)| has_tags(&row.service.tags, &wanted.tags));
+    let kept = narrowed(&wanted.narrow, tagged, CheckServiceNodeOut::new)?;
+    Ok(list(kept.into_iter(), write_health))
+}
+
+/// `GET /v1/health/connect/<name>`: nothing here is in a mesh yet.
+pub(crate) async fn connect(ask: Ask) -> Result<Reply, Reject> {
+    let options = service_options(&ask)?;
+    ask.named(Reject::MissingServiceName)?;
+    passing(&ask)?;
+    refuse_groups(&ask)?;
+    meshless(&ask, &options).await
+}
+
+/// `GET /v1/health/ingress/<name>`: there are no gateways yet.
+pub(crate) async fn ingress(ask: Ask) -> Result<Reply, Reject> {
+    let options = service_options(&ask)?;
+    ask.named(Reject::MissingServiceName)?;
+    passing(&ask)?;
+    refuse_groups(&ask)?;
+    nobody(&ask.site, &options).await
+}
+
+fn service_options(ask: &Ask) -> Result<ReadOptions, Reject> {
+    ask.refuse_enterprise(Tenancy::Both)?;
+    let options = ask.read_options()?;
+    if !sameness_group(ask).is_empty() && !ask.params.first("peer").is_empty() {
+        return Err(Reject::PeerAndSamenessGroup);
+    }
+    Ok(options)
+}
+
+fn sameness_group(ask: &Ask) -> &str {
+    match ask.params.first("sg") {
+        "" => ask.params.first("sameness-group"),
+        short => short,
+    }
+}
+
+fn refuse_groups(ask: &Ask) -> Result<(), Reject> {
+    if sameness_group(ask).is_empty() { Ok(()) } else { Err(Reject::SamenessGroup) }
+}
+
+fn passing(ask: &Ask) -> Result<bool, Reject> {
+    ask.flag("passing").ok_or(Reject::Passing)
+}

@@ -1,0 +1,79 @@
+//! Which records of a list are wanted, and in which order.
+
+use proconsul_anchors::service::{Node, Tags};
+use serde::Serialize;
+
+use crate::Site;
+use crate::extract::ReadOptions;
+use crate::filter::{Filter, Schema};
+use crate::reject::Reject;
+
+/// What narrows a list of records.
+#[derive(Debug)]
+pub(crate) struct Narrow {
+    node_meta: Vec<(String, String)>,
+    filter: Option<Filter>,
+    /// The lower-case name of the node to begin with; empty to leave the order.
+    near: String,
+}
+
+impl Narrow {
+    /// Reads what narrows a list of records of this schema.
+    pub(crate) fn of(
+        site: &Site,
+        options: &ReadOptions,
+        schema: &'static Schema,
+    ) -> Result<Self, Reject> {
+        let filter = match options.filter.as_str() {
+            "" => None,
+            expression => Some(Filter::compile(expression, schema).map_err(Reject::Filter)?),
+        };
+        let own = site.settings.identity.node.to_lowercase();
+        // Only the own node's place is known: it is nearest to itself, all others are equally far.
+        let near = match options.near.to_lowercase() {
+            near if near == "_agent" || near == own => own,
+            _ => String::new(),
+        };
+        Ok(Self { node_meta: options.node_meta.clone(), filter, near })
+    }
+
+    /// Whether the whole list is wanted, in its own order.
+    pub(crate) fn is_open(&self) -> bool {
+        self.node_meta.is_empty() && self.filter.is_none() && self.near.is_empty()
+    }
+
+    /// Whether nodes are chosen by their meta.
+    pub(crate) fn by_node_meta(&self) -> bool {
+        !self.node_meta.is_empty()
+    }
+
+    /// Whether a node has every pair that is asked for.
+    pub(crate) fn takes_node(&self, node: &Node) -> bool {
+        let value = |key: &str| node.meta.as_ref().and_then(|meta| meta.get(key));
+        self.node_meta
+            .iter()
+            .all(|(key, wanted)| value(key).is_some_and(|value| **value == **wanted))
+    }
+
+    /// Whether the expression holds for a record.
+    pub(crate) fn takes<T: Serialize>(&self, record: &T) -> Result<bool, Reject> {
+        let Some(filter) = &self.filter else { return Ok(true) };
+        let value = serde_json::to_value(record).expect("our forms have text keys only");
+        filter.matches(&value).map_err(Reject::Filter)
+    }
+
+    /// Brings the records of the nearest node to the front.
+    pub(crate) fn sort<T>(&self, records: &mut [T], node: impl Fn(&T) -> &str) {
+        if !self.near.is_empty() {
+            records.sort_by_key(|record| node(record).to_lowercase() != self.near);
+        }
+    }
+}
+
+/// Whether an instance has all the tags that are asked for, in any case.
+pub(crate) fn has_tags(tags: &Tags, wanted: &[String]) -> bool {
+    let same = |tag: &str, wanted: &str| {
+        tag.eq_ignore_ascii_case(wanted) || tag.to_lowercase() == wanted.to_lowercase()
+    };
+    wanted.iter().all(|wanted| tags.iter().any(|tag| same(tag, wanted)))
+}

@@ -1,0 +1,204 @@
+//! What the program tells this crate about itself.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+
+/// Everything that answers depend on beside the catalog. The defaults are Consul's.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Who this process is.
+    pub identity: Identity,
+    /// `http_config.response_headers`.
+    pub response_headers: Vec<(HeaderName, HeaderValue)>,
+    /// `translate_wan_addrs`: only its header for now, for there is one datacenter.
+    pub translate_wan_addrs: bool,
+    /// `http_config.block_endpoints`: prefixes of paths.
+    pub block_endpoints: Vec<String>,
+    /// `http_config.allow_write_http_from`; empty allows all.
+    pub allow_write_http_from: Vec<Network>,
+    /// `disable_http_unprintable_char_filter`, the other way round.
+    pub refuse_unprintable_paths: bool,
+    /// `disable_kv_key_validation`, the other way round.
+    pub check_kv_keys: bool,
+    /// `enable_script_checks`: whether script checks may be registered over HTTP.
+    pub script_checks: bool,
+    /// `-dev`: every JSON answer is indented.
+    pub indent: bool,
+    /// `default_query_time`: a blocking query without `wait` gets this.
+    pub wait_default: Duration,
+    /// `max_query_time`: no blocking query waits longer.
+    pub wait_max: Duration,
+    /// `discovery_max_stale`: above zero, catalog and health reads are stale by default.
+    pub discovery_max_stale: Duration,
+    /// `limits.kv_max_value_size`, in bytes.
+    pub kv_value_bytes_max: u64,
+    /// `limits.http_max_conns_per_client`; 0 for no limit.
+    pub connections_per_client_max: usize,
+    /// `session_ttl_min`.
+    pub session_ttl_min: Duration,
+    /// `http_config.max_header_bytes`.
+    pub header_bytes_max: usize,
+    /// `http_config.idle_timeout`: a connection on which nothing is asked is closed.
+    pub idle_timeout: Duration,
+    /// The environment's prometheus retention: without one the Prometheus text is not served.
+    pub prometheus: bool,
+}
+
+/// Who this process is, as `/v1/agent/self` tells it.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// `node_name`.
+    pub node: Box<str>,
+    /// The node's UUID.
+    pub node_id: Box<str>,
+    /// The datacenter: the first label of the scope's path.
+    pub datacenter: Box<str>,
+    /// `primary_datacenter`.
+    pub primary_datacenter: Box<str>,
+    /// Whether it is a server.
+    pub server: bool,
+    /// The version of Consul that it is compatible with.
+    pub version: Box<str>,
+    /// Its revision.
+    pub revision: Box<str>,
+    /// RFC 3339.
+    pub build_date: Box<str>,
+    /// `bind_addr`.
+    pub bind: Box<str>,
+    /// The address that it is known by in its datacenter.
+    pub advertise: Box<str>,
+    /// `ports.serf_lan`.
+    pub serf_lan_port: i64,
+    /// `ports.server`.
+    pub server_port: i64,
+    /// Tags of the member, `role` and `build` among them.
+    pub member_tags: BTreeMap<String, String>,
+    /// The running configuration, as JSON: Consul's key names, secrets hidden.
+    pub debug_config: Box<str>,
+    /// The program's own version.
+    pub own_version: Box<str>,
+}
+
+/// An address range in CIDR notation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Any address of it.
+    pub address: IpAddr,
+    /// How many leading bits count.
+    pub prefix: u8,
+}
+
+// === impl Settings ===
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            identity: Identity::default(),
+            response_headers: Vec::new(),
+            translate_wan_addrs: false,
+            block_endpoints: Vec::new(),
+            allow_write_http_from: Vec::new(),
+            refuse_unprintable_paths: true,
+            check_kv_keys: true,
+            script_checks: false,
+            indent: false,
+            wait_default: Duration::from_secs(300),
+            wait_max: Duration::from_secs(600),
+            discovery_max_stale: Duration::ZERO,
+            kv_value_bytes_max: 512 * 1024,
+            connections_per_client_max: 200,
+            session_ttl_min: Duration::from_secs(10),
+            header_bytes_max: 1024 * 1024,
+            idle_timeout: Duration::from_secs(120),
+            prometheus: false,
+        }
+    }
+}
+
+// === impl Identity ===
+
+impl Identity {
+    /// Where the server can be reached: what `/v1/status/leader` answers.
+    pub fn server_address(&self) -> String {
+        match self.advertise.parse() {
+            Ok(IpAddr::V6(address)) => format!("[{address}]:{}", self.server_port),
+            _ => format!("{}:{}", self.advertise, self.server_port),
+        }
+    }
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        Self {
+            node: "node".into(),
+            node_id: "".into(),
+            datacenter: "dc1".into(),
+            primary_datacenter: "dc1".into(),
+            server: true,
+            version: "1.22.7".into(),
+            revision: "".into(),
+            build_date: "1970-01-01T00:00:01Z".into(),
+            bind: "127.0.0.1".into(),
+            advertise: "127.0.0.1".into(),
+            serf_lan_port: 8301,
+            server_port: 8300,
+            member_tags: BTreeMap::new(),
+            debug_config: "{}".into(),
+            own_version: env!("CARGO_PKG_VERSION").into(),
+        }
+    }
+}
+
+// === impl Network ===
+
+impl Network {
+    /// Reads `10.0.0.0/8`; a lone address stands for itself.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address.parse().ok()?, prefix.parse().ok()?),
+            None => (text.parse().ok()?, u8::MAX),
+        };
+        Some(Self { address, prefix })
+    }
+
+    /// Whether an address lies in it.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let (ours, theirs, width) = match (self.address.to_canonical(), address.to_canonical()) {
+            (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
+                (u128::from(ours.to_bits()), u128::from(theirs.to_bits()), 32)
+            }
+            (IpAddr::V6(ours), IpAddr::V6(theirs)) => (ours.to_bits(), theirs.to_bits(), 128),
+            _ => return false,
+        };
+        let ignored = width - u32::from(self.prefix).min(width);
+        (ours ^ theirs).checked_shr(ignored).unwrap_or(0) == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_contain_their_addresses() {
+        let cases = [
+            ("10.0.0.0/8", "10.2.3.4", true),
+            ("10.0.0.0/8", "11.0.0.1", false),
+            ("127.0.0.1", "127.0.0.1", true),
+            ("127.0.0.1/32", "127.0.0.2", false),
+            ("0.0.0.0/0", "9.9.9.9", true),
+            ("::/0", "::1", true),
+            ("fd00::/8", "fe80::1", false),
+            ("127.0.0.0/8", "::ffff:127.0.0.1", true),
+            ("10.0.0.0/8", "::1", false),
+        ];
+        for (network, address, inside) in cases {
+            let network = Network::parse(network).unwrap();
+            assert_eq!(network.contains(address.parse().unwrap()), inside, "{network:?} {address}");
+        }
+        assert_eq!(Network::parse("x/8"), None);
+    }
+}
