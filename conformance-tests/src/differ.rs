@@ -3,7 +3,7 @@
 use crate::{
     http::Answer,
     json::Json,
-    ties::{Ties, without_ids},
+    ties::{Ties, sort_key},
 };
 
 /// Headers that speak of the connection or the clock, not of the answer.
@@ -257,7 +257,7 @@ impl Walk<'_> {
         let sorted = |items: &[Json]| {
             let mut items: Vec<Json> = items.to_vec();
             if self.rules.unordered {
-                items.sort_by_key(|item| without_ids(&item.to_string()));
+                items.sort_by_key(|item| sort_key(&item.to_string()));
             }
             items
         };

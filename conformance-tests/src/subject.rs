@@ -18,6 +18,8 @@ use crate::{
 
 /// A real Consul on disk needs 1.5 s to its first leader on an idle machine; builds beside it make it slow.
 const READY_MAX: Duration = Duration::from_secs(60);
+/// The first full sync comes within three seconds of the leader.
+const SETTLE_MAX: Duration = Duration::from_secs(5);
 /// How long a signalled program may take to go.
 const STOP_MAX: Duration = Duration::from_secs(15);
 /// The name and id of every subject's own node, so that answers of two programs can be compared.
@@ -201,6 +203,28 @@ impl Subject {
         let mut subject = Self { setup, ports, start_index: 0, folder, child };
         subject.wait_ready()?;
         Ok(subject)
+    }
+
+    /// Waits until the real Consul has done the full sync that follows its start by up to three seconds: it writes what
+    /// had been put off, at a moment of its own choice. Seen by a check that only such a sync takes away.
+    ///
+    /// # Errors
+    /// When it does not answer any more.
+    pub fn settle(&mut self) -> Result<(), String> {
+        if self.setup.kind == Kind::Consul {
+            let check = r#"{"Node": "node1", "SkipNodeUpdate": true, "Check": {"CheckID": "settle", "Name": "settle"}}"#;
+            let _registered = self.ask("PUT", "/v1/catalog/register", check);
+            let gone = || !self.ask("GET", "/v1/health/node/node1", "").text().contains("settle");
+            // When the sync had been earlier, it comes no more.
+            if until("the first full sync", SETTLE_MAX, || gone().then_some(())).is_err() {
+                let _taken = self.ask(
+                    "PUT",
+                    "/v1/catalog/deregister",
+                    r#"{"Node": "node1", "CheckID": "settle"}"#,
+                );
+            }
+        }
+        self.wait_ready()
     }
 
     /// The address of the HTTP listener.

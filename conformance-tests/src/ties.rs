@@ -97,11 +97,26 @@ fn split_ids(text: &str) -> Vec<Piece<'_>> {
     pieces
 }
 
-/// The text without its ids, to sort lists whose order hangs on them.
+/// A text to sort by that is the same on both sides: no ids, and numbers of one width.
 #[must_use]
-pub fn without_ids(text: &str) -> String {
+pub fn sort_key(text: &str) -> String {
     let pieces = split_ids(text).into_iter();
-    pieces.map(|piece| if let Piece::Plain(plain) = piece { plain } else { "" }).collect()
+    let plain =
+        pieces.filter_map(|piece| if let Piece::Plain(plain) = piece { Some(plain) } else { None });
+    plain
+        .flat_map(|plain| plain.split_inclusive(|c: char| !c.is_ascii_digit()))
+        .map(widened)
+        .collect()
+}
+
+/// A run of digits and the letter after it, the run filled up with zeros.
+fn widened(run: &str) -> String {
+    let digits = run.trim_end_matches(|c: char| !c.is_ascii_digit());
+    if digits.is_empty() {
+        run.to_owned()
+    } else {
+        format!("{digits:0>20}{}", &run[digits.len()..])
+    }
 }
 
 fn is_id(bytes: &[u8]) -> bool {

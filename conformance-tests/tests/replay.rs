@@ -29,7 +29,8 @@ fn recorded_exchanges() {
 }
 
 fn play_file(file: &Path) -> Vec<Miss> {
-    let script = Script::parse(&fs::read_to_string(file).unwrap()).unwrap();
+    let text = fs::read_to_string(file).expect("a listed fixture can be read");
+    let script = Script::parse(&text).expect("a fixture can be understood");
     let result = Subject::start(play::setup(&script, Setup::new(Mode::Disk)))
         .and_then(|subject| play::replay(&script, &subject));
     result.unwrap_or_else(|why| {

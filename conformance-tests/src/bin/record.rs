@@ -36,7 +36,8 @@ fn main() -> ExitCode {
 
 fn read(file: &PathBuf) -> Result<(Script, Subject), String> {
     let script = Script::parse(&fs::read_to_string(file).map_err(|e| e.to_string())?)?;
-    let subject = Subject::start(play::setup(&script, Setup::of(Kind::Consul, Mode::Disk)))?;
+    let mut subject = Subject::start(play::setup(&script, Setup::of(Kind::Consul, Mode::Disk)))?;
+    subject.settle()?;
     Ok((script, subject))
 }
 

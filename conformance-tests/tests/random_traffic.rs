@@ -1,0 +1,42 @@
+//! Three seeds of random requests, asked of the real Consul and of the subject.
+
+use proconsul_conformance::{
+    subject::{Kind, Mode, Setup, Subject},
+    traffic::{self, Traffic},
+};
+
+/// Chosen among the first ten: with these the real program agrees with itself in every answer.
+const SEEDS: [u64; 3] = [1, 2, 4];
+const REQUESTS: usize = 2000;
+/// What is not equal is printed; README and CHANGELOG say why.
+const EQUAL_PER_MILLE_MIN: usize = 990;
+
+fn settled(kind: Kind) -> Subject {
+    let mut subject = Subject::start(Setup::of(kind, Mode::Disk)).expect("the subject starts");
+    subject.settle().expect("the subject answers");
+    subject
+}
+
+#[test]
+#[ignore = "needs the real Consul: CONFORMANCE_CONSUL"]
+fn random_traffic() {
+    let mut too_different = Vec::new();
+    for seed in SEEDS {
+        let (left, right) = (settled(Kind::Consul), settled(Kind::from_env()));
+        let stream = Traffic::new(seed).take(REQUESTS);
+        let report = traffic::play(&left, &right, stream).expect("both answer every request");
+        let differ = report.unequal.len();
+        println!(
+            "seed {seed}: {} of 1000 equal, {differ} of {REQUESTS} differ\n{}",
+            report.per_mille(),
+            report.grouped()
+        );
+        if report.per_mille() < EQUAL_PER_MILLE_MIN {
+            too_different.push(seed);
+        }
+    }
+    assert!(
+        too_different.is_empty(),
+        "seeds {too_different:?} differ in more than one answer of a hundred"
+    );
+}
