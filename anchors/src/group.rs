@@ -174,8 +174,8 @@ impl Group {
     pub async fn propose(&self, proposal: Proposal) -> Result<Committed, Refusal> {
         let sealed = Sealed::new(proposal);
         let bytes = sealed.payload.get().len();
-        if self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed) > limits::WRITES_WAITING_BYTES_MAX
-        {
+        let waiting = self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if waiting + bytes > limits::WRITES_WAITING_BYTES_MAX {
             self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
             return Err(Refusal::Overloaded);
         }

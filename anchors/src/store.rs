@@ -498,3 +498,6 @@ faults!(
     redb::StorageError,
     redb::CommitError
 );
+
+#[cfg(test)]
+mod tests;

@@ -183,6 +183,12 @@ impl Machine {
         Ok(())
     }
 
+    /// Everything that two machines of the same entries must have in common.
+    #[cfg(test)]
+    pub(super) fn state(&self) -> (Vec<(RowId, Vec<u8>)>, u64, String) {
+        (self.index.rows().collect(), self.edge.size(), self.edge.root().to_string())
+    }
+
     fn snapshot(&self) -> Result<Snapshot<Types>, StoreError> {
         let view = self.store.view()?;
         let last_log_id = self.store.read(|_| APPLIED.read(&view))?;

@@ -1,16 +1,25 @@
 use std::sync::Mutex;
 
+use openraft::RaftSnapshotBuilder;
+use openraft::storage::RaftStateMachine;
 use openraft::testing::{StoreBuilder, Suite};
+use redb::{ReadableTable, ReadableTableMetadata};
+use tlog_tiles::tile::Tile;
+use tlog_tiles::tlog::{check_record, check_tree, record_hash};
 
 use super::log::RaftLog;
 use super::machine::{Machine, Outlet};
 use super::raft::{StorageError, Types};
 use super::*;
 use crate::change::{KvChange, PutWhen};
+use crate::entry::Entry;
+use crate::index::RowId;
 use crate::keys::Keys;
-use crate::lineage::note::Notary;
+use crate::lineage::note::{Notary, verify};
+use crate::lineage::tiles::LineageError;
 use crate::replay::check_database;
-use crate::testing::{Crash, Disk};
+use crate::store::tables::{RAFT_LOG, ROWS};
+use crate::testing::{Crash, Disk, TempDir};
 
 /// Keeps what was published.
 #[derive(Default)]
@@ -167,4 +176,189 @@ async fn judge(disk: &Disk, acknowledged: &[(String, u64, u64)], story: &str) {
     let report =
         check_database("the disk", &database, &Keys::from_seeds([1; 32], [1; 32])).unwrap();
     assert!(report.is_clean() && report.waiting == 0, "{story}: {report}");
+}
+
+async fn running() -> Running {
+    start_on(&new_disk(), 1).await
+}
+
+#[tokio::test]
+async fn a_restart_goes_on_where_it_ended() {
+    let dir = TempDir::new();
+    let mut expected: Vec<_> = Index::new().rows().collect();
+    for round in 0..4_u64 {
+        let store = Arc::new(Store::open(dir.path()).unwrap());
+        let (group, index) =
+            Group::start(Arc::clone(&store), settings(), Arc::new(Seen::default())).await.unwrap();
+        assert_eq!(index.rows().collect::<Vec<_>>(), expected, "round {round}");
+        let committed = group.propose(put(&format!("k{round}"), "v")).await.unwrap();
+        assert_eq!((committed.entry, committed.revision), (round, round + 2));
+        // Even rounds end in good order, odd ones as dropped as a process can be from within.
+        if round % 2 == 0 {
+            group.stop().await;
+        }
+        drop(group);
+        expected = wait_closed(store).await;
+    }
+}
+
+/// Lets the group's thread end, and tells the rows that it left.
+async fn wait_closed(store: Arc<Store>) -> Vec<(RowId, Vec<u8>)> {
+    while Arc::strong_count(&store) > 1 {
+        tokio::task::yield_now().await;
+    }
+    let rows = store.read(|tx| {
+        let table = tx.open_table(ROWS)?;
+        let rows = table
+            .iter()?
+            .map(|row| row.map(|(key, value)| (key.value().to_owned(), value.value().to_owned())));
+        Ok(rows.collect::<Result<Vec<_>, _>>()?)
+    });
+    Index::restore(rows.unwrap()).unwrap().rows().collect()
+}
+
+#[tokio::test]
+async fn checkpoints_prove_what_is_in_the_log_and_that_it_only_grows() {
+    let run = running().await;
+    let key = run.store.keys().scope().verifying_key();
+    let mut signed = vec![verify(&run.group.checkpoint().await.unwrap(), "dc1", &key).unwrap()];
+    for number in 0..40 {
+        run.group.propose(put(&format!("k{number}"), "v")).await.unwrap();
+        signed.push(verify(&run.group.checkpoint().await.unwrap(), "dc1", &key).unwrap());
+    }
+    let lineage = run.group.lineage();
+    let last = signed[40];
+    assert_eq!((last.size, lineage.size().unwrap()), (40, 40));
+    for seq in 0..40 {
+        let leaf = lineage.entry(seq).unwrap().unwrap();
+        let proof = lineage.inclusion(40, seq).unwrap();
+        check_record(&proof, last.size, last.root, seq, record_hash(&leaf)).unwrap();
+        let forged = record_hash(&[&leaf[..], b" "].concat());
+        assert!(check_record(&proof, last.size, last.root, seq, forged).is_err());
+    }
+    for old in &signed[1..40] {
+        let proof = lineage.consistency(40, old.size).unwrap();
+        check_tree(&proof, last.size, last.root, old.size, old.root).unwrap();
+        assert!(check_tree(&proof, last.size, last.root, old.size, last.root).is_err());
+    }
+    assert!(matches!(lineage.inclusion(41, 3), Err(LineageError::Beyond { size: 40, .. })));
+    assert_eq!(run.group.checkpoint().await.unwrap(), lineage.kept_checkpoint().unwrap().unwrap());
+}
+
+#[tokio::test]
+async fn tiles_hold_what_the_proofs_hold() {
+    let run = running().await;
+    let writes = (0..300).map(|number| run.group.propose(put(&format!("k{number}"), "v")));
+    assert!(futures_util::future::join_all(writes).await.iter().all(Result::is_ok));
+    let lineage = run.group.lineage();
+    let full = lineage.tile(0, 0, 256).unwrap();
+    assert_eq!(Tile::subtree_hash(&full).0.as_slice(), lineage.tile(1, 0, 1).unwrap());
+    let partial = lineage.tile(0, 1, 44).unwrap();
+    assert_eq!(partial[..32], record_hash(&lineage.entry(256).unwrap().unwrap()).0);
+    assert!(lineage.tile(0, 1, 45).is_err() && lineage.tile(1, 0, 2).is_err());
+    let bundle = lineage.entries_tile(1, 44).unwrap();
+    let (length, rest) = bundle.split_first_chunk::<2>().unwrap();
+    assert_eq!(
+        rest[..usize::from(u16::from_be_bytes(*length))],
+        lineage.entry(256).unwrap().unwrap()
+    );
+}
+
+#[tokio::test]
+async fn what_waits_together_is_one_entry_of_the_log() {
+    let run = running().await;
+    let writes = (0..100).map(|number| run.group.propose(put("k", &number.to_string())));
+    let verdicts = futures_util::future::join_all(writes).await;
+    let entries: Vec<u64> = verdicts.into_iter().map(|verdict| verdict.unwrap().entry).collect();
+    assert_eq!(
+        entries,
+        (0..100).collect::<Vec<_>>(),
+        "each has its own place, in the order of asking"
+    );
+    let batches = run.seen.0.lock().unwrap().len();
+    assert!(batches <= 2, "{batches} batches");
+}
+
+#[tokio::test]
+async fn more_than_may_wait_is_refused() {
+    let run = running().await;
+    let many = limits::WRITES_WAITING_MAX + 10;
+    let writes = (0..many).map(|_| run.group.propose(put("k", "v")));
+    let verdicts = futures_util::future::join_all(writes).await;
+    assert!(verdicts.iter().all(|verdict| matches!(verdict, Ok(_) | Err(Refusal::Overloaded))));
+    run.group.waiting_bytes.store(limits::WRITES_WAITING_BYTES_MAX, Ordering::Relaxed);
+    assert_eq!(run.group.propose(put("k", "v")).await, Err(Refusal::Overloaded));
+    run.group.waiting_bytes.store(0, Ordering::Relaxed);
+    run.group.propose(put("k", "v")).await.unwrap();
+}
+
+#[tokio::test]
+async fn refusals_are_recorded_with_their_reason() {
+    let run = running().await;
+    let mut denied = put("k", "v");
+    (denied.outcome, denied.rule) = (Outcome::Refuse, "no-kv".into());
+    assert_eq!(run.group.propose(denied).await, Err(Refusal::Denied("no-kv".into())));
+    let lost = run.group.propose(put_when("k", "v", PutWhen::Acquire("none".into()))).await;
+    assert_eq!(lost, Err(Refusal::UnknownSession("none".into())));
+    let rules = [0, 1].map(|seq| {
+        let entry: Entry =
+            serde_json::from_slice(&run.group.lineage().entry(seq).unwrap().unwrap()).unwrap();
+        (entry.outcome, entry.rule)
+    });
+    assert_eq!(
+        rules,
+        [(Outcome::Refuse, "no-kv".into()), (Outcome::Refuse, "index/unknown-session".into())]
+    );
+}
+
+#[tokio::test]
+async fn the_raft_log_stays_short() {
+    let run = running().await;
+    for number in 0..limits::RAFT_ENTRIES_MAX + 40 {
+        run.group.propose(put("k", &number.to_string())).await.unwrap();
+    }
+    run.group.stop().await;
+    let kept = run.store.read(|tx| Ok(tx.open_table(RAFT_LOG)?.len()?)).unwrap();
+    assert!(kept <= 60, "{kept} entries");
+}
+
+#[tokio::test]
+async fn a_snapshot_makes_another_member_the_same() {
+    let run = running().await;
+    for number in 0..20 {
+        run.group.propose(put(&format!("k{number}"), "v")).await.unwrap();
+    }
+    run.group.checkpoint().await.unwrap();
+    run.group.stop().await;
+    let [mut from, mut to] =
+        [Arc::clone(&run.store), Arc::new(Store::in_memory().unwrap())].map(|store| {
+            let outlet = Arc::new(Outlet::new(
+                Arc::new(Seen::default()),
+                Notary::new("dc1", store.keys().scope().clone()),
+            ));
+            Machine::load(store, outlet).unwrap()
+        });
+    let mut snapshot = from.get_snapshot_builder().await.build_snapshot().await.unwrap();
+    let mut received = to.begin_receiving_snapshot().await.unwrap();
+    std::mem::swap(&mut received, &mut snapshot.snapshot);
+    to.install_snapshot(&snapshot.meta, received).await.unwrap();
+    assert_eq!(to.applied_state().await.unwrap(), from.applied_state().await.unwrap());
+    assert_eq!(to.state(), from.state());
+}
+
+#[tokio::test]
+async fn a_stopped_group_refuses() {
+    let run = running().await;
+    run.group.stop().await;
+    assert!(!run.group.has_leader());
+    assert_eq!(run.group.propose(put("k", "v")).await, Err(Refusal::Stopping));
+    assert_eq!(run.group.checkpoint().await, Err(Refusal::Stopping));
+}
+
+#[tokio::test]
+async fn a_scope_that_cannot_be_signed_does_not_start() {
+    let store = Arc::new(Store::in_memory().unwrap());
+    let strange = GroupSettings { scope: "dc 1".into(), member: "m1".into() };
+    let started = Group::start(store, strange, Arc::new(Seen::default())).await;
+    assert!(matches!(started, Err(StartError::Scope(_))));
 }

@@ -50,6 +50,14 @@ async fn what_was_written_is_the_fold_of_its_lineage() {
 }
 
 #[tokio::test]
+async fn an_empty_scope_is_the_fold_of_nothing() {
+    let dir = TempDir::new();
+    Store::open(dir.path()).unwrap().close();
+    let report = check(dir.path()).unwrap();
+    assert!(report.is_clean() && report.entries == 0 && report.signed.is_none(), "{report}");
+}
+
+#[tokio::test]
 async fn a_store_that_is_in_use_is_left_alone() {
     let dir = TempDir::new();
     let _store = Store::open(dir.path()).unwrap();
