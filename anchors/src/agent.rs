@@ -36,10 +36,14 @@ pub use crate::node::{
     ServiceHealth, Source,
 };
 use crate::node::{Group, Leaf, LeafRowError, Misconfigured, Moved};
+use crate::query::Query;
 use crate::service::Status;
 
 /// Lanes in which services are told upwards: as many may be under way at a time.
 pub const LANES: usize = 64;
+
+/// A node that an alias follows is looked at again at least this often.
+pub const FOLLOW_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// Where the agent's catalog is: the anchor in this process, or a remote one.
 pub trait Upstream: Send + Sync + 'static {
@@ -48,6 +52,10 @@ pub trait Upstream: Send + Sync + 'static {
 
     /// What the catalog has of a node.
     fn node(&self, name: &str) -> Option<Arc<NodeRow>>;
+
+    /// Returns when the checks of a node may have changed since an index, with the index of what there is now: 0 before
+    /// anything was read. Also returns without a change, once in a while.
+    fn node_moved<'a>(&'a self, name: &'a str, index: u64) -> BoxFuture<'a, u64>;
 }
 
 /// This node's agent. Cheap to clone; all clones are the same one.
@@ -86,6 +94,14 @@ impl Upstream for Handle {
 
     fn node(&self, name: &str) -> Option<Arc<NodeRow>> {
         self.snapshot().node(name).cloned()
+    }
+
+    fn node_moved<'a>(&'a self, name: &'a str, index: u64) -> BoxFuture<'a, u64> {
+        let query = Query::NodeChecks(name.into());
+        // An index of 0 would answer at once, again and again.
+        Box::pin(async move {
+            self.wait(&Caller::own(), &query, index.max(1), FOLLOW_WAIT_MAX).await.index
+        })
     }
 }
 
@@ -269,7 +285,7 @@ impl Agent {
         services: Vec<ServiceDefinition>,
         checks: Vec<(CheckDefinition, Option<Secret>)>,
     ) -> Result<(), Misconfigured> {
-        let now = self.0.clock.now();
+        let now = self.now();
         let moved = self.leaf().configure(services, checks, now)?;
         self.finish(moved).await.map_err(Misconfigured::from)
     }
@@ -290,7 +306,7 @@ impl Agent {
 
     /// The checks to perform now.
     pub fn take_due(&self) -> Vec<Run> {
-        let now = self.0.clock.now();
+        let now = self.now();
         self.leaf().take_due(now)
     }
 
@@ -299,20 +315,33 @@ impl Agent {
         self.act(|leaf, now| leaf.heard(check, number, result, now)).await;
     }
 
-    /// What the passing of time brings: TTLs run out, held outputs are told, services critical for too long go.
-    pub async fn tick(&self) {
-        self.act(Leaf::tick).await;
+    /// What the passing of time brings: TTLs run out, held outputs are told, services critical for too long go. The
+    /// leaf has it when this returns; the future keeps and tells it.
+    pub fn tick(&self) -> impl Future<Output = ()> + Send + use<> {
+        let now = self.now();
+        let moved = self.leaf().tick(now);
+        let agent = self.clone();
+        async move { agent.finish_own(moved).await }
     }
 
     /// The aliases that follow another node by name, and that name.
-    pub fn remote_aliases(&self) -> Vec<(Arc<str>, Box<str>)> {
-        self.leaf().remote_aliases()
+    pub fn remote_aliases(&self) -> BTreeMap<Arc<str>, Box<str>> {
+        self.leaf().remote_aliases().clone()
     }
 
-    /// Brings an alias that follows a node by name up to date with the catalog.
+    /// Keeps an alias that follows a node by name up to date with the catalog, for ever.
     pub async fn follow_node(&self, check: &Arc<str>, node: &str) {
-        let row = self.0.upstream.node(node);
-        self.act(|leaf, now| leaf.heard_alias(check, row.as_deref(), now)).await;
+        let mut index = 0;
+        loop {
+            let row = self.0.upstream.node(node);
+            self.act(|leaf, now| leaf.heard_alias(check, row.as_deref(), now)).await;
+            index = self.0.upstream.node_moved(node, index).await;
+        }
+    }
+
+    /// The time, as the agent is told it.
+    pub fn now(&self) -> Time {
+        self.0.clock.now()
     }
 
     /// Says when the leaf moved: what is due may have changed.
@@ -331,8 +360,8 @@ impl Agent {
         let row = self.own_row();
         let (node, stale) = {
             let mut leaf = self.leaf();
-            if let Some(row) = &row {
-                leaf.adopt(row);
+            if row.as_deref().is_some_and(|row| leaf.adopt(row)) {
+                self.moved();
             }
             (leaf.node_difference(row.as_deref()), leaf.stale_groups(row.as_deref()))
         };
@@ -365,23 +394,29 @@ impl Agent {
         &self,
         act: impl FnOnce(&mut Leaf, Time) -> Result<Moved, NodeError>,
     ) -> Result<(), NodeError> {
-        let now = self.0.clock.now();
+        let now = self.now();
         let moved = act(&mut self.leaf(), now)?;
         self.finish(moved).await
     }
 
     async fn act(&self, act: impl FnOnce(&mut Leaf, Time) -> Moved) {
-        if let Err(error) = self.write(|leaf, now| Ok(act(leaf, now))).await {
+        let now = self.now();
+        let moved = act(&mut self.leaf(), now);
+        self.finish_own(moved).await;
+    }
+
+    async fn finish_own(&self, moved: Moved) {
+        if let Err(error) = self.finish(moved).await {
             warn!(%error, "a change of the agent's own was not kept");
         }
     }
 
     /// Keeps and tells what moved, also when whoever asked for it goes away meanwhile.
     async fn finish(&self, moved: Moved) -> Result<(), NodeError> {
-        self.moved();
         if moved.is_empty() {
             return Ok(());
         }
+        self.moved();
         let agent = self.clone();
         let carried = tokio::spawn(async move { agent.carry(moved).await }).await;
         carried.unwrap_or_else(|stopped| Err(NodeError::Storage(stopped.to_string().into())))
@@ -441,6 +476,7 @@ impl Agent {
             Err(refusal) => {
                 info!(what, %refusal, "not told upwards yet");
                 self.0.behind.store(true, Ordering::Relaxed);
+                self.moved();
                 false
             }
         }

@@ -84,6 +84,8 @@ pub struct Leaf {
     held: Deadlines,
     /// Checks that follow services of this node.
     aliases: BTreeSet<Arc<str>>,
+    /// Checks that follow a node by name, and that name.
+    remote_aliases: BTreeMap<Arc<str>, Box<str>>,
     /// When services that are critical for too long are looked for again.
     reap_at: Time,
     dice: Dice,
@@ -288,6 +290,7 @@ impl Leaf {
             ttls: TtlBook::default(),
             held: Deadlines::default(),
             aliases: BTreeSet::new(),
+            remote_aliases: BTreeMap::new(),
             reap_at,
             dice: Dice::new(seed),
         }

@@ -1,5 +1,6 @@
 //! Alias checks: a check that says what the checks of another service or node say.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::definition::CheckSpec;
@@ -20,12 +21,8 @@ struct Followed<'a> {
 
 impl Leaf {
     /// The aliases that follow a node by name: the rim watches these nodes and tells by [`Leaf::heard_alias`].
-    pub fn remote_aliases(&self) -> Vec<(Arc<str>, Box<str>)> {
-        self.checks
-            .keys()
-            .filter_map(|id| Some((Arc::clone(id), self.alias(id)?.0)))
-            .filter(|(_, node)| !node.is_empty())
-            .collect()
+    pub fn remote_aliases(&self) -> &BTreeMap<Arc<str>, Box<str>> {
+        &self.remote_aliases
     }
 
     /// What the catalog says of the node that an alias follows; `None` when it does not know it.

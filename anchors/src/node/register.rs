@@ -254,8 +254,10 @@ impl Leaf {
             Some(CheckSpec::Alias { node, .. }) if node.is_empty() => {
                 self.aliases.insert(Arc::clone(id));
             }
-            // The rim watches other nodes: it is told by `remote_aliases`.
-            Some(CheckSpec::Alias { .. }) | None => {}
+            Some(CheckSpec::Alias { node, .. }) => {
+                self.remote_aliases.insert(Arc::clone(id), node);
+            }
+            None => {}
             Some(_) => self.schedule.plan(id, definition, now, &mut self.dice),
         }
     }
@@ -265,6 +267,7 @@ impl Leaf {
         self.ttls.forget(id);
         self.held.clear(id);
         self.aliases.remove(id);
+        self.remote_aliases.remove(id);
     }
 
     pub(super) fn drop_service(&mut self, id: &str, moved: &mut Moved) {

@@ -80,8 +80,9 @@ impl Leaf {
         removals.into_iter().chain(registration).collect()
     }
 
-    /// Takes over what the catalog decides: tags of services that allow it, and `consul-` addresses of any.
-    pub fn adopt(&mut self, row: &NodeRow) {
+    /// Takes over what the catalog decides: tags of services that allow it, and `consul-` addresses of any. Whether
+    /// there was anything.
+    pub fn adopt(&mut self, row: &NodeRow) -> bool {
         let adopted: Vec<(Arc<str>, Adopted)> = self
             .services
             .iter()
@@ -90,10 +91,12 @@ impl Leaf {
                 Some((Arc::clone(id), Adopted::of(&entry.service, &remote.service)?))
             })
             .collect();
+        let any = !adopted.is_empty();
         for (id, adopted) in adopted {
             let Some(entry) = self.services.get_mut(&id) else { continue };
             adopted.write(&mut Arc::make_mut(entry).service);
         }
+        any
     }
 
     /// Every id of the leaf and of the catalog, by group, but for those of the membership.

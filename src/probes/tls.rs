@@ -1,0 +1,216 @@
+//! TLS of checks: whom to trust, and what goes wrong in the words of Go's library.
+
+use std::io;
+use std::sync::Arc;
+
+use proconsul_anchors::node::definition::TlsSpec;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier, verify_server_name};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// Whom checks trust.
+pub(super) struct Trust {
+    provider: Arc<CryptoProvider>,
+    strict: Arc<Verifier>,
+    blind: Arc<Verifier>,
+}
+
+/// What to speak above TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Alpn {
+    None,
+    Http11,
+    Http2,
+}
+
+/// Judges certificates. The handshake's signatures are verified in any case.
+#[derive(Debug)]
+struct Verifier {
+    provider: Arc<CryptoProvider>,
+    judge: Judge,
+}
+
+#[derive(Debug)]
+enum Judge {
+    /// Whoever the roots vouch for.
+    Roots(Arc<WebPkiServerVerifier>),
+    /// The machine has no roots.
+    Nobody,
+    /// As a check may ask for.
+    Anybody,
+}
+
+// === impl Trust ===
+
+impl Trust {
+    /// Trusts the roots of the machine. None can be read on a machine without any: then nobody is trusted.
+    pub(super) fn of_the_machine() -> Self {
+        let provider = Arc::new(ring::default_provider());
+        let mut roots = RootCertStore::empty();
+        let (added, _unusable) =
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        let built =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+                .build();
+        let judge = match built {
+            Ok(verifier) if added > 0 => Judge::Roots(verifier),
+            _ => Judge::Nobody,
+        };
+        let verifier = |judge| Arc::new(Verifier { provider: Arc::clone(&provider), judge });
+        Self { strict: verifier(judge), blind: verifier(Judge::Anybody), provider }
+    }
+
+    /// Shakes hands over a connection.
+    pub(super) async fn greet(
+        &self,
+        spec: &TlsSpec,
+        host: &str,
+        alpn: Alpn,
+        stream: TcpStream,
+    ) -> io::Result<TlsStream<TcpStream>> {
+        let name = if spec.server_name.is_empty() { host } else { &spec.server_name };
+        let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
+        TlsConnector::from(Arc::new(self.config(spec, alpn))).connect(name, stream).await
+    }
+
+    fn config(&self, spec: &TlsSpec, alpn: Alpn) -> ClientConfig {
+        let verifier = if spec.skip_verify { &self.blind } else { &self.strict };
+        let mut config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_safe_default_protocol_versions()
+            .expect("the provider speaks TLS 1.2 and 1.3")
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(verifier) as _)
+            .with_no_client_auth();
+        config.resumption = Resumption::disabled();
+        config.alpn_protocols = match alpn {
+            Alpn::None => Vec::new(),
+            Alpn::Http11 => vec![b"http/1.1".to_vec()],
+            Alpn::Http2 => vec![b"h2".to_vec()],
+        };
+        config
+    }
+}
+
+// === impl Verifier ===
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if matches!(self.judge, Judge::Anybody) {
+            return Ok(ServerCertVerified::assertion());
+        }
+        // The name comes first, as in Go: of two faults the same one is told.
+        verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+        match &self.judge {
+            Judge::Roots(roots) => {
+                roots.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+            }
+            Judge::Nobody | Judge::Anybody => Err(CertificateError::UnknownIssuer.into()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// What went wrong in a handshake.
+pub(super) fn tls_words(error: &io::Error, host: &str) -> String {
+    let Some(fault) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>())
+    else {
+        return match error.kind() {
+            io::ErrorKind::UnexpectedEof => "EOF".into(),
+            _ => super::os_words(error),
+        };
+    };
+    match fault {
+        rustls::Error::InvalidCertificate(why) => {
+            format!("tls: failed to verify certificate: x509: {}", certificate_words(why, host))
+        }
+        rustls::Error::InvalidMessage(_) => {
+            "tls: first record does not look like a TLS handshake".into()
+        }
+        rustls::Error::AlertReceived(alert) => {
+            format!("remote error: tls: {}", alert_words(*alert))
+        }
+        rustls::Error::NoApplicationProtocol => "remote error: tls: no application protocol".into(),
+        other => format!("tls: {other}"),
+    }
+}
+
+fn certificate_words(why: &CertificateError, host: &str) -> String {
+    match why {
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => {
+            "certificate has expired or is not yet valid".into()
+        }
+        CertificateError::NotValidForNameContext { expected, presented } => {
+            name_words(&expected.to_str(), presented)
+        }
+        CertificateError::NotValidForName => name_words(host, &[]),
+        _ => "certificate signed by unknown authority".into(),
+    }
+}
+
+fn name_words(wanted: &str, presented: &[String]) -> String {
+    // rustls names them by kind: DnsName("a"), IpAddress(…).
+    let quoted = |name: &String| name.split('"').nth(1).map(str::to_owned);
+    let names: Vec<String> = presented.iter().filter_map(quoted).collect();
+    let is_address = wanted.parse::<std::net::IpAddr>().is_ok();
+    match names.is_empty() {
+        _ if is_address && names.len() == presented.len() => {
+            format!(
+                "cannot validate certificate for {wanted} because it doesn't contain any IP SANs"
+            )
+        }
+        true => format!("certificate is not valid for any names, but wanted to match {wanted}"),
+        false => format!("certificate is valid for {}, not {wanted}", names.join(", ")),
+    }
+}
+
+/// `HandshakeFailure` is `handshake failure`.
+fn alert_words(alert: rustls::AlertDescription) -> String {
+    let name = format!("{alert:?}");
+    let mut words = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.extend(letter.to_lowercase());
+    }
+    words
+}

@@ -1,0 +1,3 @@
+//! What a process is for.
+
+pub(crate) mod agent;
