@@ -47,13 +47,19 @@ struct Sockets {
 /// # Errors
 /// The text tells what kept it from starting, and what to do.
 pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> {
-    let telemetry = Telemetry::start(LogSettings { level: level(&config.log.level), json: config.log.json });
+    let telemetry =
+        Telemetry::start(LogSettings { level: level(&config.log.level), json: config.log.json });
     let sockets = Sockets::bind(&config).await?;
     let store = Arc::new(open_store(&config)?);
     let node_id = config.node.id.clone().unwrap_or_else(|| store.node_id().to_string());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let settings = GroupSettings { scope: config.datacenter.as_str().into(), member: config.node.name.as_str().into() };
-    let handle = Handle::open(Arc::clone(&store), settings, Arc::clone(&clock)).await.map_err(|error| error.to_string())?;
+    let settings = GroupSettings {
+        scope: config.datacenter.as_str().into(),
+        member: config.node.name.as_str().into(),
+    };
+    let handle = Handle::open(Arc::clone(&store), settings, Arc::clone(&clock))
+        .await
+        .map_err(|error| error.to_string())?;
     let agent = open_agent(&config, &node_id, &handle, &store, clock)?;
 
     let (stop, stopping) = watch::channel(false);
@@ -79,7 +85,12 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
         leave: Arc::clone(&leave),
         server_address: http.identity.server_address(),
     };
-    let site = Arc::new(Site { handle: handle.clone(), agent: agent.clone(), settings: http, control: Arc::new(program) });
+    let site = Arc::new(Site {
+        handle: handle.clone(),
+        agent: agent.clone(),
+        settings: http,
+        control: Arc::new(program),
+    });
     sockets.serve(&site, &dns, &stopping);
     tokio::spawn(roles::agent::run(agent, stopping.clone()));
     let sessions = handle.clone();
@@ -109,14 +120,18 @@ fn open_agent(
 ) -> Result<Agent, String> {
     let seed = clock.now().0;
     let leaf = settings::leaf(config, node_id);
-    Agent::open(leaf, seed, Arc::new(handle.clone()), Arc::clone(store) as _, clock).map_err(|error| error.to_string())
+    Agent::open(leaf, seed, Arc::new(handle.clone()), Arc::clone(store) as _, clock)
+        .map_err(|error| error.to_string())
 }
 
 /// Returns when the program is to end; a hang-up reads the configuration again.
 async fn wait_for_the_end(reload: &Reload, leave: &Notify) {
     let listen = |kind| signal(kind).expect("a process can listen for its signals");
-    let (mut hangup, mut interrupt, mut terminate) =
-        (listen(SignalKind::hangup()), listen(SignalKind::interrupt()), listen(SignalKind::terminate()));
+    let (mut hangup, mut interrupt, mut terminate) = (
+        listen(SignalKind::hangup()),
+        listen(SignalKind::interrupt()),
+        listen(SignalKind::terminate()),
+    );
     loop {
         tokio::select! {
             _ = hangup.recv() => {
@@ -149,27 +164,49 @@ impl Sockets {
             match place {
                 Listen::Tcp(address) => sockets.http.push(tcp("HTTP", *address).await?),
                 Listen::Unix(path) => {
-                    return Err(format!("addresses.http: unix://{}: Unix sockets are not supported yet; give an IP address", path.display()));
+                    return Err(format!(
+                        "addresses.http: unix://{}: Unix sockets are not supported yet; give an IP address",
+                        path.display()
+                    ));
                 }
             }
         }
         for address in &config.dns.listen {
-            sockets.dns_udp.push(UdpSocket::bind(address).await.map_err(|error| cannot_listen("DNS", *address, &error))?);
+            sockets.dns_udp.push(
+                UdpSocket::bind(address)
+                    .await
+                    .map_err(|error| cannot_listen("DNS", *address, &error))?,
+            );
             sockets.dns_tcp.push(tcp("DNS", *address).await?);
         }
         Ok(sockets)
     }
 
     /// Starts a server on each; they end when the program is stopping.
-    fn serve(self, site: &Arc<Site>, dns: &Arc<ArcSwap<proconsul_dns::Settings>>, stopping: &watch::Receiver<bool>) {
+    fn serve(
+        self,
+        site: &Arc<Site>,
+        dns: &Arc<ArcSwap<proconsul_dns::Settings>>,
+        stopping: &watch::Receiver<bool>,
+    ) {
         for listener in self.http {
             tokio::spawn(proconsul_compat::serve(listener, Arc::clone(site), stopping.clone()));
         }
         for socket in self.dns_udp {
-            tokio::spawn(proconsul_dns::serve_udp(socket, site.handle.clone(), Arc::clone(dns), stopping.clone()));
+            tokio::spawn(proconsul_dns::serve_udp(
+                socket,
+                site.handle.clone(),
+                Arc::clone(dns),
+                stopping.clone(),
+            ));
         }
         for listener in self.dns_tcp {
-            tokio::spawn(proconsul_dns::serve_tcp(listener, site.handle.clone(), Arc::clone(dns), stopping.clone()));
+            tokio::spawn(proconsul_dns::serve_tcp(
+                listener,
+                site.handle.clone(),
+                Arc::clone(dns),
+                stopping.clone(),
+            ));
         }
     }
 }
@@ -179,5 +216,7 @@ async fn tcp(what: &str, address: SocketAddr) -> Result<TcpListener, String> {
 }
 
 fn cannot_listen(what: &str, address: SocketAddr, error: &io::Error) -> String {
-    format!("cannot listen for {what} on {address}: {error}; give another address or port, or end who holds it")
+    format!(
+        "cannot listen for {what} on {address}: {error}; give another address or port, or end who holds it"
+    )
 }

@@ -5,9 +5,12 @@ mod format;
 
 use std::sync::Arc;
 
-use metrics::{Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use metrics::{
+    Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
+    SharedString, Unit,
+};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -28,7 +31,7 @@ pub(crate) struct Telemetry {
 
 /// Changes how much is logged while the program runs.
 #[derive(Clone)]
-pub(crate) struct LogLevel(reload::Handle<LevelFilter, tracing_subscriber::Registry>);
+pub(crate) struct LogLevel(reload::Handle<Targets, tracing_subscriber::Registry>);
 
 /// How logs are written.
 #[derive(Clone, Copy, Debug)]
@@ -44,15 +47,27 @@ struct Tee(PrometheusRecorder, Arc<Aggregates>);
 
 struct Both<T>(T, T);
 
+/// Libraries that tell at INFO what only their authors read.
+const QUIET: &[&str] = &["openraft", "hyper", "hyper_util", "h2", "reqwest", "rustls"];
+
+fn targets(level: LevelFilter) -> Targets {
+    let quiet = QUIET.iter().map(|library| (*library, level.min(LevelFilter::WARN)));
+    Targets::new().with_default(level).with_targets(quiet)
+}
+
 // === impl Telemetry ===
 
 impl Telemetry {
     /// Starts logging to standard output and counting. Once in a process; a second call leaves the first in force.
     pub(crate) fn start(logs: LogSettings) -> Self {
-        let (filter, handle) = reload::Layer::new(logs.level);
-        let lines = tracing_subscriber::fmt::layer().event_format(Line { json: logs.json }).with_ansi(false);
+        let (filter, handle) = reload::Layer::new(targets(logs.level));
+        let lines = tracing_subscriber::fmt::layer()
+            .event_format(Line { json: logs.json })
+            .with_ansi(false);
         let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
-        let builder = PrometheusBuilder::new().set_quantiles(&QUANTILES).expect("three quantiles between 0 and 1");
+        let builder = PrometheusBuilder::new()
+            .set_quantiles(&QUANTILES)
+            .expect("three quantiles between 0 and 1");
         let recorder = builder.build_recorder();
         let telemetry = Self {
             prometheus: recorder.handle(),
@@ -76,7 +91,7 @@ impl Telemetry {
 
     /// Logs from this level on.
     pub(crate) fn set_level(&self, level: LevelFilter) {
-        let _ = self.level.0.reload(level);
+        let _ = self.level.0.reload(targets(level));
     }
 }
 
@@ -146,5 +161,16 @@ impl HistogramFn for Both<Histogram> {
     fn record(&self, value: f64) {
         self.0.record(value);
         self.1.record(value);
+    }
+}
+
+/// The level that a configuration names; what it does not know counts as INFO (the configuration was checked before).
+pub(crate) fn level(name: &str) -> LevelFilter {
+    match name.to_ascii_uppercase().as_str() {
+        "TRACE" => LevelFilter::TRACE,
+        "DEBUG" => LevelFilter::DEBUG,
+        "WARN" => LevelFilter::WARN,
+        "ERR" | "ERROR" => LevelFilter::ERROR,
+        _ => LevelFilter::INFO,
     }
 }

@@ -5,13 +5,33 @@ use std::path::{Path, PathBuf};
 
 /// Where, which words must not stand there, and why.
 const SILENCES: &[(&[&str], &[&str], &str)] = &[
-    (PURE, &["tokio::", "axum::", "hickory", "redb::", "openraft", "std::net::TcpStream", "std::fs"], "the pure core does no I/O"),
-    (PURE, &["Instant::now", "SystemTime::now", "rand::rng", "thread_rng", "Uuid::new_v"], "the pure core is told time and chance"),
+    (
+        PURE,
+        &["tokio::", "axum::", "hickory", "redb::", "openraft", "std::net::TcpStream", "std::fs"],
+        "the pure core does no I/O",
+    ),
+    (
+        PURE,
+        &["Instant::now", "SystemTime::now", "rand::rng", "thread_rng", "Uuid::new_v"],
+        "the pure core is told time and chance",
+    ),
     (&["dns/src"], &["proconsul_compat", "axum::", "serde_json"], "DNS does not know HTTP"),
     (&["compat/src"], &["proconsul_dns", "hickory"], "HTTP does not know DNS"),
-    (&["anchors/src"], &["proconsul_compat", "proconsul_dns"], "the core knows none of its servers"),
-    (&["conformance-tests/src", "conformance-tests/tests"], &["proconsul_anchors", "proconsul_compat", "proconsul_dns"], "conformance knows only the wire"),
-    (&["anchors/src", "compat/src", "dns/src"], &["std::env", "process::exit", "TcpListener::bind", "UdpSocket::bind"], "only src/ binds, reads the environment or exits"),
+    (
+        &["anchors/src"],
+        &["proconsul_compat", "proconsul_dns"],
+        "the core knows none of its servers",
+    ),
+    (
+        &["conformance-tests/src", "conformance-tests/tests"],
+        &["proconsul_anchors", "proconsul_compat", "proconsul_dns"],
+        "conformance knows only the wire",
+    ),
+    (
+        &["anchors/src", "compat/src", "dns/src"],
+        &["std::env", "process::exit", "TcpListener::bind", "UdpSocket::bind"],
+        "only src/ binds, reads the environment or exits",
+    ),
 ];
 
 /// The pure modules of `anchors` and `dns`.
@@ -73,14 +93,19 @@ fn code(path: &Path) -> Vec<(usize, String)> {
 }
 
 fn is_test(path: &Path) -> bool {
-    path.file_stem().is_some_and(|name| name == "tests" || name == "testing") || path.components().any(|part| part.as_os_str() == "tests")
+    path.file_stem().is_some_and(|name| name == "tests" || name == "testing")
+        || path.components().any(|part| part.as_os_str() == "tests")
 }
 
 #[test]
 fn silences_are_kept() {
     let mut broken = Vec::new();
     for (places, words, reason) in SILENCES {
-        for path in places.iter().flat_map(|place| sources(&root().join(place))).filter(|path| !is_test(path)) {
+        for path in places
+            .iter()
+            .flat_map(|place| sources(&root().join(place)))
+            .filter(|path| !is_test(path))
+        {
             for (line, text) in code(&path) {
                 for word in words.iter().filter(|word| text.contains(**word)) {
                     let shown = path.strip_prefix(root()).unwrap().display();
@@ -94,14 +119,20 @@ fn silences_are_kept() {
 
 #[test]
 fn no_file_outgrows_one_head() {
-    let folders = ["src", "anchors/src", "compat/src", "dns/src", "conformance-tests/src", "bench/src"];
+    let folders =
+        ["src", "anchors/src", "compat/src", "dns/src", "conformance-tests/src", "bench/src"];
     let long: Vec<String> = folders
         .iter()
         .flat_map(|folder| sources(&root().join(folder)))
         .filter(|path| !is_test(path))
         .map(|path| (code(&path).last().map_or(0, |(line, _)| *line), path))
         .filter(|(lines, _)| *lines > LINES_MAX)
-        .map(|(lines, path)| format!("{}: {lines} lines before its tests", path.strip_prefix(root()).unwrap().display()))
+        .map(|(lines, path)| {
+            format!(
+                "{}: {lines} lines before its tests",
+                path.strip_prefix(root()).unwrap().display()
+            )
+        })
         .collect();
     assert!(long.is_empty(), "\n{}", long.join("\n"));
 }

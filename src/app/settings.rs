@@ -81,7 +81,7 @@ fn identity(config: &Config, node_id: &str) -> proconsul_compat::Identity {
         serf_lan_port: config.network.ports.serf_lan.into(),
         server_port: config.network.ports.server.into(),
         member_tags: member_tags(config, node_id),
-        debug_config: config.debug_view().to_string().into(),
+        debug_config: config.debug_view(node_id).to_string().into(),
         ..proconsul_compat::Identity::default()
     }
 }
