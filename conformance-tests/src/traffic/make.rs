@@ -76,6 +76,8 @@ const NODE_FILTERS: &[&str] =
     &["Meta.rack==r1", "Node!=n1", "Address==\"10.0.0.1\"", "Meta+is+empty", "Nope==1"];
 const AGENT_FILTERS: &[&str] = &["Service==web", "Port==80", "v1+in+Tags", "Meta.k==v", "Zap==1"];
 
+type Maker = fn(&mut Traffic) -> Step;
+
 /// The endless stream of one seed.
 #[derive(Debug)]
 pub struct Traffic {
@@ -95,7 +97,7 @@ impl Iterator for Traffic {
     type Item = Step;
 
     fn next(&mut self) -> Option<Step> {
-        let make: &[(u32, fn(&mut Self) -> Step)] = &[
+        let make: &[(u32, Maker)] = &[
             (14, Self::agent_write),
             (8, Self::agent_read),
             (10, Self::catalog_write),
