@@ -1,5 +1,7 @@
 //! A real Nomad runs a job whose Consul is the subject; all that a user looks at is looked at.
 
+#![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
+
 use std::{env, time::Duration};
 
 use proconsul_conformance::{
