@@ -1,0 +1,60 @@
+//! Every bound of the DNS side, with its reason.
+
+use std::time::Duration;
+
+/// A name on the wire, its root included (RFC 1035 §2.3.4).
+pub const NAME_BYTES_MAX: usize = 255;
+/// A label (RFC 1035 §2.3.4).
+pub const LABEL_BYTES_MAX: usize = 63;
+/// One character-string of a TXT record (RFC 1035 §3.3).
+pub const TEXT_BYTES_MAX: usize = 255;
+/// A compression pointer has fourteen bits (RFC 1035 §4.1.4).
+pub const POINTER_OFFSET_MAX: usize = 1 << 14;
+/// A question's name that is compressed may jump this often: Consul's library follows 126, loops end there too.
+pub const POINTERS_FOLLOWED_MAX: usize = 126;
+
+/// What a client without EDNS takes over UDP (RFC 1035 §4.2.1).
+pub const PLAIN_UDP_BYTES: usize = 512;
+/// The largest answer over UDP whatever the client says that it takes: Consul leaves 68 bytes of a datagram to the headers below.
+pub const UDP_BYTES_MAX: usize = 65_535 - 68;
+/// Consul compares with this much less over UDP, for the header of the datagram.
+pub const UDP_RESERVE_BYTES: usize = 8;
+/// The largest answer over TCP: Consul leaves 12 bytes of the 64 KiB to the header.
+pub const TCP_BYTES_MAX: usize = 65_535 - 12;
+/// A message's length is sent in sixteen bits.
+pub const MESSAGE_BYTES_MAX: usize = 65_535;
+/// Answers over TCP, before they are measured.
+pub const TCP_ANSWERS_MAX: usize = 4096;
+/// SRV answers over TCP, before they are measured.
+pub const TCP_SRV_ANSWERS_MAX: usize = 1024;
+/// `udp_answer_limit` counts up to here and no further.
+pub const PLAIN_UDP_ANSWERS_MAX: usize = 8;
+/// A reply that is too long by more than this is cut by bisection, else answer by answer.
+pub const TRIM_STEP_BYTES: usize = 100;
+/// Bisection stops when so few bytes are left unused.
+pub const TRIM_SLACK_BYTES: usize = 10;
+
+/// How deep host names that point back into the zone are followed.
+pub const CHASES_MAX: usize = 3;
+/// So many records of a followed name are told to a client without EDNS.
+pub const CHASED_RECORDS_MAX: usize = 5;
+/// Name servers told for the zone.
+pub const NAME_SERVERS_MAX: usize = 3;
+
+/// Records in a request beyond its question: one answer, one authority, two additional, as Consul accepts.
+pub const REQUEST_ADDITIONAL_MAX: u16 = 2;
+/// Consul reads requests over UDP whole.
+pub const REQUEST_BYTES_MAX: usize = 65_535;
+
+/// Connections served at one time; one more waits for a place.
+pub const TCP_CONNECTIONS_MAX: usize = 4096;
+/// Queries answered on one connection.
+pub const TCP_QUERIES_MAX: usize = 128;
+/// How long the first query of a connection may take to arrive.
+pub const TCP_FIRST_WAIT: Duration = Duration::from_secs(2);
+/// How long the next ones may take.
+pub const TCP_IDLE_WAIT: Duration = Duration::from_secs(8);
+/// How long a client may take to accept a reply.
+pub const TCP_WRITE_WAIT: Duration = Duration::from_secs(8);
+/// How long the listener rests when the system has no more descriptors.
+pub const ACCEPT_REST: Duration = Duration::from_millis(50);

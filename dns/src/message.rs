@@ -1,0 +1,211 @@
+//! A reply, and its bytes: header, question, three sections, names compressed against all that went before.
+//!
+//! The library's own encoder compresses only the first 64 labels and 120 names of a message, which would double the
+//! size of large answers; here there is no such limit, as in Consul.
+
+use std::collections::HashMap;
+
+use crate::limits::POINTER_OFFSET_MAX;
+use crate::name::Name;
+use crate::question::Question;
+use crate::record::{Authority, Data, Edns, Rcode, Record};
+
+/// The bits of a header that a reply has (RFC 1035 §4.1.1, RFC 4035 §3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Header {
+    /// The query's number.
+    pub id: u16,
+    /// The query's operation.
+    pub opcode: u8,
+    /// Whether the server is an authority for the name.
+    pub authoritative: bool,
+    /// Whether something was left out.
+    pub truncated: bool,
+    /// Whether recursion was desired.
+    pub recursion_desired: bool,
+    /// Whether recursion is to be had.
+    pub recursion_available: bool,
+    /// Authentic data.
+    pub authentic: bool,
+    /// Whether checking was disabled.
+    pub checking_disabled: bool,
+    /// How it ended.
+    pub rcode: Rcode,
+}
+
+/// A reply that is ready to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The header.
+    pub header: Header,
+    /// The question, as the client spelt it.
+    pub question: Option<Question>,
+    /// Answers.
+    pub answer: Vec<Record>,
+    /// Authority records.
+    pub authority: Vec<Record>,
+    /// Additional records.
+    pub additional: Vec<Record>,
+    /// Whether names are compressed.
+    pub compress: bool,
+}
+
+/// Writes messages.
+struct Writer<'a> {
+    out: Vec<u8>,
+    /// Where each name that was written begins, by its bytes; `None` when names are written whole.
+    seen: Option<HashMap<&'a [u8], u16>>,
+}
+
+// === impl Header ===
+
+impl Header {
+    fn bits(self) -> u16 {
+        let flags = [
+            (self.authoritative, 10),
+            (self.truncated, 9),
+            (self.recursion_desired, 8),
+            (self.recursion_available, 7),
+            (self.authentic, 5),
+            (self.checking_disabled, 4),
+        ];
+        let response =
+            1 << 15 | u16::from(self.opcode & 0xF) << 11 | u16::from(self.rcode.number());
+        flags.iter().fold(response, |bits, (set, at)| bits | u16::from(*set) << at)
+    }
+}
+
+// === impl Reply ===
+
+impl Reply {
+    /// The bytes for the wire.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.write(self.compress)
+    }
+
+    /// How long it is on the wire, with compression or without.
+    pub fn length(&self, compress: bool) -> usize {
+        self.write(compress).len()
+    }
+
+    fn write(&self, compress: bool) -> Vec<u8> {
+        let mut writer = Writer { out: Vec::with_capacity(512), seen: compress.then(HashMap::new) };
+        writer.header(self);
+        if let Some(question) = &self.question {
+            writer.question(question);
+        }
+        let sections = [&self.answer, &self.authority, &self.additional];
+        sections.into_iter().flatten().for_each(|record| writer.record(record));
+        writer.out
+    }
+}
+
+// === impl Writer ===
+
+impl<'a> Writer<'a> {
+    fn header(&mut self, reply: &Reply) {
+        let sections = [&reply.answer, &reply.authority, &reply.additional];
+        self.u16(reply.header.id);
+        self.u16(reply.header.bits());
+        self.u16(u16::from(reply.question.is_some()));
+        for section in sections {
+            self.u16(u16::try_from(section.len()).unwrap_or(u16::MAX));
+        }
+    }
+
+    fn question(&mut self, question: &'a Question) {
+        self.name(&question.name, Spelling::Short);
+        self.u16(question.kind.0);
+        self.u16(question.class);
+    }
+
+    fn record(&mut self, record: &'a Record) {
+        self.name(&record.owner, Spelling::Short);
+        self.u16(record.data.kind().0);
+        match &record.data {
+            Data::Opt(edns) => self.u16(edns.udp_size),
+            _ => self.u16(CLASS_IN),
+        }
+        self.u32(record.ttl);
+        let length_at = self.out.len();
+        self.u16(0);
+        self.data(&record.data);
+        let length = u16::try_from(self.out.len() - length_at - 2).unwrap_or(u16::MAX);
+        self.out[length_at..length_at + 2].copy_from_slice(&length.to_be_bytes());
+    }
+
+    fn data(&mut self, data: &'a Data) {
+        match data {
+            Data::A(ip) => self.out.extend_from_slice(&ip.octets()),
+            Data::Aaaa(ip) => self.out.extend_from_slice(&ip.octets()),
+            Data::Cname(name) | Data::Ns(name) | Data::Ptr(name) => {
+                self.name(name, Spelling::Short)
+            }
+            Data::Soa(soa) => self.soa(soa),
+            Data::Srv { priority, weight, port, target } => {
+                [priority, weight, port].into_iter().for_each(|number| self.u16(*number));
+                self.name(target, Spelling::Whole);
+            }
+            Data::Txt(strings) => self.out.extend_from_slice(strings),
+            Data::Opt(edns) => self.options(edns),
+        }
+    }
+
+    fn soa(&mut self, soa: &'a Authority) {
+        self.name(&soa.server, Spelling::Short);
+        self.name(&soa.mailbox, Spelling::Short);
+        for number in [soa.serial, soa.refresh, soa.retry, soa.expire, soa.minimum] {
+            self.u32(number);
+        }
+    }
+
+    fn options(&mut self, edns: &Edns) {
+        let Some(subnet) = &edns.subnet else { return };
+        self.u16(OPTION_SUBNET);
+        self.u16(u16::try_from(4 + subnet.address.len()).expect("an address has 16 bytes at most"));
+        self.u16(subnet.family);
+        self.out.extend_from_slice(&[subnet.source, subnet.scope]);
+        self.out.extend_from_slice(&subnet.address);
+    }
+
+    /// Writes a name, and remembers where each of its parents begins for the names after it.
+    fn name(&mut self, name: &'a Name, spelling: Spelling) {
+        for suffix in name.suffixes() {
+            match self.seen.as_ref().and_then(|seen| seen.get(suffix)).copied() {
+                Some(at) if spelling == Spelling::Short => return self.u16(0xC000 | at),
+                Some(_) => {}
+                None => self.remember(suffix),
+            }
+            self.out.extend_from_slice(&suffix[..=usize::from(suffix[0])]);
+        }
+        self.out.push(0);
+    }
+
+    /// Notes that a name begins here, where a pointer can reach.
+    fn remember(&mut self, name: &'a [u8]) {
+        let here =
+            u16::try_from(self.out.len()).ok().filter(|at| usize::from(*at) < POINTER_OFFSET_MAX);
+        if let (Some(seen), Some(here)) = (&mut self.seen, here) {
+            seen.insert(name, here);
+        }
+    }
+
+    fn u16(&mut self, number: u16) {
+        self.out.extend_from_slice(&number.to_be_bytes());
+    }
+
+    fn u32(&mut self, number: u32) {
+        self.out.extend_from_slice(&number.to_be_bytes());
+    }
+}
+
+/// Whether a name may end in a pointer. The target of SRV may not (RFC 2782).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Spelling {
+    Short,
+    Whole,
+}
+
+const CLASS_IN: u16 = 1;
+/// The option code of a client subnet (RFC 7871).
+const OPTION_SUBNET: u16 = 8;

@@ -1,0 +1,29 @@
+//! The door of a scope, as DNS goes through it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use proconsul_anchors::caller::Caller;
+use proconsul_anchors::clock::Time;
+use proconsul_anchors::handle::Handle;
+use proconsul_anchors::index::Index;
+use proconsul_anchors::outcome::Outcome;
+use proconsul_anchors::query::Query;
+
+use super::Door;
+
+impl Door for Handle {
+    fn look(&self, from: Option<IpAddr>, query: &Query) -> Option<Arc<Index>> {
+        let caller = Caller { address: from, ..Caller::default() };
+        let answer = self.lookup(&caller, query);
+        (answer.outcome != Outcome::Refuse).then_some(answer.at)
+    }
+
+    fn snapshot(&self) -> Arc<Index> {
+        Self::snapshot(self)
+    }
+
+    fn now(&self) -> Time {
+        Self::now(self)
+    }
+}

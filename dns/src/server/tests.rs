@@ -1,0 +1,100 @@
+use std::net::Ipv4Addr;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::limits::TCP_QUERIES_MAX;
+use crate::testing::world::World;
+
+/// `n1.node.consul A` with this number.
+fn query(id: u16) -> Vec<u8> {
+    let mut bytes = id.to_be_bytes().to_vec();
+    bytes.extend_from_slice(b"\x01\0\0\x01\0\0\0\0\0\0\x02n1\x04node\x06consul\0\0\x01\0\x01");
+    bytes
+}
+
+fn world() -> (World, Arc<ArcSwap<Settings>>) {
+    (World::read("node n1 10.0.0.1"), Arc::new(ArcSwap::from_pointee(Settings::default())))
+}
+
+async fn tcp() -> (TcpStream, watch::Sender<bool>, JoinHandle<()>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let (world, settings) = world();
+    let server = tokio::spawn(serve_tcp(listener, world, settings, stopped));
+    (TcpStream::connect(address).await.unwrap(), stop, server)
+}
+
+async fn send(stream: &mut TcpStream, message: &[u8]) {
+    stream.write_u16(u16::try_from(message.len()).unwrap()).await.unwrap();
+    stream.write_all(message).await.unwrap();
+}
+
+async fn receive(stream: &mut TcpStream) -> Vec<u8> {
+    let mut reply = vec![0; usize::from(stream.read_u16().await.unwrap())];
+    stream.read_exact(&mut reply).await.unwrap();
+    reply
+}
+
+#[tokio::test]
+async fn datagrams_are_answered_with_the_settings_of_the_moment() {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let (world, settings) = world();
+    let server = tokio::spawn(serve_udp(socket, world, Arc::clone(&settings), stopped));
+    let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    client.connect(address).await.unwrap();
+    let mut buffer = [0; 512];
+    for (id, ttl) in [(7, 0), (8, 5)] {
+        settings.store(Arc::new(Settings {
+            node_ttl: std::time::Duration::from_secs(ttl),
+            ..Settings::default()
+        }));
+        // What is no query is skipped, and does not stop what comes after it.
+        client.send(b"noise").await.unwrap();
+        client.send(&query(id)).await.unwrap();
+        let length = client.recv(&mut buffer).await.unwrap();
+        let reply = &buffer[..length];
+        assert_eq!(reply[..2], id.to_be_bytes());
+        let record =
+            [b"\xc0\x0c\0\x01\0\x01\0\0\0".as_slice(), &[ttl as u8], b"\0\x04\x0a\0\0\x01"]
+                .concat();
+        assert!(reply.ends_with(&record), "{reply:?}");
+    }
+    stop.send(true).unwrap();
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn queries_of_a_connection_are_answered_in_order() {
+    let (mut stream, stop, server) = tcp().await;
+    send(&mut stream, &query(1)).await;
+    send(&mut stream, b"noise").await;
+    send(&mut stream, &query(2)).await;
+    for id in [1_u16, 2] {
+        assert_eq!(receive(&mut stream).await[..2], id.to_be_bytes());
+    }
+    stop.send(true).unwrap();
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_ends_after_so_many_queries() {
+    let (mut stream, _stop, _server) = tcp().await;
+    for id in 0..u16::try_from(TCP_QUERIES_MAX).unwrap() {
+        send(&mut stream, &query(id)).await;
+        receive(&mut stream).await;
+    }
+    assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_connection_ends() {
+    let (mut stream, _stop, _server) = tcp().await;
+    assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+}

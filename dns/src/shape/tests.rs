@@ -1,0 +1,149 @@
+use super::*;
+use crate::testing::exchange;
+use crate::testing::reply::show;
+use crate::testing::world::World;
+
+/// Instances of `name`, every second one IPv6.
+fn instances(name: &str, count: usize) -> String {
+    let lines = (0..count).map(|at| {
+        let address = if at % 2 == 0 {
+            format!("127.0.{}.{}", at / 250, at % 250 + 1)
+        } else {
+            format!("fe80::{at:x}")
+        };
+        format!("node n{at:05} {address}\nservice n{at:05} s {name} port=8080\n")
+    });
+    lines.collect()
+}
+
+struct Got {
+    answers: usize,
+    additionals: usize,
+    truncated: bool,
+    bytes: usize,
+}
+
+fn ask(world: &World, name: &str, kind: Kind, transport: Transport, udp_size: Option<u16>) -> Got {
+    let mut query = b"\0\x07\x01\0\0\x01\0\0\0\0\0\0".to_vec();
+    query.extend_from_slice(Name::parse(name).unwrap().wire());
+    query.extend_from_slice(&kind.0.to_be_bytes());
+    query.extend_from_slice(b"\0\x01");
+    if let Some(size) = udp_size {
+        query[11] = 1;
+        query.extend_from_slice(b"\0\0\x29");
+        query.extend_from_slice(&size.to_be_bytes());
+        query.extend_from_slice(&[0; 6]);
+    }
+    let reply = exchange(world, transport, &query, 1).unwrap();
+    let count = |at: usize| usize::from(u16::from_be_bytes([reply[at], reply[at + 1]]));
+    Got {
+        answers: count(6),
+        additionals: count(10),
+        truncated: reply[2] & 2 == 2,
+        bytes: reply.len(),
+    }
+}
+
+/// Consul's own table of 96 instances: limit, then answers to ANY, A and AAAA by service name.
+#[test]
+fn service_lookup_answer_limits() {
+    for limit in [0_usize, 1, 2, 3, 4, 5, 6, 7, 8, 9, 20, 30] {
+        let expected = limit.min(8);
+        let world =
+            World::read(&format!("set udp_answer_limit={limit}\n{}", instances("api-tier", 96)));
+        for kind in [Kind::ANY, Kind::A, Kind::AAAA] {
+            let got = ask(&world, "api-tier.service.consul", kind, Transport::Udp, None);
+            // Eight IPv6 answers are too long for a plain client when they are not compressed.
+            let fitting = match kind {
+                Kind::AAAA => expected.min((504 - 41) / 51),
+                _ => expected,
+            };
+            assert!(
+                got.answers <= fitting && got.answers + 1 >= fitting,
+                "{limit} {kind}: {}",
+                got.answers
+            );
+            assert!(got.bytes <= 512);
+        }
+    }
+}
+
+#[test]
+fn service_lookup_large_responses() {
+    let name = "this-is-a-very-very-very-very-very-long-name-for-a-service";
+    let nodes = (0..4).map(|at| {
+        format!("node foo{at} 10.1.1.{at}\nservice foo{at} s {name} port=12345 tags=master\n")
+    });
+    let world = World::read(&format!("set enable_truncate=true\n{}", nodes.collect::<String>()));
+    let got =
+        ask(&world, &format!("_{name}._master.service.consul"), Kind::SRV, Transport::Udp, None);
+    assert_eq!((got.answers, got.additionals, got.truncated, got.bytes), (2, 2, true, 212));
+}
+
+#[test]
+fn service_lookup_a_record_limits() {
+    let catalog: String = (0..10)
+        .map(|at| format!("node n{at} 10.0.0.{at}\nservice n{at} s web port=8080\n"))
+        .collect();
+    for limit in 1..=6 {
+        let world = World::read(&format!("set a_record_limit={limit}\n{catalog}"));
+        let count = |kind, transport, size| {
+            ask(&world, "web.service.consul", kind, transport, size).answers
+        };
+        assert_eq!(count(Kind::A, Transport::Udp, None), limit.min(3));
+        assert_eq!(count(Kind::A, Transport::Udp, Some(8192)), limit);
+        assert_eq!(count(Kind::A, Transport::Tcp, None), limit);
+        assert_eq!(count(Kind::SRV, Transport::Tcp, None), 10);
+    }
+}
+
+#[test]
+fn large_services_are_cut_to_what_fits() {
+    let catalog: String = (0..4200)
+        .map(|at| {
+            format!(
+                "node n{at:05} 10.{}.{}.1\nservice n{at:05} s web port=8080\n",
+                at / 250,
+                at % 250
+            )
+        })
+        .collect();
+    let world = World::read(&format!("set enable_truncate=true\n{catalog}"));
+    let got = |kind, transport, size| ask(&world, "web.service.consul", kind, transport, size);
+    let tcp = got(Kind::A, Transport::Tcp, None);
+    assert_eq!((tcp.answers, tcp.bytes, tcp.truncated), (4092, 65_508, true));
+    let udp = got(Kind::A, Transport::Udp, Some(65_535));
+    assert_eq!((udp.answers, udp.bytes, udp.truncated), (4088, 65_444, true));
+    assert_eq!(got(Kind::A, Transport::Udp, Some(1232)).answers, 74);
+    let srv = got(Kind::SRV, Transport::Tcp, None);
+    assert_eq!((srv.answers, srv.additionals), (1024, 1024));
+}
+
+#[test]
+fn trimming_takes_edns_and_texts_along() {
+    let catalog: String = (0..20)
+        .map(|at| {
+            format!("node m{at} 10.2.0.{at} meta:k=v\nservice m{at} s many port={}\n", 7000 + at)
+        })
+        .collect();
+    let world = World::read(&catalog);
+    let whole = ask(&world, "many.service.consul", Kind::A, Transport::Udp, Some(1232));
+    assert_eq!((whole.answers, whole.additionals, whole.bytes), (20, 1, 368));
+    let cut = ask(&world, "many.service.consul", Kind::SRV, Transport::Udp, Some(900));
+    assert_eq!((cut.answers, cut.additionals, cut.truncated), (15, 15, false));
+}
+
+#[test]
+fn the_clients_size_comes_back() {
+    let world = World::read("node n1 10.0.0.1");
+    let mut query =
+        b"\0\x07\x01\0\0\x01\0\0\0\0\0\x01\x02n1\x04node\x06consul\0\0\x01\0\x01\0\0\x29\x30\x39"
+            .to_vec();
+    query.extend_from_slice(&[0, 0, 0x80, 0, 0, 0]);
+    let reply = exchange(&world, Transport::Udp, &query, 1).unwrap();
+    assert!(
+        reply.ends_with(b"\0\0\x29\x30\x39\0\0\0\0\0\0"),
+        "12345 comes back, DO does not: {:?}",
+        show(Some(&reply))
+    );
+}
