@@ -110,7 +110,7 @@ fn handle(
         path: path.decoded,
         params,
         headers: Said::of(headers),
-        body,
+        body: Some(body),
     };
     Begun::Working((route.run)(ask, route), finish)
 }

@@ -29,7 +29,7 @@ pub(crate) struct Ask {
     pub(crate) matched: usize,
     pub(crate) params: Params,
     pub(crate) headers: Said,
-    pub(crate) body: Incoming,
+    pub(crate) body: Option<Incoming>,
 }
 
 /// What handlers need of the headers.
@@ -123,6 +123,11 @@ fn canonical(address: IpAddr) -> IpAddr {
 // === impl Ask ===
 
 impl Ask {
+    /// The body, for whoever reads it first.
+    pub(crate) fn take_body(&mut self) -> Option<Incoming> {
+        self.body.take()
+    }
+
     /// What follows the route's own path: a name, an id, a key.
     pub(crate) fn rest(&self) -> &str {
         self.path.get(self.matched..).unwrap_or("")
@@ -210,7 +215,7 @@ impl Ask {
         discovery && !self.site.settings.discovery_max_stale.is_zero()
     }
 
-    fn wait(&self) -> Result<(u64, Duration), Reject> {
+    pub(crate) fn wait(&self) -> Result<(u64, Duration), Reject> {
         let settings = &self.site.settings;
         let asked = match self.params.first("wait") {
             "" => Duration::ZERO,

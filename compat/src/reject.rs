@@ -1,8 +1,10 @@
 //! The table of refusals: each with Consul's status and its exact words.
 
+use std::fmt;
+
 use http::{Method, StatusCode};
 use proconsul_anchors::error::Refusal;
-use proconsul_anchors::node::definition::InvalidPorts;
+use proconsul_anchors::node::NodeError;
 
 use crate::go::text::{NumberError, quote};
 use crate::wire::decode::DecodeError;
@@ -109,15 +111,10 @@ pub(crate) enum Reject {
         "failed inserting service: Invalid Service Meta for node {node} and serviceID {service}: {reason}"
     )]
     CatalogServiceMeta { node: String, service: String, reason: String },
-    /// Every fault of the named ports.
-    #[error("{0}")]
-    Ports(InvalidPorts),
-    #[error("1 error occurred:\n\t* zone cannot be set without region\n\n")]
-    ZoneWithoutRegion,
     #[error(
-        "Consul Connect is not supported yet: {0} must be empty (see the README's table of what is supported)"
+        "Consul Connect is not supported yet: {within}{field} must be empty (see the README's table of what is supported)"
     )]
-    Connect(&'static str),
+    Connect { within: &'static str, field: &'static str },
 
     // --- keys ---
     #[error("invalid key name, leading/trailing spaces are not allowed")]
@@ -145,6 +142,38 @@ pub(crate) enum Reject {
     #[error("Invalid Behavior setting '{0}'")]
     SessionBehavior(String),
 
+    // --- agent ---
+    #[error("{0}")]
+    Agent(#[from] NodeError),
+    #[error("unknown service ID: {0}")]
+    NoAgentService(String),
+    #[error("Validation failed: {0}")]
+    Validation(Faults),
+    #[error("{0}")]
+    Faults(Faults),
+    #[error("Invalid check status: '{0}'")]
+    CheckStatus(String),
+    #[error("Missing service ID")]
+    MissingServiceId,
+    #[error("Missing value for enable")]
+    MissingEnable,
+    #[error("Invalid value for enable: {0}")]
+    Enable(String),
+    #[error("Missing serviceID")]
+    MissingHealthId,
+    #[error("Missing service Name")]
+    MissingHealthName,
+    #[error("Cannot provide a segment with wan=true")]
+    SegmentOfWan,
+    #[error("Network segments are not supported in this version of Consul")]
+    Segments,
+    #[error("agent: No node found with name '{0}'")]
+    UnknownMember(String),
+    #[error("{0}")]
+    Reload(String),
+    #[error("the configuration cannot be shown")]
+    DebugConfig,
+
     // --- what is not there ---
     #[error("ACL support disabled")]
     AclDisabled,
@@ -168,11 +197,14 @@ impl Reject {
             Self::Blocked | Self::Restricted | Self::Refused(Refusal::Denied(_)) => {
                 StatusCode::FORBIDDEN
             }
-            Self::UnknownSession(_) | Self::Utilization => StatusCode::NOT_FOUND,
+            Self::Agent(error) => agent_status(error),
+            Self::UnknownSession(_) | Self::NoAgentService(_) | Self::Utilization => {
+                StatusCode::NOT_FOUND
+            }
             Self::BodyTooLarge { .. }
             | Self::ValueTooLarge { .. }
             | Self::UnsizedValueTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::NotBuilt { .. } | Self::Connect(_) => StatusCode::NOT_IMPLEMENTED,
+            Self::NotBuilt { .. } | Self::Connect { .. } => StatusCode::NOT_IMPLEMENTED,
             Self::Refused(Refusal::Overloaded | Refusal::Stopping) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -205,6 +237,12 @@ impl Reject {
                 | Self::MissingKeyName
                 | Self::MissingSession
                 | Self::ConflictingFlags(_)
+                | Self::Validation(_)
+                | Self::CheckStatus(_)
+                | Self::MissingServiceId
+                | Self::MissingEnable
+                | Self::Enable(_)
+                | Self::SegmentOfWan
         )
     }
 
@@ -234,6 +272,40 @@ impl Reject {
     /// Marks it as found during the query, on pages that tell the query's headers then too.
     pub(crate) fn queried(self) -> Self {
         Self::Queried(Box::new(self))
+    }
+}
+
+/// Several faults, printed as Consul prints them.
+#[derive(Debug)]
+pub(crate) struct Faults(pub(crate) Vec<String>);
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.len() {
+            1 => f.write_str("1 error occurred:\n")?,
+            several => writeln!(f, "{several} errors occurred:")?,
+        }
+        self.0.iter().try_for_each(|fault| writeln!(f, "\t* {fault}"))?;
+        f.write_str("\n")
+    }
+}
+
+/// The status of what the agent refuses.
+fn agent_status(error: &NodeError) -> StatusCode {
+    match error {
+        NodeError::InvalidService(_)
+        | NodeError::InvalidCheck(_)
+        | NodeError::NoCheckName
+        | NodeError::BadCheckStatus => StatusCode::BAD_REQUEST,
+        NodeError::NoServiceForCheck(_)
+        | NodeError::UnknownService(_)
+        | NodeError::UnknownCheck(_) => StatusCode::NOT_FOUND,
+        NodeError::Unsupported(_) => StatusCode::NOT_IMPLEMENTED,
+        NodeError::TaggedAddress { .. }
+        | NodeError::NoTtl(_)
+        | NodeError::RemoteScripts
+        | NodeError::LocalScripts
+        | NodeError::Storage(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

@@ -3,10 +3,12 @@
 //! A path that ends in a slash stands for all that begin with it. A route that is not built yet answers 501 and says so; what
 //! is not here answers Consul's 404, as do the enterprise edition's paths (clients take any other answer for that edition).
 
+mod agent;
 mod catalog;
 mod health;
 mod kv;
 mod narrow;
+mod process;
 mod session;
 mod status;
 
@@ -134,7 +136,35 @@ static ROUTES: &[Route] = &[
     page!("/v1/status/leader", GET, status::leader),
     page!("/v1/status/peers", GET, status::peers),
 
+    // --- agent ---
+    page!("/v1/agent/self", GET, process::itself),
+    page!("/v1/agent/host", GET, process::host),
+    page!("/v1/agent/version", GET, process::version),
+    page!("/v1/agent/members", GET, process::members),
+    page!("/v1/agent/metrics", GET, process::metrics),
+    page!("/v1/agent/reload", PUT, process::reload),
+    page!("/v1/agent/leave", PUT, process::leave),
+    page!("/v1/agent/force-leave/", PUT, process::force_leave),
+    page!("/v1/agent/maintenance", PUT, agent::maintenance),
+    page!("/v1/agent/services", GET, agent::services),
+    page!("/v1/agent/service/", GET, agent::service),
+    page!("/v1/agent/service/register", PUT, agent::register_service),
+    page!("/v1/agent/service/deregister/", PUT, agent::deregister_service),
+    page!("/v1/agent/service/maintenance/", PUT, agent::service_maintenance),
+    page!("/v1/agent/health/service/id/", GET, agent::health_by_id),
+    page!("/v1/agent/health/service/name/", GET, agent::health_by_name),
+    page!("/v1/agent/checks", GET, agent::checks),
+    page!("/v1/agent/check/register", PUT, agent::register_check),
+    page!("/v1/agent/check/deregister/", PUT, agent::deregister_check),
+    page!("/v1/agent/check/pass/", PUT, agent::pass),
+    page!("/v1/agent/check/warn/", PUT, agent::warn),
+    page!("/v1/agent/check/fail/", PUT, agent::fail),
+    page!("/v1/agent/check/update/", PUT, agent::update),
+
     // --- not built yet ---
+    later("/v1/agent/join/", PUT),
+    later("/v1/agent/monitor", GET),
+    later("/v1/agent/metrics/stream", GET),
     later("/v1/agent/connect/authorize", POST),
     later("/v1/agent/connect/ca/roots", GET),
     later("/v1/agent/connect/ca/leaf/", GET),

@@ -15,7 +15,7 @@ pub(crate) enum TooLong {
 
 /// Reads a body of at most so many bytes.
 pub(crate) async fn read(
-    mut body: Incoming,
+    body: Option<Incoming>,
     announced: Option<u64>,
     max: u64,
     too_long: impl Fn(TooLong) -> Reject,
@@ -24,6 +24,7 @@ pub(crate) async fn read(
         return Err(too_long(TooLong::Announced(length)));
     }
     let mut read = BytesMut::new();
+    let Some(mut body) = body else { return Ok(Bytes::new()) };
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_| Reject::BodyCut)?.into_data() else { continue };
         if (read.len() + data.len()) as u64 > max {
@@ -35,6 +36,9 @@ pub(crate) async fn read(
 }
 
 /// Reads a JSON body.
-pub(crate) async fn read_json(body: Incoming, announced: Option<u64>) -> Result<Bytes, Reject> {
+pub(crate) async fn read_json(
+    body: Option<Incoming>,
+    announced: Option<u64>,
+) -> Result<Bytes, Reject> {
     read(body, announced, BODY_BYTES_MAX, |_| Reject::BodyTooLarge { max: BODY_BYTES_MAX }).await
 }

@@ -18,8 +18,9 @@ use crate::blocking;
 use crate::extract::body::read_json;
 use crate::extract::{Ask, ReadOptions, Tenancy};
 use crate::filter::{NODE, NODE_SERVICE, SERVICE_NODE};
+use crate::go::json::Json;
 use crate::go::print::{json, write_json};
-use crate::reject::Reject;
+use crate::reject::{Faults, Reject};
 use crate::reply::{Meta, Reply, TEXT_UTF8};
 use crate::routes::narrow::{Narrow, has_tags};
 use crate::wire::catalog::{
@@ -99,14 +100,12 @@ fn check_uuid(text: &str) -> Result<(), String> {
 }
 
 fn catalog_service(form: NodeServiceForm, node: &str) -> Result<Service, Reject> {
-    if !form.proxy.is_blank() {
-        return Err(Reject::Connect("Service.Proxy"));
-    }
-    if !form.connect.is_blank() {
-        return Err(Reject::Connect("Service.Connect"));
-    }
+    refuse_mesh("Service.", &form.proxy, &form.connect)?;
     let service = Service::from(form);
-    check_locality_and_ports(&service)?;
+    let faults = catalog_faults(&service);
+    if !faults.is_empty() {
+        return Err(Reject::Faults(Faults(faults)));
+    }
     match (service.id.is_empty(), service.name.is_empty()) {
         (true, true) => return Err(Reject::NoServiceNameOrId),
         (false, true) => return Err(Reject::NoServiceName),
@@ -123,21 +122,63 @@ fn catalog_service(form: NodeServiceForm, node: &str) -> Result<Service, Reject>
     Ok(service)
 }
 
-fn check_locality_and_ports(service: &Service) -> Result<(), Reject> {
-    let locality = service.rare.as_ref().and_then(|rare| rare.locality.as_ref());
-    if locality.is_some_and(|locality| locality.region.is_empty() && !locality.zone.is_empty()) {
-        return Err(Reject::ZoneWithoutRegion);
+/// Refuses what only makes sense in a mesh, which is not there yet. What says nothing is taken.
+pub(crate) fn refuse_mesh(
+    within: &'static str,
+    proxy: &Json,
+    connect: &Json,
+) -> Result<(), Reject> {
+    let asks = match connect {
+        Json::Object(pairs) => pairs.iter().any(|(key, value)| {
+            let meshes = ["Native", "SidecarService", "sidecar_service"];
+            meshes.iter().any(|mesh| key.eq_ignore_ascii_case(mesh)) && !value.is_blank()
+        }),
+        other => !other.is_blank(),
+    };
+    match (asks, proxy.is_blank()) {
+        (true, _) => Err(Reject::Connect { within, field: "Connect" }),
+        (false, false) => Err(Reject::Connect { within, field: "Proxy" }),
+        (false, true) => Ok(()),
     }
-    // Only the ports are in question: the catalog takes any weights, and the rest is looked at in Consul's order elsewhere.
+}
+
+/// What Consul finds wrong with a proxy that does not say whose it is: none of them can here.
+pub(crate) fn proxy_faults(service: &Service) -> Option<Faults> {
+    let socket = service.rare.as_ref().is_some_and(|rare| !rare.socket_path.is_empty());
+    let no_port = "Port or SocketPath must be set for a connect-proxy";
+    let no_destination =
+        "Proxy.DestinationServiceName must be non-empty for Connect proxy services";
+    if service.kind() != "connect-proxy" {
+        return None;
+    }
+    let first = (service.port == 0 && !socket).then_some(no_port);
+    Some(Faults(first.into_iter().chain([no_destination]).map(str::to_owned).collect()))
+}
+
+/// All that the catalog finds wrong with a service before it looks at its names.
+fn catalog_faults(service: &Service) -> Vec<String> {
+    let locality = service.rare.as_ref().and_then(|rare| rare.locality.as_ref());
+    let zone_alone =
+        locality.is_some_and(|locality| locality.region.is_empty() && !locality.zone.is_empty());
+    let mut faults: Vec<String> = Vec::new();
+    faults.extend(zone_alone.then(|| "zone cannot be set without region".to_owned()));
+    faults.extend(proxy_faults(service).into_iter().flat_map(|faults| faults.0));
+    faults.extend(port_faults(service));
+    faults
+}
+
+fn port_faults(service: &Service) -> Vec<String> {
+    // Only the ports are in question: the catalog takes any weights.
     let ports_only = Service {
         name: "ports".into(),
         port: service.port,
         rare: service.rare.clone(),
         ..Service::default()
     };
-    match (ServiceDefinition { service: ports_only, ..ServiceDefinition::default() }).validate() {
-        Err(InvalidService::Ports(ports)) => Err(Reject::Ports(ports)),
-        _ => Ok(()),
+    let definition = ServiceDefinition { service: ports_only, ..ServiceDefinition::default() };
+    match definition.validate() {
+        Err(InvalidService::Ports(ports)) => ports.0.iter().map(ToString::to_string).collect(),
+        _ => Vec::new(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};
+use hyper::body::Incoming;
 use proconsul_anchors::change::{Change, KvChange, PutWhen};
 use proconsul_anchors::query::Query;
 
@@ -161,7 +162,7 @@ fn condition(ask: &Ask) -> Result<PutWhen, Reject> {
 
 /// The value that a request brings. Without an announced length one byte more than the bound is taken, as Consul does.
 async fn value(
-    incoming: hyper::body::Incoming,
+    incoming: Option<Incoming>,
     announced: Option<u64>,
     max: u64,
 ) -> Result<Bytes, Reject> {

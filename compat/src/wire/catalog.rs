@@ -287,7 +287,7 @@ impl Serialize for Given<'_> {
 }
 
 impl Addresses<'_> {
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_none_or(Pairs::is_empty)
     }
 }

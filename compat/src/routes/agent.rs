@@ -1,0 +1,251 @@
+//! `/v1/agent/…`: the services and checks of this node.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue, StatusCode};
+use proconsul_anchors::node::definition::ServiceDefinition;
+use proconsul_anchors::node::{Aggregate, Existing, LeafService, ServiceHealth};
+use proconsul_anchors::service::Status;
+
+use crate::extract::body::read_json;
+use crate::extract::{Ask, Tenancy};
+use crate::filter::{AGENT_SERVICE, Filter, HEALTH_CHECK, Schema};
+use crate::go::text::{parse_bool, quote};
+use crate::reject::Reject;
+use crate::reply::Reply;
+use crate::routes::catalog::refuse_mesh;
+use crate::wire::agent::{AgentServiceOut, CheckForm, HealthOut, ServiceForm, UpdateForm};
+use crate::wire::check::HealthCheckOut;
+use crate::wire::decode::{Hint, body};
+
+const CONTENT_HASH: HeaderName = HeaderName::from_static("x-consul-contenthash");
+
+/// `GET /v1/agent/services`.
+pub(crate) async fn services(ask: Ask) -> Result<Reply, Reject> {
+    ask.refuse_enterprise(Tenancy::Both)?;
+    let services = ask.site.agent.services();
+    let filter = filter(&ask, &AGENT_SERVICE).map_err(Reject::Filter)?;
+    let datacenter = &ask.site.settings.identity.datacenter;
+    let mut kept = BTreeMap::new();
+    for (id, entry) in &services {
+        let record = AgentServiceOut::new(entry, datacenter);
+        if takes(filter.as_ref(), &record)? {
+            kept.insert(&**id, record);
+        }
+    }
+    Ok(Reply::json(&kept))
+}
+
+/// `GET /v1/agent/checks`.
+pub(crate) async fn checks(ask: Ask) -> Result<Reply, Reject> {
+    ask.refuse_enterprise(Tenancy::Both)?;
+    let checks = ask.site.agent.checks();
+    let node = &ask.site.settings.identity.node;
+    // Consul does not look at the expression while it has no checks, and tells its faults bare.
+    let filter = if checks.is_empty() {
+        None
+    } else {
+        filter(&ask, &HEALTH_CHECK).map_err(Reject::BareFilter)?
+    };
+    let mut kept = BTreeMap::new();
+    for (id, entry) in &checks {
+        let record = HealthCheckOut::new(node, &entry.check, (0, 0));
+        if takes(filter.as_ref(), &record)? {
+            kept.insert(&**id, record);
+        }
+    }
+    Ok(Reply::json(&kept))
+}
+
+fn filter(
+    ask: &Ask,
+    schema: &'static Schema,
+) -> Result<Option<Filter>, crate::filter::FilterError> {
+    match ask.params.first("filter") {
+        "" => Ok(None),
+        expression => Filter::compile(expression, schema).map(Some),
+    }
+}
+
+fn takes<T: serde::Serialize>(filter: Option<&Filter>, record: &T) -> Result<bool, Reject> {
+    let Some(filter) = filter else { return Ok(true) };
+    let value = serde_json::to_value(record).expect("our forms have text keys only");
+    filter.matches(&value).map_err(Reject::Filter)
+}
+
+/// `GET /v1/agent/service/<id>`.
+pub(crate) async fn service(ask: Ask) -> Result<Reply, Reject> {
+    let (_, patience) = ask.wait()?;
+    ask.refuse_enterprise(Tenancy::Both)?;
+    let (site, id) = (Arc::clone(&ask.site), ask.rest().to_owned());
+    let hash = ask.params.first("hash").to_owned();
+    drop(ask);
+    let found = site.agent.wait_service(&id, &hash, patience).await;
+    let entry: Arc<LeafService> = found.ok_or(Reject::NoAgentService(id))?;
+    let hash = entry.content_hash();
+    let header = HeaderValue::from_str(&hash).expect("a hash is hex digits");
+    let mut record = AgentServiceOut::new(&entry, &site.settings.identity.datacenter);
+    record.content_hash = Some(hash);
+    Ok(Reply::json(&record).header(CONTENT_HASH, header))
+}
+
+/// `PUT /v1/agent/service/register`.
+pub(crate) async fn register_service(ask: Ask) -> Result<Reply, Reject> {
+    ask.refuse_enterprise(Tenancy::Both)?;
+    let existing = match ask.params.given("replace-existing-checks") {
+        Some("" | "true") => Existing::Replace,
+        _ => Existing::Keep,
+    };
+    let text = read_json(ask.body, ask.headers.content_length).await?;
+    let form: ServiceForm = body(&text, Hint::None)?;
+    refuse_mesh("", &form.proxy, &form.connect)?;
+    let definition = ServiceDefinition { token: ask.caller.token, ..form.into() };
+    refuse_proxies(&definition)?;
+    ask.site.agent.register_service(definition, existing).await?;
+    Ok(Reply::nothing())
+}
+
+/// Consul's answer to a proxy that does not say whose it is.
+fn refuse_proxies(definition: &ServiceDefinition) -> Result<(), Reject> {
+    // What else is wrong with it comes first, as in Consul.
+    definition.validate().map_err(proconsul_anchors::node::NodeError::from)?;
+    match crate::routes::catalog::proxy_faults(&definition.service) {
+        Some(faults) => Err(Reject::Validation(faults)),
+        None => Ok(()),
+    }
+}
+
+/// `PUT /v1/agent/service/deregister/<id>`.
+pub(crate) async fn deregister_service(ask: Ask) -> Result<Reply, Reject> {
+    ask.refuse_enterprise(Tenancy::Both)?;
+    ask.site.agent.deregister_service(ask.rest()).await?;
+    Ok(Reply::nothing())
+}
+
+/// `PUT /v1/agent/check/register`.
+pub(crate) async fn register_check(ask: Ask) -> Result<Reply, Reject> {
+    ask.refuse_enterprise(Tenancy::Both)?;
+    let text = read_json(ask.body, ask.headers.content_length).await?;
+    let form: CheckForm = body(&text, Hint::None)?;
+    ask.site.agent.register_check(form.into(), ask.caller.token).await?;
+    Ok(Reply::nothing())
+}
+
+/// `PUT /v1/agent/check/deregister/<id>`.
+pub(crate) async fn deregister_check(ask: Ask) -> Result<Reply, Reject> {
+    ask.refuse_enterprise(Tenancy::Both)?;
+    ask.site.agent.deregister_check(ask.rest()).await?;
+    Ok(Reply::nothing())
+}
+
+/// `PUT /v1/agent/check/pass/<id>`.
+pub(crate) async fn pass(ask: Ask) -> Result<Reply, Reject> {
+    note(ask, Status::Passing).await
+}
+
+/// `PUT /v1/agent/check/warn/<id>`.
+pub(crate) async fn warn(ask: Ask) -> Result<Reply, Reject> {
+    note(ask, Status::Warning).await
+}
+
+/// `PUT /v1/agent/check/fail/<id>`.
+pub(crate) async fn fail(ask: Ask) -> Result<Reply, Reject> {
+    note(ask, Status::Critical).await
+}
+
+async fn note(ask: Ask, status: Status) -> Result<Reply, Reject> {
+    ask.refuse_enterprise(Tenancy::Both)?;
+    ask.site.agent.update_ttl(ask.rest(), status, ask.params.first("note")).await?;
+    Ok(Reply::nothing())
+}
+
+/// `PUT /v1/agent/check/update/<id>`.
+pub(crate) async fn update(mut ask: Ask) -> Result<Reply, Reject> {
+    let text = read_json(ask.take_body(), ask.headers.content_length).await?;
+    let form: UpdateForm = body(&text, Hint::None)?;
+    let status = match Status::from(form.status.as_str()) {
+        Status::Other(_) => return Err(Reject::CheckStatus(form.status)),
+        status => status,
+    };
+    ask.refuse_enterprise(Tenancy::Both)?;
+    ask.site.agent.update_ttl(ask.rest(), status, &form.output).await?;
+    Ok(Reply::nothing())
+}
+
+/// `PUT /v1/agent/service/maintenance/<id>`.
+pub(crate) async fn service_maintenance(ask: Ask) -> Result<Reply, Reject> {
+    let id = ask.named(Reject::MissingServiceId)?;
+    let enable = enable(&ask)?;
+    ask.refuse_enterprise(Tenancy::Both)?;
+    ask.site.agent.set_service_maintenance(id, enable, ask.params.first("reason")).await?;
+    Ok(Reply::nothing())
+}
+
+/// `PUT /v1/agent/maintenance`.
+pub(crate) async fn maintenance(ask: Ask) -> Result<Reply, Reject> {
+    let enable = enable(&ask)?;
+    ask.site.agent.set_node_maintenance(enable, ask.params.first("reason")).await?;
+    Ok(Reply::nothing())
+}
+
+fn enable(ask: &Ask) -> Result<bool, Reject> {
+    let text = ask.params.given("enable").ok_or(Reject::MissingEnable)?;
+    parse_bool(text).ok_or_else(|| Reject::Enable(quote(text)))
+}
+
+/// `GET /v1/agent/health/service/id/<id>`.
+pub(crate) async fn health_by_id(ask: Ask) -> Result<Reply, Reject> {
+    let id = ask.named(Reject::MissingHealthId)?;
+    ask.refuse_enterprise(Tenancy::Both)?;
+    let Some(health) = ask.site.agent.health_by_id(id) else {
+        return Ok(unknown(&ask, &format!("ServiceId {id} not found"), || {
+            Reply::json(&HealthOut::unknown())
+        }));
+    };
+    let identity = &ask.site.settings.identity;
+    let form = || Reply::json(&HealthOut::new(&health, &identity.node, &identity.datacenter));
+    Ok(judged(&ask, health.status, form))
+}
+
+/// `GET /v1/agent/health/service/name/<name>`.
+pub(crate) async fn health_by_name(ask: Ask) -> Result<Reply, Reject> {
+    let name = ask.named(Reject::MissingHealthName)?;
+    ask.refuse_enterprise(Tenancy::Both)?;
+    let found: Vec<ServiceHealth> = ask.site.agent.health_by_name(name);
+    let Some(worst) = found.iter().map(|health| health.status).max() else {
+        return Ok(unknown(&ask, &format!("ServiceName {name} Not Found"), || {
+            Reply::json::<[u8]>(&[])
+        }));
+    };
+    let identity = &ask.site.settings.identity;
+    let forms = || {
+        let forms =
+            found.iter().map(|health| HealthOut::new(health, &identity.node, &identity.datacenter));
+        Reply::json(&forms.collect::<Vec<_>>())
+    };
+    Ok(judged(&ask, worst, forms))
+}
+
+const PLAIN: &str = "text/plain";
+
+fn wants_text(ask: &Ask) -> bool {
+    let accepted = ask.headers.accept.as_deref().unwrap_or("");
+    accepted.starts_with(PLAIN) || ask.params.first("format") == "text"
+}
+
+fn unknown(ask: &Ask, reason: &str, form: impl FnOnce() -> Reply) -> Reply {
+    let reply = if wants_text(ask) { Reply::plain(reason.to_owned(), PLAIN) } else { form() };
+    reply.status(StatusCode::NOT_FOUND).reason(reason)
+}
+
+/// The status of a service as the status of its answer.
+fn judged(ask: &Ask, status: Aggregate, form: impl FnOnce() -> Reply) -> Reply {
+    let code = match status {
+        Aggregate::Passing => StatusCode::OK,
+        Aggregate::Warning => StatusCode::TOO_MANY_REQUESTS,
+        Aggregate::Critical | Aggregate::Maintenance => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let reply = if wants_text(ask) { Reply::plain(status.as_str(), PLAIN) } else { form() };
+    reply.status(code).reason(status.as_str())
+}
