@@ -104,7 +104,7 @@ impl Leaf {
         if entry.service_id().is_some_and(|of| !self.services.contains_key(of)) {
             return;
         }
-        if !entry.valid_until.is_some_and(|until| now < until) {
+        if entry.valid_until.is_none_or(|until| until <= now) {
             entry.check.status = Status::Critical;
             entry.check.output = Box::default();
             entry.valid_until = None;

@@ -57,10 +57,11 @@ impl Leaf {
         row: Option<&NodeRow>,
     ) -> Vec<Change> {
         let node = &self.settings.node.name;
-        if group.service && !self.services.contains_key(id) {
-            if let Some(removal) = self.removed_service(node, id, row) {
-                return vec![removal];
-            }
+        if group.service
+            && !self.services.contains_key(id)
+            && let Some(removal) = self.removed_service(node, id, row)
+        {
+            return vec![removal];
         }
         let gone = group.checks.iter().filter(|check| !self.checks.contains_key(*check));
         let removals: Vec<Change> =
