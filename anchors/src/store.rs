@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use redb::backends::InMemoryBackend;
 use redb::{Builder, Database, Durability, ReadTransaction, ReadableDatabase, WriteTransaction};
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::keys::{KeyError, Keys};
@@ -41,10 +42,15 @@ pub struct Store {
     node_id: Uuid,
     keys: Keys,
     leaf: LeafQueue,
+    /// Told when a leaf row was not kept: whoever may open the file again should do so.
+    leaf_failed: Notify,
     /// What the last transaction that failed said.
     failure: Mutex<Option<Box<str>>>,
     _lock: Option<File>,
 }
+
+/// A row of the leaf scope and its value; `None` to forget it.
+pub type LeafRow = (Box<str>, Option<Box<[u8]>>);
 
 type Opener = Box<dyn Fn() -> Result<Database, redb::DatabaseError> + Send + Sync>;
 
@@ -176,9 +182,17 @@ impl Store {
         keys: Keys,
         lock: Option<File>,
     ) -> Self {
-        let database = RwLock::new(Some(database));
-        let (leaf, failure) = (LeafQueue::default(), Mutex::default());
-        Self { name: name.into(), opener, database, node_id, keys, leaf, failure, _lock: lock }
+        Self {
+            name: name.into(),
+            opener,
+            database: RwLock::new(Some(database)),
+            node_id,
+            keys,
+            leaf: LeafQueue::default(),
+            leaf_failed: Notify::new(),
+            failure: Mutex::default(),
+            _lock: lock,
+        }
     }
 
     /// The node's id: made with the store, kept for as long as it is.
@@ -204,10 +218,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Io`] when the disk refuses: then nothing was kept.
-    pub fn put_leaf_rows(
-        &self,
-        rows: Vec<(Box<str>, Option<Box<[u8]>>)>,
-    ) -> Result<(), StoreError> {
+    pub fn put_leaf_rows(&self, rows: Vec<LeafRow>) -> Result<(), StoreError> {
         let outcome = Arc::new(OnceLock::new());
         let writes = rows.into_iter().map(|(key, value)| LeafWrite {
             key,
@@ -242,6 +253,9 @@ impl Store {
             }
             Ok(())
         });
+        if result.is_err() {
+            self.leaf_failed.notify_one();
+        }
         let shared = result.map_err(|error| match error {
             StoreError::Io { source, .. } => (source.kind(), source.to_string()),
             other => (io::ErrorKind::Other, other.to_string()),
@@ -278,8 +292,11 @@ impl Store {
         durability: Durability,
         work: impl FnOnce(&WriteTransaction) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
-        let written = self.try_write(durability, work).map_err(|fault| fault.named(&self.name));
-        if let Err(error) = &written {
+        let written = self.try_write(durability, work);
+        // What fails because something failed before has nothing to tell.
+        let is_first = !matches!(&written, Err(fault) if fault.is_consequence());
+        let written = written.map_err(|fault| fault.named(&self.name));
+        if let (Err(error), true) = (&written, is_first) {
             *self.failure.lock().unwrap_or_else(PoisonError::into_inner) =
                 Some(error.to_string().into());
         }
@@ -323,6 +340,12 @@ impl Store {
             .ok_or_else(Fault::closed)
             .and_then(|database| Ok(database.begin_read()?));
         view.map_err(|fault| fault.named(&self.name))
+    }
+
+    /// Returns when a leaf row was not kept. The raft log would meet the same error; only the group may open the file
+    /// again, since it knows what was acknowledged.
+    pub(crate) async fn leaf_failed(&self) {
+        self.leaf_failed.notified().await;
     }
 
     /// Opens the file again after an I/O error. What was acknowledged is there: it was synced before. The last
@@ -450,6 +473,11 @@ pub(crate) fn io_error(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
 impl Fault {
     pub(crate) fn damaged(reason: String) -> Self {
         Self(Box::new(redb::Error::Corrupted(reason)))
+    }
+
+    /// Whether it only says that an earlier error stopped the database.
+    fn is_consequence(&self) -> bool {
+        matches!(*self.0, redb::Error::PreviousIo | redb::Error::DatabaseClosed)
     }
 
     fn closed() -> Self {

@@ -128,7 +128,16 @@ impl Keeper {
     }
 
     async fn run(&mut self) {
-        while let Some(ask) = self.queue.recv().await {
+        let store = Arc::clone(&self.store);
+        loop {
+            let ask = tokio::select! {
+                ask = self.queue.recv() => ask,
+                () = store.leaf_failed() => {
+                    self.mend().await;
+                    continue;
+                }
+            };
+            let Some(ask) = ask else { return };
             let taken = self.take(ask);
             if !taken.writes.is_empty() {
                 self.write(taken.writes, taken.replies, taken.bytes).await;
@@ -201,6 +210,13 @@ impl Keeper {
                 ))
             }
         }
+    }
+
+    /// Somebody else found the store failing: whatever consensus believes to be written may not be.
+    async fn mend(&mut self) {
+        self.shut_down_raft().await;
+        // Whoever comes next is told; `recover` has logged it.
+        let _ = self.recover().await;
     }
 
     /// Takes the store into use again, without what was refused.

@@ -136,6 +136,27 @@ async fn a_full_disk_refuses_writes_and_loses_none() {
 }
 
 #[tokio::test]
+async fn a_leaf_that_could_not_be_kept_has_the_store_mended() {
+    let disk = new_disk();
+    let run = start_on(&disk, 1).await;
+    run.group.propose(put("kept", "1")).await.unwrap();
+    disk.set_full(true);
+    let error = run.store.put_leaf("a", Some(b"1")).unwrap_err();
+    assert!(
+        matches!(error, StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull)
+    );
+    disk.set_full(false);
+    while run.store.put_leaf("a", Some(b"1")).is_err() {
+        tokio::task::yield_now().await;
+    }
+    let again = run.group.propose(put("again", "1")).await.unwrap();
+    assert_eq!((again.entry, again.revision), (1, 3));
+    assert_eq!(run.store.leaf().unwrap().len(), 1);
+    judge(&disk.after(Crash::Killed), &[("kept".into(), 1, 2), ("again".into(), 1, 3)], "mended")
+        .await;
+}
+
+#[tokio::test]
 async fn what_was_acknowledged_survives_any_crash() {
     for seed in 0..60_u64 {
         let disk = new_disk();

@@ -19,6 +19,15 @@ const TILE_ENTRIES: u64 = 1 << TILE_HEIGHT;
 #[derive(Clone)]
 pub struct Lineage(Arc<Store>);
 
+/// What an entry is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payload {
+    /// What its digest begins with.
+    pub salt: [u8; super::SALT_BYTES],
+    /// The change, as JSON.
+    pub change: Vec<u8>,
+}
+
 /// Why something of the lineage could not be told.
 #[derive(Debug, thiserror::Error)]
 pub enum LineageError {
@@ -69,16 +78,13 @@ impl Lineage {
     ///
     /// # Errors
     /// [`LineageError::Store`].
-    pub fn payload(
-        &self,
-        seq: u64,
-    ) -> Result<Option<([u8; super::SALT_BYTES], Vec<u8>)>, LineageError> {
+    pub fn payload(&self, seq: u64) -> Result<Option<Payload>, LineageError> {
         let kept = self.0.read(|tx| {
             let Some(kept) = tx.open_table(PAYLOADS)?.get(seq)? else { return Ok(None) };
             let Some((salt, payload)) = split_payload(kept.value()) else {
                 return Err(Fault::damaged(format!("the payload of entry {seq} has no salt")));
             };
-            Ok(Some((*salt, payload.to_owned())))
+            Ok(Some(Payload { salt: *salt, change: payload.to_owned() }))
         })?;
         Ok(kept)
     }

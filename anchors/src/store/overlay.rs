@@ -21,8 +21,15 @@ const PIECE: u64 = 4096;
 #[derive(Debug)]
 struct Overlay {
     file: File,
-    /// As it looks through the overlay: its length, and the pieces that were written, by number.
-    state: Mutex<(u64, BTreeMap<u64, Box<[u8]>>)>,
+    seen: Mutex<Seen>,
+}
+
+/// The file as it looks through the overlay.
+#[derive(Debug)]
+struct Seen {
+    length: u64,
+    /// The pieces that were written, by number.
+    written: BTreeMap<u64, Box<[u8]>>,
 }
 
 /// Opens the store's file for reading and verifies it to the last page.
@@ -32,7 +39,7 @@ struct Overlay {
 pub(crate) fn verify(path: &Path) -> Result<Database, StoreError> {
     let file = File::open(path).map_err(io_error(path))?;
     let length = file.metadata().map_err(io_error(path))?.len();
-    let overlay = Overlay { file, state: Mutex::new((length, BTreeMap::new())) };
+    let overlay = Overlay { file, seen: Mutex::new(Seen { length, written: BTreeMap::new() }) };
     guarded(&path.display().to_string(), || {
         if length == 0 {
             return Err(Fault::damaged("it is empty".to_owned()));
@@ -48,8 +55,8 @@ pub(crate) fn verify(path: &Path) -> Result<Database, StoreError> {
 // === impl Overlay ===
 
 impl Overlay {
-    fn state(&self) -> MutexGuard<'_, (u64, BTreeMap<u64, Box<[u8]>>)> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A piece as it is in the file; zeros beyond its end.
@@ -68,12 +75,12 @@ impl Overlay {
 
 impl StorageBackend for Overlay {
     fn len(&self) -> Result<u64, io::Error> {
-        Ok(self.state().0)
+        Ok(self.seen().length)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
-        let state = self.state();
-        if offset + out.len() as u64 > state.0 {
+        let seen = self.seen();
+        if offset + out.len() as u64 > seen.length {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         let mut done = 0;
@@ -81,7 +88,7 @@ impl StorageBackend for Overlay {
             let at = offset + done as u64;
             let (number, from) = (at / PIECE, (at % PIECE) as usize);
             let count = (out.len() - done).min(PIECE as usize - from);
-            match state.1.get(&number) {
+            match seen.written.get(&number) {
                 Some(piece) => out[done..done + count].copy_from_slice(&piece[from..from + count]),
                 None => out[done..done + count]
                     .copy_from_slice(&self.piece(number)?[from..from + count]),
@@ -92,7 +99,7 @@ impl StorageBackend for Overlay {
     }
 
     fn set_len(&self, len: u64) -> Result<(), io::Error> {
-        self.state().0 = len;
+        self.seen().length = len;
         Ok(())
     }
 
@@ -101,18 +108,18 @@ impl StorageBackend for Overlay {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
-        let mut state = self.state();
+        let mut seen = self.seen();
         let mut done = 0;
         while done < data.len() {
             let at = offset + done as u64;
             let (number, from) = (at / PIECE, (at % PIECE) as usize);
             let count = (data.len() - done).min(PIECE as usize - from);
-            let mut piece = match state.1.remove(&number) {
+            let mut piece = match seen.written.remove(&number) {
                 Some(piece) => piece,
                 None => self.piece(number)?,
             };
             piece[from..from + count].copy_from_slice(&data[done..done + count]);
-            state.1.insert(number, piece);
+            seen.written.insert(number, piece);
             done += count;
         }
         Ok(())

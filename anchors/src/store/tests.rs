@@ -11,6 +11,9 @@ fn reopened(work: impl FnOnce(&Path)) -> Result<Store, StoreError> {
     Store::open(dir.path())
 }
 
+/// What is done to a file, and how.
+type Damage<'a> = (&'a str, &'a dyn Fn(&Path));
+
 fn overwrite(path: &Path, at: u64, bytes: &[u8]) {
     let mut file = OpenOptions::new().write(true).open(path).unwrap();
     file.seek(SeekFrom::Start(at)).unwrap();
@@ -45,7 +48,7 @@ fn damage_is_named_wherever_it_is() {
     let noise = [0xA5; 512];
     let whole = reopened(|_| {});
     assert!(whole.is_ok());
-    let damages: [(&str, &dyn Fn(&Path)); 5] = [
+    let damages: [Damage<'_>; 5] = [
         ("empty", &|path| fs::write(path, "").unwrap()),
         ("text", &|path| fs::write(path, "not a database".repeat(1000)).unwrap()),
         ("header", &|path| overwrite(path, 0, &noise)),
