@@ -28,6 +28,6 @@ pub use self::server::{serve_tcp, serve_udp};
 pub use self::settings::{ServiceTtl, Settings, SoaTimes, Zone};
 
 #[cfg(test)]
-mod fixtures;
-#[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;

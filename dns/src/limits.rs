@@ -21,6 +21,8 @@ pub const UDP_BYTES_MAX: usize = 65_535 - 68;
 pub const UDP_RESERVE_BYTES: usize = 8;
 /// The largest answer over TCP: Consul leaves 12 bytes of the 64 KiB to the header.
 pub const TCP_BYTES_MAX: usize = 65_535 - 12;
+/// What a datagram over IPv4 holds.
+pub const DATAGRAM_BYTES_MAX: usize = 65_507;
 /// A message's length is sent in sixteen bits.
 pub const MESSAGE_BYTES_MAX: usize = 65_535;
 /// Answers over TCP, before they are measured.

@@ -83,6 +83,25 @@ impl Reply {
         self.write(self.compress)
     }
 
+    /// The bytes for the wire when they are at most so many; else as much of it as is, and that it was shortened.
+    ///
+    /// Only records that no catalog should hold get here: a text of tens of thousands of bytes.
+    pub fn to_bytes_within(mut self, bytes_max: usize) -> Vec<u8> {
+        let whole = self.to_bytes();
+        if whole.len() <= bytes_max {
+            return whole;
+        }
+        self.header.truncated = true;
+        self.additional.clear();
+        self.authority.clear();
+        let answers = self.to_bytes();
+        if answers.len() <= bytes_max {
+            return answers;
+        }
+        self.answer.clear();
+        self.to_bytes()
+    }
+
     /// How long it is on the wire, with compression or without.
     pub fn length(&self, compress: bool) -> usize {
         self.write(compress).len()
@@ -209,3 +228,35 @@ enum Spelling {
 const CLASS_IN: u16 = 1;
 /// The option code of a client subnet (RFC 7871).
 const OPTION_SUBNET: u16 = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Kind;
+
+    #[test]
+    fn what_no_message_can_hold_is_left_out_and_told() {
+        let name = Name::parse("n1.node.consul").expect("it is a name");
+        let text = |bytes: usize| Record {
+            owner: name.clone(),
+            ttl: 0,
+            data: Data::text(&"x".repeat(bytes)),
+        };
+        let reply = |answer, additional| Reply {
+            header: Header::default(),
+            question: Some(Question { name: name.clone(), kind: Kind::ANY, class: 1 }),
+            answer,
+            authority: Vec::new(),
+            additional,
+            compress: true,
+        };
+        for (answer, additional, expected) in [
+            (vec![text(10)], vec![text(10)], [0, 1, 1]),
+            (vec![text(10)], vec![text(70_000)], [2, 1, 0]),
+            (vec![text(70_000)], vec![], [2, 0, 0]),
+        ] {
+            let bytes = reply(answer, additional).to_bytes_within(65_535);
+            assert_eq!([bytes[2] & 2, bytes[7], bytes[11]], expected);
+        }
+    }
+}

@@ -23,6 +23,7 @@ use self::telemetry::Watch;
 pub use self::udp::serve_udp;
 use crate::answer::{self, Draft, View};
 use crate::fallback::{Whom, whom};
+use crate::limits::{DATAGRAM_BYTES_MAX, MESSAGE_BYTES_MAX};
 use crate::message::Reply;
 use crate::question::{self, Ask, Place, Question};
 use crate::settings::Settings;
@@ -62,8 +63,16 @@ pub fn respond(
                 Some(question) => reply(door, settings, from, question, &asker, chance),
                 None => shape(answer::refusal(), None, &asker, settings),
             };
-            Some(reply.to_bytes())
+            Some(reply.to_bytes_within(bytes_max(transport)))
         }
+    }
+}
+
+/// What a message can hold at all.
+fn bytes_max(transport: Transport) -> usize {
+    match transport {
+        Transport::Udp => DATAGRAM_BYTES_MAX,
+        Transport::Tcp => MESSAGE_BYTES_MAX,
     }
 }
 

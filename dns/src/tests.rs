@@ -1,0 +1,4 @@
+//! The crate as a whole.
+
+mod fixtures;
+mod noise;
