@@ -29,7 +29,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub(crate) use address::Listen;
-pub(crate) use flags::{agent_arguments, sources_from};
+pub(crate) use flags::{SETTINGS, agent_arguments, sources_from};
 pub(crate) use host::Host;
 pub(crate) use service::{CheckDefinition, ServiceDefinition};
 pub(crate) use source::{Format, Sources};
@@ -246,7 +246,6 @@ pub(crate) struct Dns {
 
 /// The numbers of the SOA record, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields of RFC 1035")]
 pub(crate) struct Soa {
     pub(crate) refresh: u32,
     pub(crate) retry: u32,

@@ -9,6 +9,9 @@ use super::keys::TOP;
 use super::raw::{Item, Raw};
 use super::source::{Format, Sources};
 
+/// The heading of these flags: whoever reads them tells faults in the words of Go's conversions.
+pub(crate) const SETTINGS: &str = "settings";
+
 /// A flag that sets a key.
 struct Flag {
     name: &'static str,
@@ -200,7 +203,7 @@ pub(crate) fn agent_arguments() -> Vec<Arg> {
         texts("hcl", "A piece of HCL configuration. May be given several times."),
     ]);
     arguments.sort_by(|a, b| a.get_id().cmp(b.get_id()));
-    arguments
+    arguments.into_iter().map(|argument| argument.help_heading(SETTINGS)).collect()
 }
 
 fn argument(flag: &Flag) -> Arg {

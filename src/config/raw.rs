@@ -366,16 +366,6 @@ impl Raw {
         Self { keys, items: BTreeMap::new() }
     }
 
-    /// Whether nothing is said.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.items.is_empty()
-    }
-
-    /// The keys that are said.
-    pub(crate) fn said(&self) -> impl Iterator<Item = (&'static str, &Item)> {
-        self.items.iter().map(|(name, item)| (*name, item))
-    }
-
     /// The block as JSON, by the table's spelling of its keys.
     pub(crate) fn to_json(&self) -> Map<String, Json> {
         self.items.iter().map(|(name, item)| ((*name).to_owned(), item.to_json())).collect()
@@ -501,10 +491,5 @@ impl Raw {
     pub(crate) fn block_map(&self, name: &str) -> impl Iterator<Item = (&String, &Self)> {
         let map = if let Some(Item::BlockMap(map)) = self.item(name) { Some(map) } else { None };
         map.into_iter().flatten()
-    }
-
-    /// An object of any keys.
-    pub(crate) fn free(&self, name: &str) -> Option<&Map<String, Json>> {
-        if let Some(Item::Free(map)) = self.item(name) { Some(map) } else { None }
     }
 }

@@ -61,10 +61,6 @@ pub(crate) struct ServiceDefinition {
 
 /// A check of the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(
-    missing_docs,
-    reason = "the keys of Consul's check definition, named as its reference names them"
-)]
 pub(crate) struct CheckDefinition {
     pub(crate) id: String,
     pub(crate) name: String,

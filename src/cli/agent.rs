@@ -1,0 +1,40 @@
+//! `agent`: configuration from flags and files, then the program itself.
+
+use super::{Call, Entry, FAILED, print_err};
+use crate::app;
+use crate::config::{Config, Host, Sources, agent_arguments, sources_from};
+
+pub(super) const ENTRIES: &[Entry] = &[Entry {
+    path: &["agent"],
+    words: "",
+    about: "Runs the agent until it is interrupted",
+    flags: agent_arguments,
+    run,
+}];
+
+fn run(call: &Call) -> u8 {
+    match ready(call).and_then(|(config, sources)| start(config, sources)) {
+        Ok(()) => 0,
+        Err(fault) => {
+            print_err(&format!("==> {fault}"));
+            FAILED
+        }
+    }
+}
+
+fn ready(call: &Call) -> Result<(Config, Sources), String> {
+    let words = call.words();
+    if !words.is_empty() {
+        return Err(format!("Unexpected extra arguments: [{}]", words.join(" ")));
+    }
+    let sources = sources_from(&call.matches)?;
+    let loaded = Config::load(&sources, &Host::ask())?;
+    loaded.warnings.iter().for_each(|warning| print_err(warning));
+    Ok((loaded.config, sources))
+}
+
+fn start(config: Config, sources: Sources) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|fault| format!("cannot start: {fault}"))?;
+    runtime.block_on(app::run(config, sources))
+}

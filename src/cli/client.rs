@@ -1,0 +1,384 @@
+//! The commands' way to an agent: its address, a token, one request at a time.
+
+use std::env;
+use std::fs;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::Path;
+use std::sync::Once;
+
+use base64::Engine as _;
+use clap::Arg;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::{Certificate, Client, Identity, Method};
+use serde::de::DeserializeOwned;
+
+use super::{Call, boolean, text};
+use crate::config::SETTINGS;
+
+/// Where an agent is unless said.
+const ADDRESS: &str = "127.0.0.1:8500";
+
+/// Flags that say where the agent is and who asks.
+const AGENT_FLAGS: &[(&str, &str, &str)] = &[
+    ("ca-file", "value", "File of CA certificates for HTTPS. Also CONSUL_CACERT."),
+    ("ca-path", "value", "Folder of CA certificates for HTTPS. Also CONSUL_CAPATH."),
+    (
+        "client-cert",
+        "value",
+        "File of the client's certificate for HTTPS. Also CONSUL_CLIENT_CERT.",
+    ),
+    ("client-key", "value", "File of the client's key for HTTPS. Also CONSUL_CLIENT_KEY."),
+    (
+        "http-addr",
+        "address",
+        "Address and port of the agent. Also CONSUL_HTTP_ADDR; CONSUL_HTTP_SSL=true makes it HTTPS.",
+    ),
+    (
+        "tls-server-name",
+        "value",
+        "Name that the agent's certificate must have. Also CONSUL_TLS_SERVER_NAME.",
+    ),
+    ("token", "value", "ACL token. Also CONSUL_HTTP_TOKEN."),
+    ("token-file", "value", "File that holds the ACL token. Also CONSUL_HTTP_TOKEN_FILE."),
+];
+
+/// Characters of a path that stay as they are.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~')
+    .remove(b'/')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'+')
+    .remove(b':')
+    .remove(b'=')
+    .remove(b'@')
+    .remove(b',')
+    .remove(b';');
+/// Characters of a query that stay as they are.
+const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// Flags of every command that asks an agent.
+pub(super) fn agent_flags() -> Vec<Arg> {
+    AGENT_FLAGS.iter().map(|(name, value, help)| text(name, value, help)).collect()
+}
+
+/// Those, and the flags of commands that ask a server through it.
+pub(super) fn server_flags() -> Vec<Arg> {
+    let mut flags = agent_flags();
+    flags.push(text("datacenter", "value", "Datacenter to ask; by default the agent's."));
+    flags.push(boolean("stale", "Takes an answer from any server.").help_heading(SETTINGS));
+    flags
+}
+
+/// `-namespace` and `-partition`, which the community edition's agent refuses.
+pub(super) fn tenancy_flags() -> [Arg; 2] {
+    [
+        text("namespace", "default", "(enterprise) Namespace. Also CONSUL_NAMESPACE."),
+        partition_flag(),
+    ]
+}
+
+/// `-partition` alone.
+pub(super) fn partition_flag() -> Arg {
+    text("partition", "default", "(enterprise) Admin partition. Also CONSUL_PARTITION.")
+}
+
+/// Whether a flag is one of the agent's or server's.
+pub(super) fn is_common(name: &str) -> bool {
+    AGENT_FLAGS.iter().any(|(flag, ..)| *flag == name) || matches!(name, "datacenter" | "stale")
+}
+
+/// An agent, and what is sent along with every request.
+pub(super) struct Api {
+    client: Client,
+    runtime: tokio::runtime::Runtime,
+    scheme: &'static str,
+    host: String,
+    /// Before `/v1`, when the address has a path.
+    prefix: String,
+    token: String,
+    basic: Option<String>,
+    /// Parameters of every request.
+    common: Vec<(String, String)>,
+}
+
+/// An answer that was taken.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) body: Vec<u8>,
+}
+
+// === impl Api ===
+
+impl Api {
+    /// The agent that flags and environment name.
+    ///
+    /// # Errors
+    /// A sentence that names what cannot be used.
+    pub(super) fn of(call: &Call) -> Result<Self, String> {
+        connect(call).map_err(|fault| format!("Error connecting to Consul agent: {fault}"))
+    }
+
+    /// A read.
+    ///
+    /// # Errors
+    /// Go's sentence: no connection, or a status that is not 200.
+    pub(super) fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<T, String> {
+        let answer = self.expect(Method::GET, path, query, Vec::new())?;
+        serde_json::from_slice(&answer.body).map_err(|fault| fault.to_string())
+    }
+
+    /// A request whose answer must have status 200.
+    ///
+    /// # Errors
+    /// The same.
+    pub(super) fn expect(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Result<Answer, String> {
+        let answer = self.ask(method, path, query, body)?;
+        if answer.status == 200 { Ok(answer) } else { Err(unexpected(&answer)) }
+    }
+
+    /// A request, whatever its status.
+    ///
+    /// # Errors
+    /// No connection, or none that lasts.
+    pub(super) fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Result<Answer, String> {
+        let url = self.url(path, query);
+        let mut request = self.client.request(method.clone(), &url).body(body);
+        if !self.token.is_empty() {
+            request = request.header("X-Consul-Token", &self.token);
+        }
+        if let Some(basic) = &self.basic {
+            request = request.header("Authorization", basic);
+        }
+        let answer = self.runtime.block_on(async {
+            let response = request.send().await?;
+            let status = response.status().as_u16();
+            Ok(Answer { status, body: response.bytes().await?.to_vec() })
+        });
+        answer.map_err(|fault: reqwest::Error| {
+            let method = match method.as_str() {
+                "GET" => "Get",
+                "PUT" => "Put",
+                "DELETE" => "Delete",
+                other => other,
+            };
+            format!("{method} {url:?}: {}", self.reason(&fault))
+        })
+    }
+
+    /// Parameters are sorted by name, as Go sorts them.
+    fn url(&self, path: &str, query: &[(&str, &str)]) -> String {
+        let own = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let mut all: Vec<(String, String)> = self.common.iter().cloned().chain(own).collect();
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        let encode = |text: &str| utf8_percent_encode(text, QUERY).to_string().replace("%20", "+");
+        let query: Vec<String> =
+            all.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
+        let mark = if query.is_empty() { "" } else { "?" };
+        let path = utf8_percent_encode(path, PATH);
+        format!("{}://{}{}/v1/{path}{mark}{}", self.scheme, self.host, self.prefix, query.join("&"))
+    }
+
+    /// Why there is no answer, as Go tells it.
+    fn reason(&self, fault: &reqwest::Error) -> String {
+        let system =
+            std::iter::successors(Some(fault as &dyn std::error::Error), |fault| fault.source())
+                .find_map(|fault| fault.downcast_ref::<io::Error>());
+        let address = address_of(&self.host, self.scheme);
+        match (system.map(io::Error::kind), address) {
+            (Some(io::ErrorKind::ConnectionRefused), Some(at)) => {
+                format!("dial tcp {at}: connect: connection refused")
+            }
+            (_, None) => format!(
+                "dial tcp: lookup {}: no such host",
+                self.host.rsplit_once(':').map_or(self.host.as_str(), |(host, _)| host)
+            ),
+            (Some(_), Some(_)) | (None, _) => innermost(fault),
+        }
+    }
+}
+
+/// The last cause of a fault.
+fn innermost(fault: &reqwest::Error) -> String {
+    let causes =
+        std::iter::successors(Some(fault as &dyn std::error::Error), |fault| fault.source());
+    causes.last().map_or_else(|| fault.to_string(), ToString::to_string)
+}
+
+fn address_of(host: &str, scheme: &str) -> Option<SocketAddr> {
+    let port = if scheme == "https" { 443 } else { 80 };
+    let mut found = host
+        .to_socket_addrs()
+        .or_else(|_| (host.trim_matches(['[', ']']), port).to_socket_addrs())
+        .ok()?;
+    found.next()
+}
+
+/// Go's sentence for a status that was not expected.
+pub(super) fn unexpected(answer: &Answer) -> String {
+    format!(
+        "Unexpected response code: {} ({})",
+        answer.status,
+        String::from_utf8_lossy(&answer.body)
+    )
+}
+
+/// What a flag or else an environment variable says; empty counts as nothing.
+fn said(call: &Call, flag: &str, variable: &str) -> Option<String> {
+    let flag = call.matches.try_get_one::<String>(flag).ok().flatten().cloned();
+    flag.or_else(|| env::var(variable).ok()).filter(|text| !text.is_empty())
+}
+
+fn connect(call: &Call) -> Result<Api, String> {
+    let address = said(call, "http-addr", "CONSUL_HTTP_ADDR").unwrap_or_else(|| ADDRESS.to_owned());
+    let secure = env_flag("CONSUL_HTTP_SSL").unwrap_or(false);
+    let (scheme, rest) = match address.split_once("://") {
+        None => (if secure { "https" } else { "http" }, address.as_str()),
+        Some(("http", rest)) => (if secure { "https" } else { "http" }, rest),
+        Some(("https", rest)) => ("https", rest),
+        Some(("unix", _)) => {
+            return Err(
+                "unix:// addresses are not supported yet; give an address and port".to_owned()
+            );
+        }
+        Some((other, _)) => return Err(format!("Unknown protocol scheme: {other}")),
+    };
+    let (host, prefix) = rest
+        .split_once('/')
+        .map_or((rest, String::new()), |(host, path)| (host, format!("/{path}")));
+    let prefix = prefix.trim_end_matches('/').to_owned();
+    let mut common = Vec::new();
+    for (flag, variable, name) in [
+        ("datacenter", "", "dc"),
+        ("namespace", "CONSUL_NAMESPACE", "ns"),
+        ("partition", "CONSUL_PARTITION", "partition"),
+    ] {
+        common.extend(said(call, flag, variable).map(|value| (name.to_owned(), value)));
+    }
+    if call.matches.try_get_one::<bool>("stale").ok().flatten() == Some(&true) {
+        common.push(("stale".to_owned(), String::new()));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|fault| fault.to_string())?;
+    let basic = env::var("CONSUL_HTTP_AUTH").ok().filter(|pair| !pair.is_empty());
+    let basic = basic
+        .map(|pair| format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair)));
+    Ok(Api {
+        client: client(call, host)?,
+        runtime,
+        scheme,
+        host: host.to_owned(),
+        prefix,
+        token: token(call)?,
+        basic,
+        common,
+    })
+}
+
+/// The token of the flag, of the file, of the environment, in that order.
+fn token(call: &Call) -> Result<String, String> {
+    if let Some(token) = call.text("token").filter(|token| !token.is_empty()) {
+        return Ok(token.to_owned());
+    }
+    if let Some(path) = said(call, "token-file", "CONSUL_HTTP_TOKEN_FILE") {
+        let text = fs::read_to_string(&path).map_err(|fault| {
+            format!("Error loading token file {path} : open {path}: {}", reason(&fault))
+        })?;
+        return Ok(text.trim().to_owned());
+    }
+    Ok(env::var("CONSUL_HTTP_TOKEN").unwrap_or_default())
+}
+
+/// The operating system's sentence as Go prints it.
+pub(super) fn reason(fault: &io::Error) -> String {
+    match fault.kind() {
+        io::ErrorKind::NotFound => "no such file or directory".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::IsADirectory => "is a directory".to_owned(),
+        _ => fault.to_string(),
+    }
+}
+
+fn env_flag(name: &str) -> Option<bool> {
+    let text = env::var(name).ok().filter(|text| !text.is_empty())?;
+    let flag = super::argv::go_bool(&text);
+    if flag.is_none() {
+        super::print_err(&format!("[WARN] could not parse {name}: {text:?} is no boolean"));
+    }
+    flag.map(|flag| flag == "true")
+}
+
+/// A client with the certificates that flags and environment name.
+fn client(call: &Call, host: &str) -> Result<Client, String> {
+    static CRYPTO: Once = Once::new();
+    CRYPTO.call_once(|| {
+        // Another part of the process may have chosen one before: then that one is used.
+        let _chosen = rustls::crypto::ring::default_provider().install_default();
+    });
+    let mut builder = Client::builder()
+        .no_proxy()
+        .tls_danger_accept_invalid_certs(env_flag("CONSUL_HTTP_SSL_VERIFY") == Some(false));
+    for certificate in authorities(call)? {
+        builder = builder.add_root_certificate(certificate);
+    }
+    if let (Some(certificate), Some(key)) = (
+        said(call, "client-cert", "CONSUL_CLIENT_CERT"),
+        said(call, "client-key", "CONSUL_CLIENT_KEY"),
+    ) {
+        let both = [file(&certificate, "client certificate")?, file(&key, "client key")?].concat();
+        builder = builder.identity(
+            Identity::from_pem(&both)
+                .map_err(|fault| format!("Error loading client certificate: {fault}"))?,
+        );
+    }
+    if let Some(name) = said(call, "tls-server-name", "CONSUL_TLS_SERVER_NAME") {
+        return Err(format!(
+            "-tls-server-name={name} is not supported yet; address the agent by that name instead of {host}"
+        ));
+    }
+    builder.build().map_err(|fault| fault.to_string())
+}
+
+fn authorities(call: &Call) -> Result<Vec<Certificate>, String> {
+    let mut files = Vec::new();
+    if let Some(path) = said(call, "ca-file", "CONSUL_CACERT") {
+        files.push(file(&path, "CA File")?);
+    } else if let Some(folder) = said(call, "ca-path", "CONSUL_CAPATH") {
+        let entries = fs::read_dir(Path::new(&folder))
+            .map_err(|fault| format!("Error loading CA Path: open {folder}: {}", reason(&fault)))?;
+        for entry in entries.flatten() {
+            files.push(file(&entry.path().display().to_string(), "CA File")?);
+        }
+    }
+    let read = |pem: &Vec<u8>| {
+        Certificate::from_pem_bundle(pem).map_err(|fault| format!("Error loading CA File: {fault}"))
+    };
+    let bundles: Vec<Vec<Certificate>> = files.iter().map(read).collect::<Result<_, _>>()?;
+    Ok(bundles.into_iter().flatten().collect())
+}
+
+fn file(path: &str, what: &str) -> Result<Vec<u8>, String> {
+    fs::read(path).map_err(|fault| format!("Error loading {what}: open {path}: {}", reason(&fault)))
+}

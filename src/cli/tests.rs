@@ -1,0 +1,72 @@
+//! Lines of data: what Go's flag parser makes of words, as Consul 1.22.7 tells it.
+
+use super::*;
+
+fn rewritten(command: &str, line: &str) -> String {
+    let entry = entries().find(|entry| entry.name() == command).unwrap();
+    let words: Vec<String> =
+        line.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect();
+    argv::rewrite(&entry.command(), &words)
+        .map_or_else(|fault| fault.to_string(), |words| words.join(" "))
+}
+
+#[test]
+fn flags_are_rewritten_as_go_reads_them() {
+    for (command, line, expected) in [
+        ("agent", "-dev -node a", "--dev=true --node=a --"),
+        ("agent", "--dev --node=a", "--dev=true --node=a --"),
+        ("agent", "-dev=false -http-port -1", "--dev=false --http-port=-1 --"),
+        ("agent", "-server=T -bind=", "--server=true --bind= --"),
+        ("agent", "-node-meta a:b -node-meta c", "--node-meta=a:b --node-meta=c --"),
+        ("agent", "-node -dev", "--node=-dev --"),
+        ("kv put", "-cas -modify-index=0x10 k v -cas", "--cas=true --modify-index=16 -- k v -cas"),
+        ("kv put", "k -", "-- k -"),
+        ("kv put", "-- -k v", "-- -k v"),
+        ("kv put", "- v", "-- - v"),
+        ("agent", "-foo", "flag provided but not defined: -foo"),
+        ("agent", "--foo=1", "flag provided but not defined: -foo"),
+        ("agent", "-http-port", "flag needs an argument: -http-port"),
+        ("agent", "---x", "bad flag syntax: ---x"),
+        ("agent", "-=x", "bad flag syntax: -=x"),
+        (
+            "agent",
+            "-http-port x",
+            "invalid value \"x\" for flag -http-port: strconv.Atoi: parsing \"x\": invalid syntax",
+        ),
+        (
+            "agent",
+            "-server=maybe",
+            "invalid boolean value \"maybe\" for -server: strconv.ParseBool: parsing \"maybe\": invalid syntax",
+        ),
+        ("kv put", "-flags=-1 a", "invalid value \"-1\" for flag -flags: parse error"),
+        (
+            "catalog nodes",
+            "-node-meta a",
+            "invalid value \"a\" for flag -node-meta: Missing \"=\" value in argument: a",
+        ),
+    ] {
+        assert_eq!(rewritten(command, line), expected, "{command} {line}");
+    }
+}
+
+#[test]
+fn every_command_is_well_formed() {
+    for entry in entries() {
+        entry.command().debug_assert();
+        let clash = LATER.contains(&entry.name().as_str());
+        assert!(!clash, "{} is both there and not", entry.name());
+    }
+}
+
+#[test]
+fn tables_pad_all_but_the_last_column() {
+    let rows = [["Node", "DC"], ["a", "dc1"]].map(|row| row.map(str::to_owned).to_vec());
+    assert_eq!(table::columns(&rows), "Node  DC\na     dc1");
+    let rows = [("a".to_owned(), "1".to_owned()), ("bcd".to_owned(), String::new())];
+    assert_eq!(table::pairs(&rows, 2), "a    1\nbcd  ");
+}
+
+#[test]
+fn the_version_is_consuls_first() {
+    assert!(version::pretty().starts_with("Consul v1.22.7\nproconsul v"));
+}
