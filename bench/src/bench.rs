@@ -1,8 +1,8 @@
 //! What all works share: the programs, the rounds, and who has the next turn.
 
-use std::env;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use std::{env, fs};
 
 use crate::Failure;
 use crate::findings::{Findings, Subject};
@@ -14,9 +14,6 @@ use crate::server::Server;
 /// Seeding a catalog takes Consul about 15 s for the largest fleet; a server that needs much longer is not working.
 const SEEDING_MAX: Duration = Duration::from_secs(180);
 const SEEDING_CLIENTS: usize = 32;
-
-/// Where a cache of the real peers keeps its binaries.
-const CACHED: [&str; 3] = ["consul", "bin/consul", "peers/consul"];
 
 /// The subjects and the measure of the works.
 #[derive(Debug)]
@@ -127,11 +124,18 @@ fn chosen(
 }
 
 fn consul() -> Option<PathBuf> {
-    let cache = env::var_os("PROCONSUL_CACHE").map(PathBuf::from);
-    let cached = cache.iter().flat_map(|cache| CACHED.map(|name| cache.join(name)));
     let path = env::var_os("PATH").unwrap_or_default();
-    let on_path = env::split_paths(&path).map(|dir| dir.join("consul"));
-    cached.chain(on_path).find(|path| path.is_file())
+    let on_path = env::split_paths(&path).map(|dir| dir.join("consul")).find(|path| path.is_file());
+    built_consul().or(on_path)
+}
+
+/// What `conformance-tests/peers/build consul` has built last: `peers/consul-<hash>/consul` in the cache.
+fn built_consul() -> Option<PathBuf> {
+    let cache = env::var_os("PROCONSUL_CACHE").map(PathBuf::from);
+    let cache = cache.or_else(|| Some(env::home_dir()?.join(".cache/proconsul")))?;
+    let peers = fs::read_dir(cache.join("peers")).ok()?.flatten();
+    let programs = peers.map(|peer| peer.path().join("consul")).filter(|program| program.is_file());
+    programs.max_by_key(|program| program.metadata().and_then(|data| data.modified()).ok())
 }
 
 fn proconsul() -> Option<PathBuf> {

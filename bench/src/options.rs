@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "proconsul-bench", args_conflicts_with_subcommands = true)]
 pub(crate) struct Options {
-    /// The real Consul; without it: under $PROCONSUL_CACHE, then on PATH.
+    /// The real Consul; without it: what `conformance-tests/peers/build consul` has built, then `consul` on PATH.
     #[arg(long, value_name = "PATH")]
     pub(crate) consul: Option<PathBuf>,
     /// The proconsul to measure; without it: the one beside this program.
