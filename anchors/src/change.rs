@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::name::Caseless;
+use crate::outcome::Outcome;
 use crate::service::{Check, Node, Service, Session};
 
 /// A write. The same changes in the same order make the same index, on every member and after every restart.
@@ -107,4 +108,17 @@ pub enum PutWhen {
     Acquire(Box<str>),
     /// Give it back from this session.
     Release(Box<str>),
+}
+
+/// A write that was carried out and will survive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Committed {
+    /// The revision that it made.
+    pub revision: u64,
+    /// The verdict of its condition; `true` where it had none.
+    pub yes: bool,
+    /// How it was admitted.
+    pub outcome: Outcome,
+    /// The lineage entry that records it.
+    pub entry: u64,
 }

@@ -13,10 +13,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand::RngCore as _;
-use serde::{Deserialize, Serialize};
 
 use self::board::Board;
 use crate::caller::Caller;
+pub use crate::change::Committed;
 use crate::change::{Change, KvChange, PutWhen};
 use crate::clock::{Clock, Time};
 use crate::error::Refusal;
@@ -34,19 +34,6 @@ pub struct Handle(Arc<Inner>);
 struct Inner {
     board: Arc<Board>,
     group: Group,
-}
-
-/// A write that was carried out and will survive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Committed {
-    /// The revision that it made.
-    pub revision: u64,
-    /// The verdict of its condition; `true` where it had none.
-    pub yes: bool,
-    /// How it was admitted.
-    pub outcome: Outcome,
-    /// The lineage entry that records it.
-    pub entry: u64,
 }
 
 /// What a lookup found: the records are read from `at`.

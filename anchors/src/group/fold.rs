@@ -4,9 +4,9 @@ use serde_json::value::RawValue;
 
 use super::{Sealed, Terms};
 use crate::change::Change;
+use crate::change::Committed;
 use crate::entry::{Entry, Kind};
 use crate::error::Refusal;
-use crate::handle::Committed;
 use crate::index::{Index, Stamp, Touched};
 use crate::lineage::{SALT_BYTES, payload_digest};
 use crate::outcome::Outcome;

@@ -10,8 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::{Sealed, Terms};
+use crate::change::Committed;
 use crate::error::Refusal;
-use crate::handle::Committed;
 use crate::limits;
 
 openraft::declare_raft_types!(
