@@ -41,7 +41,7 @@ pub(crate) async fn write(
     match site.handle.submit(caller, change).await {
         Ok(committed) => Ok(committed),
         Err(Refusal::NoLeader) => Err(Reject::NoLeader),
-        Err(refusal) => Err(Reject::Refused(refusal)),
+        Err(refusal) => Err(Reject::Refused(Box::new(refusal))),
     }
 }
 

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, LOCATION};
+use http::header::{CONNECTION, CONTENT_TYPE, EXPECT, HOST, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
 use hyper::body::Incoming;
 
@@ -47,8 +47,8 @@ pub(crate) fn answer(
 
 fn begin(site: &Arc<Site>, peer: SocketAddr, request: Request<Incoming>) -> Begun {
     let (head, body) = request.into_parts();
-    if head.version == Version::HTTP_11 && !head.headers.contains_key(http::header::HOST) {
-        return Begun::Done(malformed("400 Bad Request: missing required Host header"));
+    if let Some(refused) = refuse_head(&head) {
+        return Begun::Done(refused);
     }
     let path = match path::read(head.uri.path()) {
         Asked::Here(path) => path,
@@ -67,6 +67,24 @@ fn begin(site: &Arc<Site>, peer: SocketAddr, request: Request<Incoming>) -> Begu
         }
         Found::Nothing => Begun::Done(nothing_there(&path)),
     }
+}
+
+/// What Go's server refuses before it looks at the path.
+fn refuse_head(head: &http::request::Parts) -> Option<Sent> {
+    let hosts = head.headers.get_all(HOST).iter().count();
+    if hosts == 0 && head.version == Version::HTTP_11 {
+        return Some(malformed("400 Bad Request: missing required Host header"));
+    }
+    if hosts > 1 {
+        return Some(malformed("400 Bad Request"));
+    }
+    let expected = head.headers.get(EXPECT)?;
+    if expected.is_empty() || expected.as_bytes().eq_ignore_ascii_case(b"100-continue") {
+        return None;
+    }
+    let mut headers = HeaderMap::new();
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    Some(bare(StatusCode::EXPECTATION_FAILED, headers, Bytes::new()))
 }
 
 fn handle(
@@ -136,7 +154,7 @@ fn add_own_headers(site: &Site, sent: &mut Sent) {
 fn malformed(text: &'static str) -> Sent {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(TEXT_UTF8));
-    headers.insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
     bare(StatusCode::BAD_REQUEST, headers, Bytes::from_static(text.as_bytes()))
 }
 

@@ -66,8 +66,6 @@ pub(crate) struct ReadOptions {
     pub(crate) patience: Duration,
     /// An expression; empty for none.
     pub(crate) filter: String,
-    /// Sort by distance from this node; empty for no sorting.
-    pub(crate) near: String,
     /// Only nodes with these pairs.
     pub(crate) node_meta: Vec<(String, String)>,
 }
@@ -186,7 +184,6 @@ impl Ask {
             after,
             patience,
             filter: params.first("filter").to_owned(),
-            near: params.first("near").to_owned(),
             node_meta: params.all("node-meta").map(meta_pair).collect(),
         })
     }

@@ -81,6 +81,15 @@ fn lines(faults: &[cursor::Fault]) -> String {
     lines.join("\n")
 }
 
+// === impl FilterError ===
+
+impl FilterError {
+    /// Whether the expression could not be read at all, as against one that asks for what is not there.
+    pub fn is_syntax(&self) -> bool {
+        matches!(self.0, Reason::Unread(_) | Reason::TooLong | Reason::TooDeep)
+    }
+}
+
 // === impl Filter ===
 
 impl Filter {

@@ -6,6 +6,7 @@ use http::{Method, StatusCode};
 use proconsul_anchors::error::Refusal;
 use proconsul_anchors::node::NodeError;
 
+use crate::extract::body::BodyFault;
 use crate::go::text::{NumberError, quote};
 use crate::wire::decode::DecodeError;
 
@@ -54,8 +55,8 @@ pub(crate) enum Reject {
     #[error("Request body too large, max size: {max} bytes.")]
     BodyTooLarge { max: u64 },
     /// The body could not be read to its end.
-    #[error("unexpected EOF")]
-    BodyCut,
+    #[error("{0}")]
+    Body(BodyFault),
 
     // --- names that are missing ---
     #[error("Missing service name")]
@@ -74,7 +75,7 @@ pub(crate) enum Reject {
     // --- while the query or write is carried out ---
     /// The inner one was found when the query's headers had been set already.
     #[error("{0}")]
-    Queried(Box<Reject>),
+    Queried(Box<Self>),
     #[error("No path to datacenter")]
     NoPathToDatacenter,
     #[error("No cluster leader")]
@@ -86,7 +87,7 @@ pub(crate) enum Reject {
     #[error("{0}")]
     Number(#[from] NumberError),
     #[error("{}", refusal(.0))]
-    Refused(#[from] Refusal),
+    Refused(Box<Refusal>),
 
     // --- catalog ---
     #[error("Must provide node")]
@@ -194,9 +195,8 @@ impl Reject {
             Self::Queried(inner) => inner.status(),
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::AclDisabled => StatusCode::UNAUTHORIZED,
-            Self::Blocked | Self::Restricted | Self::Refused(Refusal::Denied(_)) => {
-                StatusCode::FORBIDDEN
-            }
+            Self::Blocked | Self::Restricted => StatusCode::FORBIDDEN,
+            Self::Refused(refusal) => refusal_status(refusal),
             Self::Agent(error) => agent_status(error),
             Self::UnknownSession(_) | Self::NoAgentService(_) | Self::Utilization => {
                 StatusCode::NOT_FOUND
@@ -205,9 +205,6 @@ impl Reject {
             | Self::ValueTooLarge { .. }
             | Self::UnsizedValueTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotBuilt { .. } | Self::Connect { .. } => StatusCode::NOT_IMPLEMENTED,
-            Self::Refused(Refusal::Overloaded | Refusal::Stopping) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
             _ if self.is_bad_request() => StatusCode::BAD_REQUEST,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -229,7 +226,6 @@ impl Reject {
                 | Self::Passing
                 | Self::PeerAndSamenessGroup
                 | Self::Decode(_)
-                | Self::BodyCut
                 | Self::MissingServiceName
                 | Self::MissingNodeName
                 | Self::MissingGatewayName
@@ -305,7 +301,17 @@ fn agent_status(error: &NodeError) -> StatusCode {
         | NodeError::NoTtl(_)
         | NodeError::RemoteScripts
         | NodeError::LocalScripts
+        | NodeError::NoOsServices
         | NodeError::Storage(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// The status of what the core refuses.
+fn refusal_status(refusal: &Refusal) -> StatusCode {
+    match refusal {
+        Refusal::Denied(_) => StatusCode::FORBIDDEN,
+        Refusal::Overloaded | Refusal::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

@@ -57,8 +57,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, site: Arc<Site>, client
         .timer(TokioTimer::new())
         .header_read_timeout(site.settings.idle_timeout)
         .max_headers(HEADERS_MAX)
-        .max_buf_size(site.settings.header_bytes_max.max(BUFFER_MIN))
-        .pipeline_flush(true);
+        .max_buf_size(site.settings.header_bytes_max.max(BUFFER_MIN));
     let service = service_fn(move |request| {
         let answering = dispatch::answer(&site, peer, request);
         async move { Ok::<_, Infallible>(answering.await) }

@@ -13,6 +13,15 @@ pub(crate) enum TooLong {
     Unannounced,
 }
 
+/// Why a body never came whole, in Go's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BodyFault {
+    #[error("unexpected EOF")]
+    Cut,
+    #[error("invalid byte in chunk length")]
+    Garbled,
+}
+
 /// Reads a body of at most so many bytes.
 pub(crate) async fn read(
     body: Option<Incoming>,
@@ -26,7 +35,7 @@ pub(crate) async fn read(
     let mut read = BytesMut::new();
     let Some(mut body) = body else { return Ok(Bytes::new()) };
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|_| Reject::BodyCut)?.into_data() else { continue };
+        let Ok(data) = frame.map_err(fault)?.into_data() else { continue };
         if (read.len() + data.len()) as u64 > max {
             return Err(too_long(TooLong::Unannounced));
         }
@@ -35,10 +44,18 @@ pub(crate) async fn read(
     Ok(read.freeze())
 }
 
+fn fault(error: hyper::Error) -> Reject {
+    Reject::Body(if error.is_incomplete_message() { BodyFault::Cut } else { BodyFault::Garbled })
+}
+
 /// Reads a JSON body.
 pub(crate) async fn read_json(
     body: Option<Incoming>,
     announced: Option<u64>,
 ) -> Result<Bytes, Reject> {
-    read(body, announced, BODY_BYTES_MAX, |_| Reject::BodyTooLarge { max: BODY_BYTES_MAX }).await
+    let too_long = |_| Reject::BodyTooLarge { max: BODY_BYTES_MAX };
+    read(body, announced, BODY_BYTES_MAX, too_long).await.map_err(|reject| match reject {
+        Reject::Body(fault) => Reject::Decode(fault.into()),
+        other => other,
+    })
 }

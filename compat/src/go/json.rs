@@ -12,8 +12,8 @@ pub(crate) enum Json {
     /// As written: whether it fits is decided by whoever wants a number.
     Number(Box<str>),
     Text(String),
-    Array(Vec<Json>),
-    Object(Vec<(String, Json)>),
+    Array(Vec<Self>),
+    Object(Vec<(String, Self)>),
 }
 
 /// Why a text is no JSON.

@@ -10,7 +10,7 @@ use proconsul_anchors::service::Status;
 
 use crate::extract::body::read_json;
 use crate::extract::{Ask, Tenancy};
-use crate::filter::{AGENT_SERVICE, Filter, HEALTH_CHECK, Schema};
+use crate::filter::{AGENT_SERVICE, Filter, FilterError, HEALTH_CHECK, Schema};
 use crate::go::text::{parse_bool, quote};
 use crate::reject::Reject;
 use crate::reply::Reply;
@@ -42,12 +42,9 @@ pub(crate) async fn checks(ask: Ask) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
     let checks = ask.site.agent.checks();
     let node = &ask.site.settings.identity.node;
-    // Consul does not look at the expression while it has no checks, and tells its faults bare.
-    let filter = if checks.is_empty() {
-        None
-    } else {
-        filter(&ask, &HEALTH_CHECK).map_err(Reject::BareFilter)?
-    };
+    // Consul does not look at the expression while it has no checks.
+    let filter =
+        if checks.is_empty() { None } else { filter(&ask, &HEALTH_CHECK).map_err(bare_fault)? };
     let mut kept = BTreeMap::new();
     for (id, entry) in &checks {
         let record = HealthCheckOut::new(node, &entry.check, (0, 0));
@@ -58,10 +55,12 @@ pub(crate) async fn checks(ask: Ask) -> Result<Reply, Reject> {
     Ok(Reply::json(&kept))
 }
 
-fn filter(
-    ask: &Ask,
-    schema: &'static Schema,
-) -> Result<Option<Filter>, crate::filter::FilterError> {
+/// Only on this page Consul tells bare what an expression asks in vain.
+fn bare_fault(fault: FilterError) -> Reject {
+    if fault.is_syntax() { Reject::Filter(fault) } else { Reject::BareFilter(fault) }
+}
+
+fn filter(ask: &Ask, schema: &'static Schema) -> Result<Option<Filter>, FilterError> {
     match ask.params.first("filter") {
         "" => Ok(None),
         expression => Filter::compile(expression, schema).map(Some),

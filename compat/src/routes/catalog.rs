@@ -247,7 +247,7 @@ pub(crate) async fn nodes(ask: Ask) -> Result<Reply, Reject> {
 }
 
 async fn list_nodes(ask: Ask, options: ReadOptions) -> Result<Reply, Reject> {
-    let narrow = Narrow::of(&ask.site, &options, &NODE)?;
+    let narrow = Narrow::of(&options, &NODE)?;
     let answer = blocking::read(&ask.site, &ask.caller, &options, &Query::Nodes).await?;
     let mut kept: Vec<NodeOut<'_>> = Vec::new();
     for row in answer.at.nodes().filter(|row| narrow.takes_node(&row.node)) {
@@ -256,7 +256,6 @@ async fn list_nodes(ask: Ask, options: ReadOptions) -> Result<Reply, Reject> {
             kept.push(record);
         }
     }
-    narrow.sort(&mut kept, NodeOut::name);
     Ok(Reply::json(&kept).meta(Meta::with_consistency(&answer, &options)))
 }
 
@@ -268,7 +267,7 @@ pub(crate) async fn services(ask: Ask) -> Result<Reply, Reject> {
 }
 
 async fn list_services(ask: Ask, options: ReadOptions) -> Result<Reply, Reject> {
-    let narrow = Narrow::of(&ask.site, &options, &SERVICE_NODE)?;
+    let narrow = Narrow::of(&options, &SERVICE_NODE)?;
     let query = Query::Services { by_node_meta: narrow.by_node_meta() };
     let answer = blocking::read(&ask.site, &ask.caller, &options, &query).await?;
     let body = json(&names_and_tags(&answer.at, &narrow)?);
@@ -319,7 +318,7 @@ async fn list_service(
     name: String,
     tags: Vec<String>,
 ) -> Result<Reply, Reject> {
-    let narrow = Narrow::of(&ask.site, &options, &SERVICE_NODE)?;
+    let narrow = Narrow::of(&options, &SERVICE_NODE)?;
     let query = Query::Service(name.as_str().into());
     let answer = blocking::read(&ask.site, &ask.caller, &options, &query).await?;
     let body = match answer.at.service(&name) {
@@ -349,7 +348,6 @@ pub(crate) fn narrowed<'a, T: Serialize>(
             kept.push((node, row));
         }
     }
-    narrow.sort(&mut kept, |(node, _)| node.node.name.as_str());
     Ok(kept)
 }
 
@@ -363,7 +361,7 @@ pub(crate) async fn connect(ask: Ask) -> Result<Reply, Reject> {
 
 /// The empty answer for a service without proxies; its index is that of a service that is not there.
 pub(crate) async fn meshless(ask: &Ask, options: &ReadOptions) -> Result<Reply, Reject> {
-    Narrow::of(&ask.site, options, &SERVICE_NODE)?;
+    Narrow::of(options, &SERVICE_NODE)?;
     let answer =
         blocking::read(&ask.site, &ask.caller, options, &Query::Service("".into())).await?;
     Ok(Reply::encoded(Bytes::from_static(b"[]")).meta(Meta::with_consistency(&answer, options)))
@@ -405,7 +403,8 @@ pub(crate) async fn node_services(ask: Ask) -> Result<Reply, Reject> {
     one_node(ask, options, &name, services_in_order).await.map_err(Reject::queried)
 }
 
-type Print = fn(Option<(&NodeRow, Vec<NodeServiceOut<'_>>)>) -> Bytes;
+/// Prints a node with its services; a list that an expression made is told from one that is empty by itself.
+type Print = fn(Option<(&NodeRow, Vec<NodeServiceOut<'_>>)>, narrowed: bool) -> Bytes;
 
 async fn one_node(
     ask: Ask,
@@ -413,11 +412,11 @@ async fn one_node(
     name: &str,
     print: Print,
 ) -> Result<Reply, Reject> {
-    let narrow = Narrow::of(&ask.site, &options, &NODE_SERVICE)?;
+    let narrow = Narrow::of(&options, &NODE_SERVICE)?;
     let answer =
         blocking::read(&ask.site, &ask.caller, &options, &Query::Node(name.into())).await?;
     let body = match answer.at.node_by_name_or_id(name) {
-        None => print(None),
+        None => print(None, false),
         Some(row) => {
             let mut kept = Vec::new();
             for instance in row.services.values() {
@@ -426,7 +425,7 @@ async fn one_node(
                     kept.push(record);
                 }
             }
-            print(Some((row, kept)))
+            print(Some((row, kept)), !narrow.is_open())
         }
     };
     Ok(Reply::encoded(body).meta(Meta::with_consistency(&answer, &options)))
@@ -440,7 +439,7 @@ struct NodeWith<'a, S> {
 }
 
 /// An object of services by id; `null` for a node that is not there.
-fn services_by_id(found: Option<(&NodeRow, Vec<NodeServiceOut<'_>>)>) -> Bytes {
+fn services_by_id(found: Option<(&NodeRow, Vec<NodeServiceOut<'_>>)>, _: bool) -> Bytes {
     let Some((row, services)) = found else { return Bytes::from_static(b"null") };
     let services: BTreeMap<String, NodeServiceOut<'_>> =
         services.into_iter().map(|service| (service.id().to_owned(), service)).collect();
@@ -448,11 +447,11 @@ fn services_by_id(found: Option<(&NodeRow, Vec<NodeServiceOut<'_>>)>) -> Bytes {
 }
 
 /// A list of services; both fields `null` for a node that is not there.
-fn services_in_order(found: Option<(&NodeRow, Vec<NodeServiceOut<'_>>)>) -> Bytes {
+fn services_in_order(found: Option<(&NodeRow, Vec<NodeServiceOut<'_>>)>, narrowed: bool) -> Bytes {
     let form = match found {
         None => NodeWith { node: None, services: None },
         Some((row, services)) => {
-            let registered = !row.services.is_empty();
+            let registered = narrowed || !row.services.is_empty();
             NodeWith { node: Some(row.into()), services: registered.then_some(services) }
         }
     };

@@ -23,11 +23,8 @@ pub(crate) async fn node(ask: Ask) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
     let options = ask.read_options()?;
     let name = Caseless::from(ask.named(Reject::MissingNodeName)?);
-    let narrow = Narrow::of(
-        &ask.site,
-        &ReadOptions { node_meta: Vec::new(), ..options.clone() },
-        &HEALTH_CHECK,
-    );
+    let narrow =
+        Narrow::of(&ReadOptions { node_meta: Vec::new(), ..options.clone() }, &HEALTH_CHECK);
     let checks = |index: &Index| -> Vec<Arc<CheckRow>> {
         index.node(name.key()).into_iter().flat_map(|row| row.checks.values()).cloned().collect()
     };
@@ -41,7 +38,7 @@ pub(crate) async fn checks(ask: Ask) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
     let options = ask.read_options()?;
     let service = Caseless::from(ask.named(Reject::MissingServiceName)?);
-    let narrow = Narrow::of(&ask.site, &options, &HEALTH_CHECK);
+    let narrow = Narrow::of(&options, &HEALTH_CHECK);
     let query = Query::ServiceChecks {
         service: service.clone(),
         by_node_meta: !options.node_meta.is_empty(),
@@ -57,8 +54,9 @@ pub(crate) async fn state(ask: Ask) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
     let options = ask.read_options()?;
     let state = ask.named(Reject::MissingCheckState)?.to_owned();
-    let narrow = Narrow::of(&ask.site, &options, &HEALTH_CHECK);
-    let query = Query::Checks { by_node_meta: !options.node_meta.is_empty() };
+    let narrow = Narrow::of(&options, &HEALTH_CHECK);
+    // Node meta decides which checks are shown, but their table's index stays the answer's.
+    let query = Query::Checks { by_node_meta: false };
     let in_state = |row: &CheckRow| state == "any" || row.check.status.as_str() == state;
     let checks = |index: &Index| all_checks(index, in_state);
     list_checks(&ask, &options, narrow, query, checks).await.map_err(Reject::queried)
@@ -78,15 +76,13 @@ async fn list_checks(
     let narrow = narrow?;
     let answer = blocking::read(&ask.site, &ask.caller, options, &query).await?;
     let rows = checks(&answer.at);
-    let mut kept: Vec<(&str, HealthCheckOut<'_>)> = Vec::new();
+    let mut kept: Vec<HealthCheckOut<'_>> = Vec::new();
     for row in rows.iter().filter(|row| on_wanted_node(&answer, &narrow, row)) {
         let record = HealthCheckOut::from(&**row);
         if narrow.takes(&record)? {
-            kept.push((row.node.as_str(), record));
+            kept.push(record);
         }
     }
-    narrow.sort(&mut kept, |(node, _)| node);
-    let kept: Vec<HealthCheckOut<'_>> = kept.into_iter().map(|(_, record)| record).collect();
     Ok(Reply::json(&kept).meta(Meta::with_consistency(&answer, options)))
 }
 
@@ -100,7 +96,7 @@ pub(crate) async fn service(ask: Ask) -> Result<Reply, Reject> {
     let options = service_options(&ask)?;
     let name = Caseless::from(ask.named(Reject::MissingServiceName)?);
     let wanted = Wanted {
-        narrow: Narrow::of(&ask.site, &options, &CHECK_SERVICE_NODE)?,
+        narrow: Narrow::of(&options, &CHECK_SERVICE_NODE)?,
         tags: ask.params.all("tag").map(str::to_owned).collect(),
         passing: passing(&ask)?,
     };

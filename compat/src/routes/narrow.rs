@@ -1,9 +1,10 @@
-//! Which records of a list are wanted, and in which order.
+//! Which records of a list are wanted.
+//!
+//! `?near` is taken and changes nothing: there are no network coordinates yet, and without them Consul leaves the order.
 
 use proconsul_anchors::service::{Node, Tags};
 use serde::Serialize;
 
-use crate::Site;
 use crate::extract::ReadOptions;
 use crate::filter::{Filter, Schema};
 use crate::reject::Reject;
@@ -13,33 +14,21 @@ use crate::reject::Reject;
 pub(crate) struct Narrow {
     node_meta: Vec<(String, String)>,
     filter: Option<Filter>,
-    /// The lower-case name of the node to begin with; empty to leave the order.
-    near: String,
 }
 
 impl Narrow {
     /// Reads what narrows a list of records of this schema.
-    pub(crate) fn of(
-        site: &Site,
-        options: &ReadOptions,
-        schema: &'static Schema,
-    ) -> Result<Self, Reject> {
+    pub(crate) fn of(options: &ReadOptions, schema: &'static Schema) -> Result<Self, Reject> {
         let filter = match options.filter.as_str() {
             "" => None,
             expression => Some(Filter::compile(expression, schema).map_err(Reject::Filter)?),
         };
-        let own = site.settings.identity.node.to_lowercase();
-        // Only the own node's place is known: it is nearest to itself, all others are equally far.
-        let near = match options.near.to_lowercase() {
-            near if near == "_agent" || near == own => own,
-            _ => String::new(),
-        };
-        Ok(Self { node_meta: options.node_meta.clone(), filter, near })
+        Ok(Self { node_meta: options.node_meta.clone(), filter })
     }
 
     /// Whether the whole list is wanted, in its own order.
     pub(crate) fn is_open(&self) -> bool {
-        self.node_meta.is_empty() && self.filter.is_none() && self.near.is_empty()
+        self.node_meta.is_empty() && self.filter.is_none()
     }
 
     /// Whether nodes are chosen by their meta.
@@ -60,13 +49,6 @@ impl Narrow {
         let Some(filter) = &self.filter else { return Ok(true) };
         let value = serde_json::to_value(record).expect("our forms have text keys only");
         filter.matches(&value).map_err(Reject::Filter)
-    }
-
-    /// Brings the records of the nearest node to the front.
-    pub(crate) fn sort<T>(&self, records: &mut [T], node: impl Fn(&T) -> &str) {
-        if !self.near.is_empty() {
-            records.sort_by_key(|record| node(record).to_lowercase() != self.near);
-        }
     }
 }
 

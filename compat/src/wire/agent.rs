@@ -231,6 +231,20 @@ impl From<CheckFields> for CheckDefinition {
     }
 }
 
+impl CheckFields {
+    /// Whether any length of time was given, be it one that no check can have.
+    fn is_timed(&self) -> bool {
+        let given = [
+            self.interval,
+            self.timeout,
+            self.ttl,
+            self.deregister_after,
+            self.deregister_after_snake,
+        ];
+        given.iter().any(|nanos| nanos.0 != 0)
+    }
+}
+
 /// An HTTP/2 ping uses TLS unless either spelling says no; other checks only if one says yes.
 fn h2ping_uses_tls(form: &CheckFields) -> bool {
     let (own, snake) = (form.h2ping_use_tls, form.h2ping_use_tls_snake);
@@ -256,8 +270,9 @@ impl From<EmbeddedCheck> for CheckDefinition {
 
 impl From<ServiceForm> for ServiceDefinition {
     fn from(form: ServiceForm) -> Self {
+        let timed = form.check.all.is_timed();
         let single = CheckDefinition::from(form.check);
-        let single = (!single.is_empty()).then_some(single);
+        let single = (timed || !single.is_empty()).then_some(single);
         let tagged = form
             .tagged_addresses
             .filter(|addresses| !addresses.is_empty())
@@ -429,7 +444,7 @@ impl<'a> ClientCheckOut<'a> {
             output: &check.output,
             service_id: service.map_or("", |service| service.id.as_str()),
             service_name: service.map_or("", |service| service.name.as_str()),
-            service_tags: service.map(|service| &*service.tags),
+            service_tags: service.map(|service| &*service.tags).filter(|tags| !tags.is_empty()),
             kind: "",
             exposed_port: 0,
             definition: NO_DEFINITION,

@@ -160,13 +160,6 @@ pub(crate) fn is_zero(number: &i64) -> bool {
 
 // === forms of records ===
 
-impl NodeOut<'_> {
-    /// The node's name.
-    pub(crate) fn name(&self) -> &str {
-        self.node
-    }
-}
-
 impl NodeServiceOut<'_> {
     /// The service's id.
     pub(crate) fn id(&self) -> &str {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use proconsul_anchors::duration::{self, BadDuration};
 
+use crate::extract::body::BodyFault;
 use crate::go::json::{Json, SyntaxError, parse};
 use crate::go::text::quote;
 
@@ -31,6 +32,9 @@ pub(crate) enum DecodeError {
     /// A text that is no duration.
     #[error(transparent)]
     Duration(#[from] BadDuration),
+    /// It never came whole.
+    #[error(transparent)]
+    Body(#[from] BodyFault),
 }
 
 /// Whether the endpoint explains that namespaces belong to the enterprise edition.
@@ -72,7 +76,7 @@ pub(crate) trait Read: Default {
 
 /// Where in a body a value stands, as Go tells it: the struct that was last entered and the way to its field.
 pub(crate) struct Place<'a> {
-    parent: Option<&'a Place<'a>>,
+    parent: Option<&'a Self>,
     segment: &'static str,
     /// The struct whose field this is; `None` at the root.
     within: Option<&'static str>,
@@ -439,7 +443,7 @@ mod tests {
         wait: Nanos,
         inner: Option<Inner>,
         by_name: BTreeMap<String, Inner>,
-        nested: Vec<Outer>,
+        nested: Vec<Self>,
     }
 
     form!(Outer, "struct { … }", custom, refuse,

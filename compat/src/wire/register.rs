@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use proconsul_anchors::node::definition::WEIGHT_MAX;
 use proconsul_anchors::pairs::Pairs;
 use proconsul_anchors::service::{
     Check, Checked, Definition, Locality, Node, Rare, Service, ServiceAddress, ServicePort, Tags,
@@ -249,6 +250,14 @@ impl From<WeightsForm> for Weights {
     }
 }
 
+/// The weights of a service in the catalog, which takes any and counts those that cannot be as not given.
+fn catalog_weights(form: Option<WeightsForm>) -> Weights {
+    let weights = form.map(Weights::from).unwrap_or_default();
+    let fits =
+        (1..=WEIGHT_MAX).contains(&weights.passing) && (0..=WEIGHT_MAX).contains(&weights.warning);
+    if fits { weights } else { Weights::default() }
+}
+
 /// What few services have; nothing when this one has nothing of it.
 pub(crate) fn rare(
     kind: String,
@@ -281,7 +290,7 @@ impl From<NodeServiceForm> for Service {
             address: form.address.into(),
             port: form.port,
             meta: form.meta.map(text_pairs),
-            weights: form.weights.map(Into::into).unwrap_or_default(),
+            weights: catalog_weights(form.weights),
             enable_tag_override: form.enable_tag_override,
             tagged_addresses: form.tagged_addresses.map(addresses),
             rare: rare(form.kind, form.ports, form.socket_path, form.locality),
