@@ -4,10 +4,12 @@
 
 mod dial;
 mod grpc;
+mod h2ping;
 mod http;
 mod script;
 mod tcp;
 mod tls;
+mod udp;
 mod url;
 
 use std::io;
@@ -52,13 +54,15 @@ impl Probes {
                 grpc::perform(target, tls.as_ref(), run.timeout, &self.trust).await
             }
             CheckSpec::Script { args } => script::perform(args, run.timeout, run.output_max).await,
+            CheckSpec::Udp { address } => udp::perform(address, run.timeout).await,
+            CheckSpec::H2ping { address, tls } => {
+                h2ping::perform(address, tls.as_ref(), run.timeout, &self.trust).await
+            }
             // The leaf plans no runs of these: they are heard of, follow others, or were refused.
             CheckSpec::Ttl(_)
             | CheckSpec::Alias { .. }
-            | CheckSpec::Udp
             | CheckSpec::Docker
-            | CheckSpec::OsService
-            | CheckSpec::H2ping => critical("checks of this kind are not performed"),
+            | CheckSpec::OsService => critical("checks of this kind are not performed"),
         }
     }
 }

@@ -249,6 +249,9 @@ pub enum NodeError {
         "Scripts are disabled on this agent; to enable, configure 'enable_script_checks' or 'enable_local_script_checks' to true"
     )]
     LocalScripts,
+    /// 500: on this operating system Consul has none either.
+    #[error("not implemented")]
+    NoOsServices,
     /// 501: no text of Consul's, which performs them.
     #[error("{0} checks are not supported yet")]
     Unsupported(&'static str),

@@ -71,7 +71,7 @@ impl Place {
     }
 
     /// Each address to try, and how it is told of.
-    async fn addresses(&self) -> Result<Vec<(SocketAddr, String)>, DialError> {
+    pub(super) async fn addresses(&self) -> Result<Vec<(SocketAddr, String)>, DialError> {
         if self.host.is_empty() {
             let own = SocketAddr::from(([127, 0, 0, 1], self.port));
             return Ok(vec![(own, format!(":{}", self.port))]);
@@ -126,17 +126,28 @@ fn port_number(text: &str) -> Result<u16, DialError> {
 
 // === impl DialError ===
 
+impl DialError {
+    /// The words for a network: `tcp` or `udp`.
+    pub(super) fn words(&self, network: &str) -> String {
+        match self {
+            Self::Address(address, why) => format!("dial {network}: address {address}: {why}"),
+            Self::UnknownPort(port) => {
+                format!("dial {network}: lookup {network}/{port}: unknown port")
+            }
+            Self::Lookup(host) => {
+                format!("dial {network}: lookup {host}{}: no such host", name_server())
+            }
+            Self::Connect(to, error) => {
+                format!("dial {network} {to}: connect: {}", os_words(error))
+            }
+            Self::Timeout(to) => format!("dial {network} {to}: i/o timeout"),
+        }
+    }
+}
+
 impl fmt::Display for DialError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Address(address, why) => write!(f, "dial tcp: address {address}: {why}"),
-            Self::UnknownPort(port) => write!(f, "dial tcp: lookup tcp/{port}: unknown port"),
-            Self::Lookup(host) => {
-                write!(f, "dial tcp: lookup {host}{}: no such host", name_server())
-            }
-            Self::Connect(to, error) => write!(f, "dial tcp {to}: connect: {}", os_words(error)),
-            Self::Timeout(to) => write!(f, "dial tcp {to}: i/o timeout"),
-        }
+        f.write_str(&self.words("tcp"))
     }
 }
 

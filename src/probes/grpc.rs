@@ -118,11 +118,7 @@ where
     }
 }
 
-fn request(
-    scheme: &str,
-    server: &str,
-    service: &str,
-) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
+fn request(scheme: &str, server: &str, service: &str) -> Result<Request<Full<Bytes>>, http::Error> {
     Request::post(format!("{scheme}://{server}/grpc.health.v1.Health/Check"))
         .header("content-type", "application/grpc")
         .header("te", "trailers")

@@ -231,7 +231,7 @@ impl Ask {
         Ok(Self { method, header, body: Bytes::copy_from_slice(spec.body.as_bytes()) })
     }
 
-    fn request(&self, target: &Target) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
+    fn request(&self, target: &Target) -> Result<Request<Full<Bytes>>, http::Error> {
         let mut request = Request::builder()
             .method(&self.method)
             .uri(target.path.as_str())

@@ -94,8 +94,11 @@ pub enum CheckSpec {
         /// TLS on top of it.
         tls: Option<TlsSpec>,
     },
-    /// A datagram (not performed yet).
-    Udp,
+    /// A datagram.
+    Udp {
+        /// `host:port`.
+        address: Box<str>,
+    },
     /// gRPC's health protocol.
     Grpc {
         /// `host:port[/service]`.
@@ -105,15 +108,20 @@ pub enum CheckSpec {
     },
     /// A command inside a container (not performed yet).
     Docker,
-    /// A unit of the operating system (not performed yet).
+    /// A unit of the operating system (not performed: Consul does so on Windows only).
     OsService,
     /// A command.
     Script {
         /// The program and its arguments; never empty.
         args: Vec<Box<str>>,
     },
-    /// An HTTP/2 ping (not performed yet).
-    H2ping,
+    /// An HTTP/2 ping.
+    H2ping {
+        /// `host:port`.
+        address: Box<str>,
+        /// TLS below it.
+        tls: Option<TlsSpec>,
+    },
     /// The health of another service or node.
     Alias {
         /// The node; empty for the own.
@@ -317,14 +325,17 @@ impl CheckDefinition {
             () if !self.tcp.is_empty() => {
                 CheckSpec::Tcp { address: self.tcp.clone(), tls: self.tls(self.tcp_use_tls) }
             }
-            () if !self.udp.is_empty() => CheckSpec::Udp,
+            () if !self.udp.is_empty() => CheckSpec::Udp { address: self.udp.clone() },
             () if !self.grpc.is_empty() => {
                 CheckSpec::Grpc { target: self.grpc.clone(), tls: self.tls(self.grpc_use_tls) }
             }
             () if self.is_script() && !self.docker_container_id.is_empty() => CheckSpec::Docker,
             () if !self.os_service.is_empty() => CheckSpec::OsService,
             () if self.is_script() => CheckSpec::Script { args: self.script_args.clone() },
-            () if !self.h2ping.is_empty() => CheckSpec::H2ping,
+            () if !self.h2ping.is_empty() => CheckSpec::H2ping {
+                address: self.h2ping.clone(),
+                tls: self.tls(self.h2ping_use_tls),
+            },
             () => return None,
         })
     }
@@ -391,7 +402,7 @@ impl CheckDefinition {
 impl CheckSpec {
     /// Whether this program performs it (TTL and alias checks included).
     pub fn is_supported(&self) -> bool {
-        !matches!(self, Self::Udp | Self::Docker | Self::OsService | Self::H2ping)
+        !matches!(self, Self::Docker | Self::OsService)
     }
 
     /// What it may take when nothing was said: Consul's defaults.

@@ -186,6 +186,7 @@ impl Leaf {
             }
         }
         match check.spec() {
+            Some(CheckSpec::OsService) => Err(NodeError::NoOsServices),
             Some(spec) if spec.is_supported() => Ok(()),
             _ => Err(NodeError::Unsupported(check.kind())),
         }

@@ -498,8 +498,10 @@ fn scripts_need_leave_and_some_kinds_are_refused() {
         ok
         > check s script:5s
         ok
-        > check u udp:5s
-        udp checks are not supported yet
+        > check d docker:5s
+        docker checks are not supported yet
+        > check o os:5s
+        not implemented
         ",
     );
 }
@@ -696,7 +698,13 @@ fn spec(id: &str, text: &str) -> CheckDefinition {
     match kind.split_once('@').unwrap_or((kind, "")) {
         ("ttl", _) => CheckDefinition { ttl: span(), ..base },
         ("http", _) => CheckDefinition { http: "http://a/".into(), interval: span(), ..base },
-        ("udp", _) => CheckDefinition { udp: "a:1".into(), interval: span(), ..base },
+        ("os", _) => CheckDefinition { os_service: "a".into(), interval: span(), ..base },
+        ("docker", _) => CheckDefinition {
+            script_args: vec!["true".into()],
+            docker_container_id: "a".into(),
+            interval: span(),
+            ..base
+        },
         ("script", _) => {
             CheckDefinition { script_args: vec!["true".into()], interval: span(), ..base }
         }
