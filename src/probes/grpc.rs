@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
 
 use super::dial::{DialError, Place, dial};
+use super::h2ping::ping_words;
 use super::tls::{Alpn, Trust, tls_words};
 use super::{critical, passing};
 
@@ -227,10 +228,12 @@ fn unconnected(why: &str) -> RpcError {
 
 fn preface_words(error: &hyper::Error) -> String {
     let inner = std::error::Error::source(error);
-    let inner = inner.and_then(|inner| inner.downcast_ref::<std::io::Error>());
-    let why = match inner.filter(|inner| inner.raw_os_error().is_some()) {
-        Some(inner) => super::os_words(inner),
-        None => "EOF".into(),
+    let below = inner.and_then(|inner| inner.downcast_ref::<h2::Error>());
+    let broken = inner.and_then(|inner| inner.downcast_ref::<std::io::Error>());
+    let why = match (below, broken.filter(|broken| broken.raw_os_error().is_some())) {
+        (Some(below), _) => ping_words(below),
+        (None, Some(broken)) => super::os_words(broken),
+        (None, None) => "EOF".into(),
     };
     format!("error reading server preface: {why}")
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use h2::{Ping, client};
+use h2::{Ping, Reason, client};
 use proconsul_anchors::agent::ProbeResult;
 use proconsul_anchors::node::definition::TlsSpec;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -50,14 +50,17 @@ where
     let mut pinger = connection.ping_pong().expect("it is asked for once");
     tokio::select! {
         pong = pinger.ping(Ping::opaque()) => pong.map(drop),
-        ended = connection => ended.and(Err(h2::Reason::NO_ERROR.into())),
+        ended = connection => ended.and(Err(Reason::NO_ERROR.into())),
     }
 }
 
-fn ping_words(error: &h2::Error) -> String {
-    match error.get_io() {
-        Some(broken) if broken.raw_os_error().is_some() => os_words(broken),
-        Some(_) => "EOF".into(),
-        None => error.to_string(),
+/// What went wrong below HTTP/2, in the words of Go's library.
+pub(super) fn ping_words(error: &h2::Error) -> String {
+    match (error.get_io(), error.reason()) {
+        (Some(broken), _) if broken.raw_os_error().is_some() => os_words(broken),
+        (Some(_), _) => "EOF".into(),
+        // Whoever answers with something else than HTTP/2 is read as a frame that cannot be.
+        (None, Some(Reason::FRAME_SIZE_ERROR)) => "http2: frame too large".into(),
+        (None, _) => error.to_string(),
     }
 }
