@@ -1,5 +1,10 @@
 //! Asks a subject's DNS listener.
 
+pub mod fixture;
+pub mod shown;
+pub mod wire;
+pub mod world;
+
 use std::{
     io,
     net::{SocketAddr, UdpSocket},

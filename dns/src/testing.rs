@@ -1,6 +1,5 @@
 //! What the tests share: an index made of lines, questions as lines, and replies shown as lines.
 
-pub(crate) mod reply;
 pub(crate) mod world;
 
 use rand::SeedableRng;

@@ -31,15 +31,15 @@ impl Watch {
     ) {
         let timer = match place {
             Place::Foreign => return,
-            Place::Reverse => "consul_dns_ptr_query",
-            Place::Ask { .. } | Place::Malformed => "consul_dns_domain_query",
+            Place::Reverse => "consul.dns.ptr_query",
+            Place::Ask { .. } | Place::Malformed => "consul.dns.domain_query",
         };
         let latency = self.since.elapsed();
         let millis = latency.as_secs_f64() * 1000.0;
         let node = settings.node_name.to_string();
         let kind = if *place == Place::Reverse { Kind::PTR } else { question.kind };
         metrics::histogram!(timer, "node" => node.clone()).record(millis);
-        metrics::histogram!("consul_dns_query", "node" => node, "type" => kind.label())
+        metrics::histogram!("consul.dns.query", "node" => node, "type" => kind.label())
             .record(millis);
         tracing::debug!(
             name = %question.name,

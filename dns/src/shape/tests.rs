@@ -1,6 +1,7 @@
+use proconsul_conformance::dns::shown::show;
+
 use super::*;
 use crate::testing::exchange;
-use crate::testing::reply::show;
 use crate::testing::world::World;
 
 /// Instances of `name`, every second one IPv6.

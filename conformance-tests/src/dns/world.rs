@@ -1,0 +1,193 @@
+//! A world in lines, as Consul's configuration and registrations. The words are explained in `dns/src/testing/world.rs`.
+
+use std::collections::HashMap;
+
+use crate::json::Json;
+
+/// The members of a JSON object, each already written.
+#[derive(Default)]
+struct Object(Vec<(String, String)>);
+
+/// The node that a line speaks of.
+pub(super) fn node_of(line: &str) -> String {
+    line.split(' ').nth(1).map(plain).unwrap_or_default()
+}
+
+/// Settings as a configuration.
+pub(super) fn config(settings: &[(String, String)]) -> String {
+    let (mut top, mut dns, mut ttl, mut soa) =
+        (Object::default(), Object::default(), Object::default(), Object::default());
+    for (key, value) in settings {
+        let written = if value.parse::<i64>().is_ok() || value == "true" || value == "false" {
+            value.clone()
+        } else {
+            quoted(value)
+        };
+        match (key.as_str(), key.split_once(':')) {
+            ("domain" | "alt_domain" | "translate_wan_addrs", _) => top.put(key, written),
+            (_, Some(("service_ttl", service))) => ttl.put(service, quoted(value)),
+            (_, Some(("soa", key))) => soa.put(key, written),
+            _ => dns.put(key, written),
+        }
+    }
+    dns.put("service_ttl", ttl.print());
+    dns.put("soa", soa.print());
+    top.put("dns_config", dns.print());
+    top.print()
+}
+
+/// Registrations as the bodies of `PUT /v1/catalog/register`.
+pub(super) fn bodies(lines: &[String]) -> Result<Vec<String>, String> {
+    let mut addresses = HashMap::new();
+    lines.iter().map(|line| body(line, &mut addresses).ok_or_else(|| line.clone())).collect()
+}
+
+fn body(line: &str, addresses: &mut HashMap<String, String>) -> Option<String> {
+    let words: Vec<&str> = line.split(' ').collect();
+    let mut body = Object::default();
+    let name = plain(words.get(1)?);
+    body.put("Node", quoted(&name));
+    match words.as_slice() {
+        ["node", _, address, more @ ..] => {
+            addresses.insert(name, plain(address));
+            body.put("Address", quoted(&plain(address)));
+            node(&mut body, more);
+        }
+        ["service", _, id, service, more @ ..] => {
+            on_node(&mut body, addresses.get(&name)?);
+            body.put("Service", instance(id, service, more)?);
+        }
+        ["check", node, service, status] => {
+            on_node(&mut body, addresses.get(&name)?);
+            body.put("Check", check(node, service, status));
+        }
+        _ => return None,
+    }
+    Some(body.print())
+}
+
+fn on_node(body: &mut Object, address: &str) {
+    body.put("Address", quoted(address));
+    body.put("SkipNodeUpdate", "true".to_owned());
+}
+
+fn node(body: &mut Object, words: &[&str]) {
+    let (mut meta, mut tagged) = (Object::default(), Object::default());
+    for (key, value) in pairs(words) {
+        match key.split_once(':') {
+            Some(("meta", key)) => meta.put(&plain(key), quoted(&plain(value))),
+            Some((_, key)) => tagged.put(key, quoted(value)),
+            None => body.put("ID", quoted(value)),
+        }
+    }
+    body.put("NodeMeta", meta.print());
+    body.put("TaggedAddresses", tagged.print());
+}
+
+fn instance(id: &str, name: &str, words: &[&str]) -> Option<String> {
+    let (mut service, mut tagged) = (Object::default(), Object::default());
+    service.put("ID", quoted(&plain(id)));
+    service.put("Service", quoted(&plain(name)));
+    for (key, value) in pairs(words) {
+        match key {
+            "port" => service.put("Port", value.to_owned()),
+            "addr" => service.put("Address", quoted(&plain(value))),
+            "tags" => service.put("Tags", list(value.split(',').map(|tag| quoted(&plain(tag))))),
+            "weights" => {
+                let (passing, warning) = value.split_once(',')?;
+                service
+                    .put("Weights", format!("{{\"Passing\": {passing}, \"Warning\": {warning}}}"));
+            }
+            "ports" => service.put("Ports", list(value.split(',').filter_map(port))),
+            key => {
+                let (address, port) = value.split_once('|').unwrap_or((value, "0"));
+                let address =
+                    format!("{{\"Address\": {}, \"Port\": {port}}}", quoted(&plain(address)));
+                tagged.put(key.strip_prefix("tagged:")?, address);
+            }
+        }
+    }
+    service.put("TaggedAddresses", tagged.print());
+    Some(service.print())
+}
+
+fn port(text: &str) -> Option<String> {
+    let (name, number) = text.split_once(':')?;
+    let (number, default) = (number.trim_end_matches('*'), number.ends_with('*'));
+    Some(format!("{{\"Name\": {}, \"Port\": {number}, \"Default\": {default}}}", quoted(name)))
+}
+
+fn check(node: &str, service: &str, status: &str) -> String {
+    let mut check = Object::default();
+    check.put("Node", quoted(&plain(node)));
+    check.put("CheckID", quoted(&format!("{service}-{status}")));
+    check.put("Name", quoted("check"));
+    check.put("Status", quoted(status));
+    if service != "-" {
+        check.put("ServiceID", quoted(&plain(service)));
+    }
+    check.print()
+}
+
+/// Lines for what a program says of its own node (`/v1/catalog/node/NAME`).
+#[must_use]
+pub fn own(node: &Json) -> Vec<String> {
+    let text =
+        |pointer: &str| node.at(pointer).map(|json| json.text().to_owned()).unwrap_or_default();
+    let pairs = |pointer: &str, word: &str| {
+        let members = node.at(pointer).map(Json::members).unwrap_or_default();
+        let mut pairs: Vec<String> = members
+            .iter()
+            .map(|(key, value)| format!(" {word}:{key}={}", value.text().replace(' ', "%20")))
+            .collect();
+        pairs.sort();
+        pairs.concat()
+    };
+    let name = text("/Node/Node");
+    let (meta, tagged) = (pairs("/Node/Meta", "meta"), pairs("/Node/TaggedAddresses", "tagged"));
+    vec![
+        format!("node {name} {} id={}{meta}{tagged}", text("/Node/Address"), text("/Node/ID")),
+        format!("service {name} consul consul port={}", text("/Services/consul/Port")),
+        format!("check {name} - passing"),
+    ]
+}
+
+fn pairs<'a>(words: &'a [&'a str]) -> impl Iterator<Item = (&'a str, &'a str)> {
+    words.iter().filter_map(|word| word.split_once('='))
+}
+
+fn list(items: impl Iterator<Item = String>) -> String {
+    format!("[{}]", items.collect::<Vec<_>>().join(", "))
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// Undoes `%20`; a broken escape stays as it is.
+fn plain(word: &str) -> String {
+    let mut pieces = word.split('%');
+    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
+    for piece in pieces {
+        match piece.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => bytes.push(byte),
+            None => bytes.extend(piece.bytes().take(2)),
+        }
+        bytes.extend(piece.bytes().skip(2));
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+// === impl Object ===
+
+impl Object {
+    fn put(&mut self, key: &str, value: String) {
+        self.0.push((quoted(key), value));
+    }
+
+    fn print(&self) -> String {
+        let members: Vec<String> =
+            self.0.iter().map(|(key, value)| format!("{key}: {value}")).collect();
+        format!("{{{}}}", members.join(", "))
+    }
+}
