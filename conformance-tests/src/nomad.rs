@@ -128,7 +128,8 @@ impl Nomad {
     /// # Errors
     /// When it does not go.
     pub fn stop(&mut self) -> Result<(), String> {
-        let sent = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
+        let sent =
+            Command::new("sh").args(["-c", &format!("kill -INT {}", self.child.id())]).status();
         sent.map_err(|e| e.to_string())?;
         let child = &mut self.child;
         until("Nomad's end", STOP_MAX, || child.try_wait().ok().flatten()).map(|_| ())

@@ -293,10 +293,10 @@ impl Subject {
     /// Sends a signal by its name (`INT`, `TERM`, `HUP`).
     ///
     /// # Errors
-    /// When there is no `kill` program.
+    /// When there is no shell.
     pub fn signal(&self, name: &str) -> Result<(), String> {
         let sent =
-            Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status();
+            Command::new("sh").args(["-c", &format!("kill -{name} {}", self.pid())]).status();
         sent.map_err(|e| e.to_string())?;
         Ok(())
     }
