@@ -78,7 +78,8 @@ impl Write<'_> {
         }
         self.leave_former_name(node);
         match there {
-            Some(row) if row.node == *node && row.node.name.same_spelling(&node.name) => {}
+            // A new spelling of the name alone is no change; it comes along with the next one.
+            Some(row) if row.node == *node => {}
             Some(row) => self.change_node(&row, node),
             None => self.add_node(node),
         }
@@ -165,7 +166,7 @@ impl Write<'_> {
                 return;
             }
             if row.service.name != service.name {
-                self.leave_service(&row.service.name, node, &service.id);
+                self.leave_former_service(&row.service.name, node, &service.id);
             }
         }
         let revision = self.revision();
@@ -180,6 +181,14 @@ impl Write<'_> {
         });
         self.speaks_of(row.uid, None);
         self.store_service(node, row);
+    }
+
+    /// An instance that is registered under another name leaves the former service. Consul counts that as no extinction;
+    /// but once there was one, reads of the former service must not fall back to it.
+    fn leave_former_service(&mut self, name: &Caseless, node: &Caseless, id: &Caseless) {
+        if self.leave_service(name, node, id) && self.index.marks.service_extinction > 0 {
+            self.index.marks.service_extinction = self.revision();
+        }
     }
 
     fn store_service(&mut self, node: &Caseless, row: Arc<Instance>) {
@@ -247,19 +256,19 @@ impl Write<'_> {
         }
     }
 
-    /// Takes an instance out of its service; the last one takes the service's row along.
-    fn leave_service(&mut self, name: &Caseless, node: &Caseless, id: &Caseless) {
+    /// Takes an instance out of its service; the last one takes the service's row along. Whether it was the last.
+    fn leave_service(&mut self, name: &Caseless, node: &Caseless, id: &Caseless) -> bool {
         let mut row = self.service_row(name);
         row.instances.remove(&(node.shared_key(), id.shared_key()));
         if !row.instances.is_empty() {
             self.store_service_row(row);
-            return;
+            return false;
         }
         let key = name.shared_key();
         self.index.services.remove(&key);
-        self.index.marks.service_extinction = self.revision();
         self.touch(WatchKey::Service(Arc::clone(&key)));
         self.write_row(RowId::ServiceMark(key));
+        true
     }
 
     fn put_check(&mut self, node: &Caseless, check: &Check) {
@@ -326,9 +335,6 @@ impl Write<'_> {
         if let Some(row) = there {
             self.speaks_of(row.uid, Some(row.entry));
             self.take_check(node, &row);
-            if row.check.service.is_none() {
-                self.index.marks.services = self.revision();
-            }
         }
         true
     }
@@ -341,6 +347,10 @@ impl Write<'_> {
         });
         self.write_row(RowId::Check(node.shared_key(), key));
         self.check_moved(node, row.check.service_id());
+        if row.check.service.is_none() {
+            // No answer of that table shows it, but Consul moves its index when a check of a node goes.
+            self.index.marks.services = self.revision();
+        }
     }
 
     pub(super) fn remove_service(&mut self, node: &Caseless, id: &Caseless) -> bool {
@@ -368,7 +378,9 @@ impl Write<'_> {
         });
         self.write_row(RowId::Node(node.shared_key()));
         self.write_row(RowId::Service(node.shared_key(), id.shared_key()));
-        self.leave_service(&instance.service.name, node, id);
+        if self.leave_service(&instance.service.name, node, id) {
+            self.index.marks.service_extinction = revision;
+        }
         self.services_moved(node);
     }
 

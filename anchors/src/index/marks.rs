@@ -48,8 +48,7 @@ impl Index {
             }
             Query::NodeChecks(_)
             | Query::ServiceChecks { by_node_meta: false, .. }
-            | Query::Checks { by_node_meta: false } => marks.checks,
-            Query::Checks { by_node_meta: true } => marks.checks.max(marks.nodes),
+            | Query::Checks { .. } => marks.checks,
             Query::Key(key) => self.key(key).map_or(marks.keys, |row| row.modified),
             Query::Keys(prefix) => self.index_of_keys(prefix),
             Query::Sessions | Query::Session(_) | Query::NodeSessions(_) => marks.sessions,
