@@ -11,6 +11,7 @@ mod check;
 mod debug;
 mod deprecated;
 mod document;
+mod effects;
 mod faults;
 mod flags;
 mod hcl;
@@ -357,6 +358,19 @@ impl Config {
     /// Consul's report of what is wrong, without its `==> `.
     pub(crate) fn load(sources: &Sources, host: &Host) -> Result<Loaded, String> {
         check::check(source::load(sources)?, sources.dev, host)
+    }
+
+    /// Whether the agent can start with it: what Consul checks only then, and not in `validate`.
+    ///
+    /// # Errors
+    /// Consul's sentence.
+    pub(crate) fn startable(&self) -> Result<(), String> {
+        check::startable(self)
+    }
+
+    /// Keys that a fresh configuration says differently and that are read at a start only.
+    pub(crate) fn waiting_for_restart(&self, fresh: &Self) -> Vec<String> {
+        effects::waiting(&self.raw, &fresh.raw, keys::TOP, "")
     }
 
     /// This configuration with what may change while it runs taken from a fresh one.

@@ -35,6 +35,9 @@ impl Reload {
             warn!("{warning}");
         }
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        for key in current.waiting_for_restart(&loaded.config) {
+            warn!(key, "changed, and read at a start only");
+        }
         let next = current.reloaded(&loaded.config);
         let dns = settings::dns(&next)?;
         let (services, checks) = definitions_of(&next)?;

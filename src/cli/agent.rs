@@ -1,5 +1,9 @@
 //! `agent`: configuration from flags and files, then the program itself.
 
+use std::fs;
+use std::path::Path;
+
+use super::client::reason;
 use super::{Call, Entry, FAILED, print_err};
 use crate::app;
 use crate::config::{Config, Host, Sources, agent_arguments, sources_from};
@@ -30,11 +34,27 @@ fn ready(call: &Call) -> Result<(Config, Sources), String> {
     let sources = sources_from(&call.matches)?;
     let loaded = Config::load(&sources, &Host::ask())?;
     loaded.warnings.iter().for_each(|warning| print_err(warning));
+    loaded.config.startable()?;
     Ok((loaded.config, sources))
 }
 
 fn start(config: Config, sources: Sources) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|fault| format!("cannot start: {fault}"))?;
-    runtime.block_on(app::run(config, sources))
+    let pid_file = config.pid_file.clone();
+    pid_file.as_deref().map_or(Ok(()), write_pid)?;
+    let done = runtime.block_on(app::run(config, sources));
+    if let Some(path) = &pid_file {
+        // Somebody may have taken it away while we ran.
+        let _gone = fs::remove_file(path);
+    }
+    done
+}
+
+/// Writes the process id for those who send signals by it.
+fn write_pid(path: &Path) -> Result<(), String> {
+    let written = fs::write(path, std::process::id().to_string());
+    written.map_err(|fault| {
+        format!("Could not open pid file: open {}: {}", path.display(), reason(&fault))
+    })
 }

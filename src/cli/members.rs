@@ -21,6 +21,11 @@ pub(super) const ENTRIES: &[Entry] = &[Entry {
 
 /// What asks for the members of every segment.
 const ALL_SEGMENTS: &str = "_all";
+/// Titles of the short list.
+const SHORT: &[&str] =
+    &["Node", "Address", "Status", "Type", "Build", "Protocol", "DC", "Partition", "Segment"];
+/// Titles of the detailed one.
+const DETAILED: &[&str] = &["Node", "Address", "Status", "Tags"];
 /// The exit code when no member matches.
 const NONE: u8 = 2;
 
@@ -136,24 +141,9 @@ fn run(call: &Call) -> u8 {
     match members(call) {
         Ok(members) if members.is_empty() => NONE,
         Ok(members) => {
-            let (head, row): (&[&str], fn(&Member) -> Vec<String>) = if call.flag("detailed") {
-                (&["Node", "Address", "Status", "Tags"], Member::detailed)
-            } else {
-                (
-                    &[
-                        "Node",
-                        "Address",
-                        "Status",
-                        "Type",
-                        "Build",
-                        "Protocol",
-                        "DC",
-                        "Partition",
-                        "Segment",
-                    ],
-                    Member::row,
-                )
-            };
+            let detailed = call.flag("detailed");
+            let head = if detailed { DETAILED } else { SHORT };
+            let row = |member: &Member| if detailed { member.detailed() } else { member.row() };
             let mut rows = vec![head.iter().map(|title| (*title).to_owned()).collect()];
             rows.extend(members.iter().map(row));
             print_out(&columns(&rows));

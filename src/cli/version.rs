@@ -49,12 +49,13 @@ const VERSION: Version = Version {
     proconsul: OWN_VERSION,
 };
 
-/// The lines for people. The first one is Consul's, because tools read it.
+/// The lines for people: Consul's, because tools read them, and then our own.
 pub(super) fn pretty() -> String {
     let Protocols { default, min, max } = VERSION.rpc;
     format!(
-        "Consul v{CONSUL_VERSION}\nproconsul v{OWN_VERSION}, compatible with Consul {CONSUL_VERSION}\nBuild Date {BUILD_DATE}\nProtocol \
-         {default} spoken by default, understands {min} to {max} (agent will automatically use protocol >2 when speaking to compatible agents)\n"
+        "Consul v{CONSUL_VERSION}\nBuild Date {BUILD_DATE}\nProtocol {default} spoken by default, understands {min} to {max} (agent \
+         will automatically use protocol >2 when speaking to compatible agents)\nproconsul v{OWN_VERSION}, compatible with Consul \
+         {CONSUL_VERSION}\n"
     )
 }
 

@@ -3,6 +3,9 @@
 mod network;
 mod rules;
 mod settings;
+mod startable;
+
+pub(crate) use startable::startable;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,7 +17,7 @@ use super::host::Host;
 use super::raw::Raw;
 use super::service::{self, CheckDefinition, ServiceDefinition};
 use super::source::Merged;
-use super::{Config, Leaving, Loaded, Node, Role, template};
+use super::{Config, Leaving, Loaded, Node, Role, Telemetry, template};
 
 /// Checks a merged configuration.
 ///
@@ -23,77 +26,96 @@ use super::{Config, Leaving, Loaded, Node, Role, template};
 pub(crate) fn check(merged: Merged, dev: bool, host: &Host) -> Result<Loaded, String> {
     let Merged { raw, mut warnings } = merged;
     let mut faults = Faults::default();
-    let service_ttl = settings::service_ttl(&raw, &mut faults);
-    let checks: Vec<_> = raw
-        .blocks("checks")
-        .iter()
-        .map(|check| CheckDefinition::read(check, &mut faults))
-        .collect();
-    let services: Vec<_> = raw
-        .blocks("services")
-        .iter()
-        .map(|service| ServiceDefinition::read(service, &mut faults))
-        .collect();
-    let role = role(&raw, dev, &mut warnings);
-    let ports = network::ports(&raw, role, &mut faults)?;
-    let network = network::addresses(&raw, ports, dev, host, &mut faults)?;
-    let listening = network::listening(&raw, &network.reach, host, &mut faults, &mut warnings);
-    let recursors = recursors(&raw, host)?;
-    let telemetry = settings::telemetry(&raw, &mut faults, &mut warnings);
-    settings::raft_multiplier(&raw)?;
-    let ui = settings::ui(&raw, dev, &mut warnings);
-    let datacenter = raw.text("datacenter").unwrap_or("dc1").to_lowercase();
-    let primary =
-        raw.text("primary_datacenter").map(str::to_lowercase).filter(|name| !name.is_empty());
-    let config = Config {
-        node: node(&raw, network.tagged, host, &mut faults),
-        role,
-        primary_datacenter: primary.unwrap_or_else(|| datacenter.clone()),
-        datacenter,
-        data_dir: raw.text("data_dir").filter(|path| !path.is_empty()).map(PathBuf::from),
-        http: settings::http(&raw, listening.http.clone(), &mut faults),
-        dns: settings::dns(
-            &raw,
-            service_ttl,
-            settings::DnsAt { listening: tcp_only(&listening.dns), recursors },
-            &mut faults,
-        ),
-        network: network.reach,
-        default_query_time: faults.duration(
-            "default_query_time",
-            raw.text("default_query_time"),
-            Duration::from_secs(300),
-        ),
-        max_query_time: faults.duration(
-            "max_query_time",
-            raw.text("max_query_time"),
-            Duration::from_secs(600),
-        ),
-        session_ttl_min: faults.duration(
-            "session_ttl_min",
-            raw.text("session_ttl_min"),
-            Duration::ZERO,
-        ),
-        checking: settings::checking(&raw, &mut faults),
-        limits: settings::limits(&raw, &mut faults),
-        acl: settings::acl(&raw, &mut faults),
-        telemetry,
-        log: settings::log(&raw, dev, &mut faults),
-        leaving: leaving(&raw, role, &mut faults),
-        retry_join: raw.texts("retry_join"),
-        services,
-        checks,
-        translate_wan_addrs: raw.flag("translate_wan_addrs").unwrap_or(false),
-        disable_kv_key_validation: raw.flag("disable_kv_key_validation").unwrap_or(false),
-        enable_debug: raw.flag("enable_debug").unwrap_or(dev),
-        ui,
-        pid_file: raw.text("pid_file").filter(|path| !path.is_empty()).map(PathBuf::from),
-        raw,
-    };
+    let parts = parts(&raw, dev, host, &mut faults, &mut warnings)?;
+    let listening = parts.listening.clone();
+    let config = assemble(raw, parts, host, &mut faults);
     settings::quiet_durations(&config.raw, &mut faults);
     rules::hold(&config, &listening, &faults, &mut warnings)?;
     rules::supported(&config, &mut warnings)?;
     Ok(Loaded { config, warnings })
+}
+
+/// The parts that Consul reads first, because they can stop the reading or warn.
+struct Parts {
+    service_ttl: BTreeMap<String, Duration>,
+    checks: Vec<CheckDefinition>,
+    services: Vec<ServiceDefinition>,
+    role: Role,
+    network: network::Addresses,
+    listening: network::Listening,
+    recursors: Vec<String>,
+    telemetry: Telemetry,
+    ui: bool,
+}
+
+fn parts(
+    raw: &Raw,
+    dev: bool,
+    host: &Host,
+    faults: &mut Faults,
+    warnings: &mut Vec<String>,
+) -> Result<Parts, String> {
+    let service_ttl = settings::service_ttl(raw, faults);
+    let checks =
+        raw.blocks("checks").iter().map(|check| CheckDefinition::read(check, faults)).collect();
+    let services = raw
+        .blocks("services")
+        .iter()
+        .map(|service| ServiceDefinition::read(service, faults))
+        .collect();
+    let role = role(raw, dev, warnings);
+    let ports = network::ports(raw, role, faults)?;
+    let network = network::addresses(raw, ports, dev, host, faults)?;
+    let listening = network::listening(raw, &network.reach, host, faults, warnings);
+    let recursors = recursors(raw, host)?;
+    let telemetry = settings::telemetry(raw, faults, warnings);
+    settings::raft_multiplier(raw)?;
+    let ui = settings::ui(raw, dev, warnings);
+    Ok(Parts { service_ttl, checks, services, role, network, listening, recursors, telemetry, ui })
+}
+
+fn assemble(raw: Raw, parts: Parts, host: &Host, faults: &mut Faults) -> Config {
+    let dev = parts.role.dev;
+    let flag = |key| raw.flag(key).unwrap_or(false);
+    let path = |key| raw.text(key).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let datacenter = raw.text("datacenter").unwrap_or("dc1").to_lowercase();
+    let primary =
+        raw.text("primary_datacenter").map(str::to_lowercase).filter(|name| !name.is_empty());
+    let dns_at =
+        settings::DnsAt { listening: tcp_only(&parts.listening.dns), recursors: parts.recursors };
+    let mut seconds =
+        |key, otherwise| faults.duration(key, raw.text(key), Duration::from_secs(otherwise));
+    let (default_query_time, max_query_time) =
+        (seconds("default_query_time", 300), seconds("max_query_time", 600));
+    let session_ttl_min = seconds("session_ttl_min", 0);
+    Config {
+        node: node(&raw, parts.network.tagged, host, faults),
+        role: parts.role,
+        primary_datacenter: primary.unwrap_or_else(|| datacenter.clone()),
+        datacenter,
+        data_dir: path("data_dir").filter(|_| !dev),
+        network: parts.network.reach,
+        http: settings::http(&raw, parts.listening.http, faults),
+        dns: settings::dns(&raw, parts.service_ttl, dns_at, faults),
+        default_query_time,
+        max_query_time,
+        session_ttl_min,
+        checking: settings::checking(&raw, faults),
+        limits: settings::limits(&raw, faults),
+        acl: settings::acl(&raw),
+        telemetry: parts.telemetry,
+        log: settings::log(&raw, dev, faults),
+        leaving: leaving(&raw, parts.role, faults),
+        retry_join: raw.texts("retry_join"),
+        services: parts.services,
+        checks: parts.checks,
+        translate_wan_addrs: flag("translate_wan_addrs"),
+        disable_kv_key_validation: flag("disable_kv_key_validation"),
+        enable_debug: raw.flag("enable_debug").unwrap_or(dev),
+        ui: parts.ui,
+        pid_file: path("pid_file"),
+        raw,
+    }
 }
 
 fn role(raw: &Raw, dev: bool, warnings: &mut Vec<String>) -> Role {

@@ -19,7 +19,7 @@ pub(crate) struct Raw {
 }
 
 /// A value of the kind that the table asks for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Item {
     /// `Kind::Bool`
     Bool(bool),
@@ -49,6 +49,13 @@ pub(crate) enum Item {
     Blocks(Vec<Raw>),
     /// `Kind::BlockMap`
     BlockMap(BTreeMap<String, Raw>),
+}
+
+/// Blocks are equal when they say the same; a block of a name has one table.
+impl PartialEq for Raw {
+    fn eq(&self, other: &Self) -> bool {
+        self.items == other.items
+    }
 }
 
 /// Everything of one source that cannot be read, with the lines.

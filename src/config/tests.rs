@@ -362,6 +362,37 @@ fn a_reload_takes_what_may_change_and_keeps_the_rest() {
 }
 
 #[test]
+fn changes_that_wait_for_a_restart_are_told() {
+    let old = taken("node_meta { a = \"1\" } ports { dns = 5 }");
+    let fresh = taken(
+        "node_meta { a = \"2\" } ports { http = 1 dns = 5 } datacenter = \"dc2\" raft_snapshot_threshold = 7",
+    );
+    assert_eq!(old.waiting_for_restart(&fresh), ["datacenter", "ports.http"]);
+}
+
+#[test]
+fn a_start_looks_closer_than_validate() {
+    for (hcl, told) in [
+        (
+            "log_level = \"foo\"",
+            "Invalid log level: foo. Valid log levels are: [TRACE DEBUG INFO WARN ERR ERROR]",
+        ),
+        (
+            "node_id = \"xx\"",
+            "failed to setup node ID: specified NodeID is invalid: uuid string is wrong length",
+        ),
+        (
+            "node_id = \"11111111-2222-3333-4444-55555555555Z\"",
+            "failed to setup node ID: specified NodeID is invalid: encoding/hex: invalid byte: U+007A 'z'",
+        ),
+        ("acl { default_policy = \"foo\" }", "Unsupported default ACL policy: foo"),
+    ] {
+        assert_eq!(taken(hcl).startable(), Err(told.to_owned()), "{hcl}");
+    }
+    assert_eq!(taken("log_level = \"warn\"").startable(), Ok(()));
+}
+
+#[test]
 fn the_debug_view_has_consuls_fields_and_no_secrets() {
     let names: Vec<&str> = include_str!("debug/names.txt").lines().collect();
     let config = taken(

@@ -1,7 +1,7 @@
 //! Addresses and ports: where the program listens and what it tells of itself.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use crate::config::address::{self, Listen, Place};
 use crate::config::faults::Faults;
@@ -142,7 +142,7 @@ impl Pair {
 }
 
 /// Where each interface for clients listens.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Listening {
     pub(super) dns: Vec<Listen>,
     pub(super) http: Vec<Listen>,
@@ -171,9 +171,4 @@ pub(super) fn listening(
         http: listens("http", reach.ports.http),
         https: listens("https", reach.ports.https),
     }
-}
-
-/// Whether this is the address that every machine has.
-pub(super) fn is_local(address: IpAddr) -> bool {
-    address == IpAddr::V4(Ipv4Addr::LOCALHOST) || address.is_loopback()
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use nix::sys::resource::{Resource, getrlimit};
 
-use super::network::{Listening, is_local};
+use super::network::Listening;
 use crate::config::address::{self, Listen};
 use crate::config::faults::Faults;
 use crate::config::raw::{Item, Raw};
@@ -218,7 +218,7 @@ fn encryption_key(raw: &Raw) -> Result<(), String> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     let digits = key.trim_end_matches('=');
     let bad = digits.bytes().position(|byte| !plain(byte));
-    let bad = bad.or((key.len() % 4 != 0).then_some(key.len() / 4 * 4));
+    let bad = bad.or((!key.len().is_multiple_of(4)).then_some(key.len() / 4 * 4));
     bad.map_or(Ok(()), |place| {
         Err(format!("encrypt has invalid key: illegal base64 data at input byte {place}"))
     })
@@ -272,7 +272,7 @@ fn mesh(config: &Config) -> Result<(), String> {
         && config
             .raw
             .text("advertise_reconnect_timeout")
-            .is_some_and(|said| said.trim_matches(['0', 's']) != "")
+            .is_some_and(|said| !said.trim_matches(['0', 's']).is_empty())
     {
         Err("advertise_reconnect_timeout can only be used on a client".to_owned())
     } else {
@@ -349,14 +349,6 @@ pub(super) fn supported(config: &Config, warnings: &mut Vec<String>) -> Result<(
             warnings.push(format!("{path:?} has no effect yet"));
         }
     }
-    if config
-        .http
-        .listen
-        .iter()
-        .any(|listen| matches!(listen, Listen::Tcp(at) if !is_local(at.ip())))
-    {
-        // An open address without access control is Consul's default too; it does not warn and neither do we.
-    }
     Ok(())
 }
 
@@ -370,6 +362,16 @@ fn unserved(raw: &Raw) -> Vec<(&'static str, bool)> {
             .iter()
             .any(|key| part.text(key).is_some_and(|path| !path.is_empty()))
     });
+    let sinks = raw.block("telemetry");
+    let sinks_said = [
+        "statsd_address",
+        "statsite_address",
+        "dogstatsd_addr",
+        "circonus_api_token",
+        "circonus_submission_url",
+    ];
+    let telemetry =
+        sinks_said.iter().any(|key| sinks.text(key).is_some_and(|sink| !sink.is_empty()));
     vec![
         ("tls", tls),
         ("encrypt", raw.text("encrypt").is_some_and(|key| !key.is_empty())),
@@ -378,7 +380,10 @@ fn unserved(raw: &Raw) -> Vec<(&'static str, bool)> {
         ("auto_reload_config", raw.flag("auto_reload_config") == Some(true)),
         ("config_entries", raw.block("config_entries").item("bootstrap").is_some()),
         ("enable_syslog", raw.flag("enable_syslog") == Some(true)),
+        ("log_file", raw.text("log_file").is_some_and(|path| !path.is_empty())),
+        ("recursors", !raw.texts("recursors").is_empty()),
         ("retry_join_wan", !raw.texts("retry_join_wan").is_empty()),
+        ("telemetry", telemetry),
         (
             "watches",
             matches!(raw.item("watches"), Some(Item::FreeList(watches)) if !watches.is_empty()),

@@ -226,7 +226,7 @@ pub(super) fn limits(raw: &Raw, faults: &mut Faults) -> Limits {
 }
 
 /// `acl`.
-pub(super) fn acl(raw: &Raw, _faults: &mut Faults) -> Acl {
+pub(super) fn acl(raw: &Raw) -> Acl {
     let block = raw.block("acl");
     Acl {
         enabled: block.flag("enabled").unwrap_or(false),

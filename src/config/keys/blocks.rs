@@ -28,8 +28,8 @@ pub(in crate::config) const ACL: &[Key] = &[
     quiet("policy_ttl", Text),
     quiet("role_ttl", Text),
     quiet("token_ttl", Text),
-    start("down_policy", Text),
-    start("default_policy", Text),
+    quiet("down_policy", Text),
+    quiet("default_policy", Text),
     quiet("enable_key_list_policy", Bool),
     quiet("tokens", Block(TOKENS)),
     quiet("enable_token_persistence", Bool),
@@ -125,21 +125,21 @@ pub(in crate::config) const SOA: &[Key] = &[
 ];
 
 pub(in crate::config) const DNS: &[Key] = &[
-    live("allow_stale", Bool),
+    quiet("allow_stale", Bool),
     live("a_record_limit", Int),
     live("disable_compression", Bool),
     live("enable_truncate", Bool),
-    live("max_stale", Text),
+    quiet("max_stale", Text),
     live("node_ttl", Text),
     live("only_passing", Bool),
-    live("recursor_strategy", Text),
-    live("recursor_timeout", Text),
+    quiet("recursor_strategy", Text),
+    quiet("recursor_timeout", Text),
     live("service_ttl", TextMap),
     live("udp_answer_limit", Int),
     live("enable_additional_node_meta_txt", Bool),
     live("soa", Single(SOA)),
-    live("use_cache", Bool),
-    live("cache_max_age", Text),
+    quiet("use_cache", Bool),
+    quiet("cache_max_age", Text),
     enterprise("prefer_namespace", Bool),
 ];
 
@@ -156,11 +156,11 @@ pub(in crate::config) const HTTP: &[Key] = &[
     start("block_endpoints", Texts),
     start("allow_write_http_from", Texts),
     start("response_headers", TextMap),
-    start("use_cache", Bool),
+    quiet("use_cache", Bool),
     start("max_header_bytes", Int),
-    start("read_timeout", Text),
-    start("read_header_timeout", Text),
-    start("write_timeout", Text),
+    quiet("read_timeout", Text),
+    quiet("read_header_timeout", Text),
+    quiet("write_timeout", Text),
     start("idle_timeout", Text),
 ];
 
@@ -177,14 +177,14 @@ pub(in crate::config) const LIMITS: &[Key] = &[
     quiet("rpc_max_conns_per_client", Int),
     quiet("rpc_rate", Float),
     start("kv_max_value_size", Uint64),
-    start("txn_max_req_len", Uint64),
+    quiet("txn_max_req_len", Uint64),
 ];
 
 pub(in crate::config) const PEERING: &[Key] =
     &[quiet("enabled", Bool), quiet("test_allow_peer_registrations", Bool)];
 
 pub(in crate::config) const PERFORMANCE: &[Key] = &[
-    start("leave_drain_time", Text),
+    quiet("leave_drain_time", Text),
     quiet("raft_multiplier", Int),
     quiet("rpc_hold_timeout", Text),
     quiet("grpc_keepalive_interval", Text),
@@ -195,12 +195,12 @@ pub(in crate::config) const PERFORMANCE: &[Key] = &[
 pub(in crate::config) const PORTS: &[Key] = &[
     start("dns", Int),
     start("http", Int),
-    start("https", Int),
+    quiet("https", Int),
     start("serf_lan", Int),
     start("serf_wan", Int),
     start("server", Int),
-    start("grpc", Int),
-    start("grpc_tls", Int),
+    quiet("grpc", Int),
+    quiet("grpc_tls", Int),
     quiet("proxy_min_port", Int),
     quiet("proxy_max_port", Int),
     quiet("sidecar_min_port", Int),
@@ -243,15 +243,15 @@ pub(in crate::config) const TELEMETRY: &[Key] = &[
     quiet("circonus_check_tags", Text),
     quiet("circonus_submission_interval", Text),
     quiet("circonus_submission_url", Text),
-    start("disable_hostname", Bool),
+    quiet("disable_hostname", Bool),
     quiet("disable_per_tenancy_usage_metrics", Bool),
     quiet("enable_host_metrics", Bool),
     quiet("dogstatsd_addr", Text),
     quiet("dogstatsd_tags", Texts),
     quiet("retry_failed_connection", Bool),
-    live("filter_default", Bool),
-    live("prefix_filter", Texts),
-    start("metrics_prefix", Text),
+    quiet("filter_default", Bool),
+    quiet("prefix_filter", Texts),
+    quiet("metrics_prefix", Text),
     start("prometheus_retention_time", Text),
     quiet("statsd_address", Text),
     quiet("statsite_address", Text),
@@ -269,7 +269,7 @@ pub(in crate::config) const UI_METRICS_PROXY: &[Key] = &[
 ];
 
 pub(in crate::config) const UI: &[Key] = &[
-    start("enabled", Bool),
+    quiet("enabled", Bool),
     quiet("dir", Text),
     quiet("content_path", Text),
     quiet("metrics_provider", Text),
