@@ -389,7 +389,6 @@ impl Config {
         next.limits.http_max_conns_per_client = fresh.limits.http_max_conns_per_client;
         let (listen, domain, alt_domain) = (next.dns.listen, next.dns.domain, next.dns.alt_domain);
         next.dns = Dns { listen, domain, alt_domain, ..fresh.dns.clone() };
-        next.raw = fresh.raw.clone();
         next
     }
 }
