@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -20,6 +21,8 @@ use proconsul_anchors::store::Store;
 const DIR: &str = "KILL_TEST_DIR";
 const ROUNDS: &str = "KILL_ROUNDS";
 const CLIENTS: u64 = 8;
+/// A replay reads everything that was ever written: the history of a store is kept short.
+const ROUNDS_PER_STORE: usize = 10;
 
 struct Nowhere;
 
@@ -114,21 +117,28 @@ fn kill_after(dir: &Path, count: usize) -> Vec<(String, String, u64)> {
 #[test]
 fn what_was_acknowledged_survives_kill_9() {
     let rounds = std::env::var(ROUNDS).ok().and_then(|text| text.parse().ok()).unwrap_or(20);
-    let dir = std::env::temp_dir().join(format!("proconsul-kill-{}", std::process::id()));
+    for first in (0..rounds).step_by(ROUNDS_PER_STORE) {
+        let dir = std::env::temp_dir().join(format!("proconsul-kill-{}", std::process::id()));
+        live_through(&dir, first..rounds.min(first + ROUNDS_PER_STORE));
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}
+
+/// One store, killed again and again.
+fn live_through(dir: &Path, rounds: Range<usize>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut latest: HashMap<String, (u64, String)> = HashMap::new();
     let mut highest = 0;
-    for round in 0..rounds {
-        for (key, value, revision) in kill_after(&dir, 1 + round * 37 % 300) {
+    for round in rounds {
+        for (key, value, revision) in kill_after(dir, 1 + round * 37 % 300) {
             highest = highest.max(revision);
             let kept = latest.entry(key).or_default();
             *kept = (revision, value).max(kept.clone());
         }
-        let report = replay::check(&dir).unwrap();
+        let report = replay::check(dir).unwrap();
         assert!(report.is_clean(), "round {round}: {report}");
-        runtime.block_on(judge(&dir, &latest, highest, round));
+        runtime.block_on(judge(dir, &latest, highest, round));
     }
-    std::fs::remove_dir_all(&dir).unwrap();
 }
 
 async fn judge(dir: &Path, latest: &HashMap<String, (u64, String)>, highest: u64, round: usize) {
