@@ -2,6 +2,7 @@
 //!
 //! The test starts itself as a child that writes with several clients and tells each acknowledgement, kills it after a
 //! number of them, and looks at what is left. `KILL_ROUNDS` says how often (20 by default).
+#![expect(clippy::unwrap_used, reason = "a test stops where it is surprised")]
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
