@@ -108,7 +108,7 @@ fn write(address: SocketAddr, writer: usize, mut known: Known) -> Known {
                 return known;
             }
         }
-        if n % 16 == 0
+        if n.is_multiple_of(16)
             && let Ok(read) = client.ask("GET", &format!("/v1/kv/w{writer}/?keys"), "")
         {
             known.index = known.index.max(read.index());
