@@ -20,6 +20,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use imbl::{OrdMap, OrdSet};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use self::marks::Marks;
@@ -43,8 +44,8 @@ pub struct Index {
     /// Invariant: a service without instances has no row.
     services: OrdMap<Arc<str>, Arc<ServiceRow>>,
     keys: OrdMap<Arc<str>, Arc<KeyRow>>,
-    /// Deleted keys, with the revision that deleted them: a prefix's index must not fall.
-    graves: OrdMap<Arc<str>, u64>,
+    /// Deleted keys: a prefix's index must not fall.
+    graves: OrdMap<Arc<str>, Grave>,
     sessions: OrdMap<Arc<str>, Arc<SessionRow>>,
     /// Node key to the ids of its sessions.
     node_sessions: OrdMap<Arc<str>, OrdSet<Arc<str>>>,
@@ -185,6 +186,16 @@ pub struct KeyRow {
     pub modified: u64,
     /// The lineage entry that last spoke of it.
     pub entry: u64,
+}
+
+/// What a deleted key leaves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Grave {
+    /// The revision that deleted it.
+    at: u64,
+    /// The prefix with which it was deleted; `None` when it was deleted alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tree: Option<Arc<str>>,
 }
 
 /// A session.

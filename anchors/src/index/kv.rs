@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::write::Write;
-use super::{KeyRow, RowId, WatchKey};
+use super::{Grave, KeyRow, RowId, WatchKey};
 use crate::change::{KvChange, PutWhen};
 use crate::error::Refusal;
 
@@ -135,16 +135,17 @@ impl Write<'_> {
             return false;
         }
         self.take_key(&row);
-        self.bury(Arc::clone(&row.key));
+        self.bury(Arc::clone(&row.key), None);
         true
     }
 
     fn delete_keys(&mut self, prefix: &str) -> bool {
         let rows: Vec<Arc<KeyRow>> = self.index.keys(prefix).cloned().collect();
+        let tree: Arc<str> = prefix.into();
         for row in &rows {
             self.take_key(row);
             // Each on its own: a longer prefix than the one that was deleted must not fall either.
-            self.bury(Arc::clone(&row.key));
+            self.bury(Arc::clone(&row.key), Some(&tree));
         }
         true
     }
@@ -155,8 +156,9 @@ impl Write<'_> {
         self.key_moved(Arc::clone(&row.key));
     }
 
-    fn bury(&mut self, key: Arc<str>) {
-        self.index.graves.insert(Arc::clone(&key), self.stamp.revision);
+    fn bury(&mut self, key: Arc<str>, tree: Option<&Arc<str>>) {
+        let grave = Grave { at: self.revision(), tree: tree.cloned() };
+        self.index.graves.insert(Arc::clone(&key), grave);
         self.write_row(RowId::Grave(key));
     }
 
@@ -165,7 +167,7 @@ impl Write<'_> {
         let Some(row) = self.index.keys.get(key).cloned() else { return };
         if delete {
             self.take_key(&row);
-            self.bury(Arc::clone(key));
+            self.bury(Arc::clone(key), None);
         } else {
             let (modified, entry) = (self.revision(), self.stamp.seq);
             self.rewrite_key(KeyRow { session: None, modified, entry, ..KeyRow::clone(&row) });

@@ -6,7 +6,7 @@ use std::ops::Bound;
 
 use serde::{Deserialize, Serialize};
 
-use super::Index;
+use super::{Grave, Index};
 use crate::name::Caseless;
 use crate::query::Query;
 
@@ -65,13 +65,22 @@ impl Index {
         }
     }
 
+    /// The last write under a prefix, deletions included. Consul marks a tree deletion at its prefix alone, so that a
+    /// longer prefix shows nothing of it and carries the table's index from then on: so it does here. But where older
+    /// deletions are shown, Consul's index falls back to them; here it does not.
     fn index_of_keys(&self, prefix: &str) -> u64 {
         if prefix.is_empty() {
             return self.marks.keys;
         }
+        let shown = |grave: &Grave| grave.tree.as_ref().is_none_or(|tree| tree.starts_with(prefix));
+        let graves = || {
+            let from = self.graves.range::<_, str>((Bound::Included(prefix), Bound::Unbounded));
+            from.take_while(|(key, _)| key.starts_with(prefix)).map(|(_, grave)| grave)
+        };
         let rows = self.keys(prefix).map(|row| row.modified).max();
-        let graves = self.graves.range::<_, str>((Bound::Included(prefix), Bound::Unbounded));
-        let graves = graves.take_while(|(key, _)| key.starts_with(prefix)).map(|(_, at)| *at).max();
-        rows.max(graves).unwrap_or(self.marks.keys)
+        if rows.is_none() && !graves().any(shown) {
+            return self.marks.keys;
+        }
+        rows.max(graves().map(|grave| grave.at).max()).unwrap_or(self.marks.keys)
     }
 }
