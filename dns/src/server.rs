@@ -1,5 +1,6 @@
 //! Bytes to bytes: the only place that knows sockets, and (in `decode`) the DNS library's types.
 
+mod datagrams;
 mod decode;
 
 mod door;
@@ -7,7 +8,7 @@ mod tcp;
 mod telemetry;
 mod udp;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -137,9 +138,9 @@ fn query(place: &Place) -> Option<Query> {
 // === impl Service ===
 
 impl<D: Door> Service<D> {
-    fn respond(&self, transport: Transport, from: SocketAddr, bytes: &[u8]) -> Option<Vec<u8>> {
+    fn respond(&self, transport: Transport, from: Option<IpAddr>, bytes: &[u8]) -> Option<Vec<u8>> {
         let settings = self.settings.load_full();
-        respond(&self.door, &settings, transport, Some(from.ip()), bytes, &mut rand::rng())
+        respond(&self.door, &settings, transport, from, bytes, &mut rand::rng())
     }
 }
 

@@ -76,7 +76,9 @@ async fn serve_connection<D: Door>(
     for _ in 0..TCP_QUERIES_MAX {
         let message = within(patience, read_message(&mut stream)).await?;
         patience = TCP_IDLE_WAIT;
-        let Some(reply) = service.respond(Transport::Tcp, from, &message) else { continue };
+        let Some(reply) = service.respond(Transport::Tcp, Some(from.ip()), &message) else {
+            continue;
+        };
         within(TCP_WRITE_WAIT, write_message(&mut stream, &reply)).await?;
     }
     Ok(())

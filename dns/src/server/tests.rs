@@ -30,8 +30,8 @@ async fn tcp() -> (TcpStream, watch::Sender<bool>, JoinHandle<()>) {
 }
 
 async fn send(stream: &mut TcpStream, message: &[u8]) {
-    stream.write_u16(u16::try_from(message.len()).unwrap()).await.unwrap();
-    stream.write_all(message).await.unwrap();
+    let length = u16::try_from(message.len()).unwrap();
+    stream.write_all(&[&length.to_be_bytes(), message].concat()).await.unwrap();
 }
 
 async fn receive(stream: &mut TcpStream) -> Vec<u8> {
@@ -68,6 +68,25 @@ async fn datagrams_are_answered_with_the_settings_of_the_moment() {
     }
     stop.send(true).unwrap();
     server.await.unwrap();
+}
+
+#[tokio::test]
+async fn the_address_that_was_asked_answers() {
+    for (everywhere, asked) in
+        [("0.0.0.0:0", "127.0.0.2"), ("[::]:0", "::1"), ("[::]:0", "127.0.0.3")]
+    {
+        let Ok(socket) = UdpSocket::bind(everywhere).await else { continue };
+        let port = socket.local_addr().unwrap().port();
+        let (_stop, stopped) = watch::channel(false);
+        let (world, settings) = world();
+        let _server = tokio::spawn(serve_udp(socket, world, settings, stopped));
+        let asked: IpAddr = asked.parse().unwrap();
+        let client =
+            UdpSocket::bind(if asked.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" }).await.unwrap();
+        client.send_to(&query(7), (asked, port)).await.unwrap();
+        let (_, from) = client.recv_from(&mut [0; 512]).await.unwrap();
+        assert_eq!((from.ip(), from.port()), (asked, port));
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use tokio::net::UdpSocket;
 use tokio::sync::watch;
 
+use super::datagrams::Datagrams;
 use super::{Door, Service};
 use crate::limits::{ACCEPT_REST, REQUEST_BYTES_MAX};
 use crate::settings::Settings;
@@ -18,17 +19,23 @@ pub async fn serve_udp<D: Door>(
     settings: Arc<ArcSwap<Settings>>,
     mut stop: watch::Receiver<bool>,
 ) {
+    let datagrams = match Datagrams::new(socket) {
+        Ok(datagrams) => datagrams,
+        Err(error) => {
+            return tracing::error!(%error, "the system does not tell where datagrams are sent to");
+        }
+    };
     let service = Service { door, settings };
     let mut buffer = vec![0; REQUEST_BYTES_MAX];
     tokio::select! {
-        () = answer_for_ever(&socket, &service, &mut buffer) => {}
+        () = answer_for_ever(&datagrams, &service, &mut buffer) => {}
         _ = stop.wait_for(|stop| *stop) => {}
     }
 }
 
-async fn answer_for_ever<D: Door>(socket: &UdpSocket, service: &Service<D>, buffer: &mut [u8]) {
+async fn answer_for_ever<D: Door>(datagrams: &Datagrams, service: &Service<D>, buffer: &mut [u8]) {
     loop {
-        let (length, from) = match socket.recv_from(buffer).await {
+        let (length, way) = match datagrams.receive(buffer).await {
             Ok(received) => received,
             Err(error) => {
                 // A client that went away may be told here; anything else must not make the loop spin.
@@ -37,11 +44,11 @@ async fn answer_for_ever<D: Door>(socket: &UdpSocket, service: &Service<D>, buff
                 continue;
             }
         };
-        let Some(reply) = service.respond(Transport::Udp, from, &buffer[..length]) else {
+        let Some(reply) = service.respond(Transport::Udp, way.client(), &buffer[..length]) else {
             continue;
         };
-        if let Err(error) = socket.send_to(&reply, from).await {
-            tracing::warn!(%error, client = %from, bytes = reply.len(), "failed to respond");
+        if let Err(error) = datagrams.reply(&way, &reply).await {
+            tracing::warn!(%error, bytes = reply.len(), "failed to respond");
         }
     }
 }
