@@ -22,7 +22,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use imbl::OrdMap;
+use imbl::{OrdMap, OrdSet};
 use sha2::{Digest, Sha256};
 
 use self::checks::{Deadlines, Dice, Schedule, TtlBook};
@@ -78,12 +78,14 @@ pub struct Leaf {
     settings: LeafSettings,
     services: OrdMap<Arc<str>, Arc<LeafService>>,
     checks: OrdMap<Arc<str>, Arc<LeafCheck>>,
+    /// Service id to the ids of its checks; the empty id has the node's own. Invariant: it names exactly `checks`.
+    checks_of: OrdMap<Arc<str>, OrdSet<Arc<str>>>,
     schedule: Schedule,
     ttls: TtlBook,
     /// Checks whose output changed and was not told yet.
     held: Deadlines,
-    /// Checks that follow services of this node.
-    aliases: BTreeSet<Arc<str>>,
+    /// Checks that follow services of this node, and the id of the service that each follows.
+    aliases: BTreeMap<Arc<str>, Box<str>>,
     /// Checks that follow a node by name, and that name.
     remote_aliases: BTreeMap<Arc<str>, Box<str>>,
     /// When services that are critical for too long are looked for again.
@@ -289,10 +291,11 @@ impl Leaf {
             settings,
             services: OrdMap::new(),
             checks: OrdMap::new(),
+            checks_of: OrdMap::new(),
             schedule: Schedule::default(),
             ttls: TtlBook::default(),
             held: Deadlines::default(),
-            aliases: BTreeSet::new(),
+            aliases: BTreeMap::new(),
             remote_aliases: BTreeMap::new(),
             reap_at,
             dice: Dice::new(seed),
@@ -328,8 +331,9 @@ impl Leaf {
     /// The health of one service.
     pub fn health(&self, id: &str) -> Option<ServiceHealth> {
         let service = Arc::clone(self.services.get(id)?);
-        let concerns = |check: &&Arc<LeafCheck>| check.service_id().is_none_or(|of| of == id);
-        let checks: Vec<_> = self.checks.values().filter(concerns).cloned().collect();
+        let ids: BTreeSet<&Arc<str>> = self.ids_of("").chain(self.ids_of(id)).collect();
+        let checks: Vec<_> =
+            ids.into_iter().filter_map(|id| self.checks.get(id).cloned()).collect();
         let status = Aggregate::of(&checks);
         Some(ServiceHealth { service, checks, status })
     }
@@ -341,10 +345,29 @@ impl Leaf {
         self.services.iter().filter(named).filter_map(|(id, _)| self.health(id)).collect()
     }
 
-    /// The ids of the checks of one service.
-    fn checks_of(&self, id: &str) -> Vec<Arc<str>> {
-        let of_it = |(_, check): &(&Arc<str>, &Arc<LeafCheck>)| check.service_id() == Some(id);
-        self.checks.iter().filter(of_it).map(|(check, _)| Arc::clone(check)).collect()
+    /// The ids of the checks of one service, or of the node (the empty id).
+    fn ids_of(&self, service: &str) -> impl Iterator<Item = &Arc<str>> {
+        self.checks_of.get(service).into_iter().flatten()
+    }
+
+    fn put_check(&mut self, entry: LeafCheck) {
+        let id: Arc<str> = entry.check.id.as_str().into();
+        self.take_check(&id);
+        let of = entry.service_id().unwrap_or_default().into();
+        self.checks_of.entry(of).or_default().insert(Arc::clone(&id));
+        self.checks.insert(id, Arc::new(entry));
+    }
+
+    fn take_check(&mut self, id: &str) -> Option<Arc<LeafCheck>> {
+        let entry = self.checks.remove(id)?;
+        let of = entry.service_id().unwrap_or_default();
+        if let Some(ids) = self.checks_of.get_mut(of) {
+            ids.remove(id);
+            if ids.is_empty() {
+                self.checks_of.remove(of);
+            }
+        }
+        Some(entry)
     }
 }
 

@@ -40,26 +40,42 @@ impl Leaf {
         moved
     }
 
-    /// Brings the aliases of own services up to date. Aliases may follow aliases, so it goes round until none moves; a
-    /// circle of them ends when each had its turn.
+    /// Brings the aliases up to date that follow what moved, or moved themselves. Aliases may follow aliases, so it goes
+    /// round until none moves; a circle of them ends when each had its turn.
     pub(super) fn follow_aliases(&mut self, now: Time, moved: &mut Moved) {
+        let mut last = moved.clone();
         for _ in 0..=self.aliases.len() {
-            let found: Vec<_> = self.aliases.iter().filter_map(|id| self.follow(id)).collect();
+            let concerned: Vec<_> =
+                self.aliases.iter().filter(|(id, of)| last.concerns(id, of)).collect();
+            let found: Vec<_> =
+                concerned.into_iter().filter_map(|(id, of)| self.follow(id, of)).collect();
             if found.is_empty() {
                 return;
             }
+            last = Moved::default();
             for (id, status, output) in found {
-                self.set_state(&id, status, output, now, moved);
+                self.set_state(&id, status, output, now, &mut last);
             }
+            moved.merge(last.clone());
         }
     }
 
+    /// Brings every alias up to date.
+    pub(super) fn follow_all_aliases(&mut self, now: Time, moved: &mut Moved) {
+        let found: Vec<_> =
+            self.aliases.iter().filter_map(|(id, of)| self.follow(id, of)).collect();
+        for (id, status, output) in found {
+            self.set_state(&id, status, output, now, moved);
+        }
+        self.follow_aliases(now, moved);
+    }
+
     /// What an alias has to say now, when it says something else.
-    fn follow(&self, id: &Arc<str>) -> Option<(Arc<str>, Status, String)> {
-        let (_, service) = self.alias(id)?;
-        let followed = Followed { own: id, node: "", service: &service };
-        let checks = self.checks.values().map(|entry| &entry.check);
-        let (status, output) = followed.judge(checks, || self.services.contains_key(&*service));
+    fn follow(&self, id: &Arc<str>, service: &str) -> Option<(Arc<str>, Status, String)> {
+        let followed = Followed { own: id, node: "", service };
+        let ids = self.ids_of("").chain(self.ids_of(service));
+        let checks = ids.filter_map(|id| self.checks.get(id)).map(|entry| &entry.check);
+        let (status, output) = followed.judge(checks, || self.services.contains_key(service));
         let says = &self.checks.get(id)?.check;
         let quiet = says.status == status
             && (*says.output == *output || self.settings.discard_check_output);
@@ -71,6 +87,15 @@ impl Leaf {
             CheckSpec::Alias { node, service } => Some((node, service)),
             _ => None,
         }
+    }
+}
+
+impl Moved {
+    /// Whether an alias has to look again: what it follows moved, or the node's own checks did, or itself.
+    fn concerns(&self, alias: &str, followed: &str) -> bool {
+        self.groups.contains_key(followed)
+            || self.groups.contains_key("")
+            || self.groups.values().any(|group| group.checks.contains(alias))
     }
 }
 

@@ -35,7 +35,7 @@ impl Leaf {
         fill_in(&mut service);
         let id: Arc<str> = service.id.as_str().into();
         let mut moved = Moved::default();
-        let before = self.checks_of(&id);
+        let before: Vec<Arc<str>> = self.ids_of(&id).cloned().collect();
         let named = self.place_checks(&service, checks, token.as_ref(), source, now, &mut moved);
         moved.service(&id);
         self.services.insert(id, Arc::new(LeafService { service, token, source }));
@@ -163,7 +163,7 @@ impl Leaf {
                 check.kind = "maintenance".into();
                 moved.check_row(&id);
                 moved.check(&id, check.service_id().map(|of| of.as_str()));
-                self.checks.insert(id, Arc::new(LeafCheck::maintenance(check)));
+                self.put_check(LeafCheck::maintenance(check));
             }
             (false, true) => self.drop_check(&id, &mut moved),
             _ => {}
@@ -243,8 +243,7 @@ impl Leaf {
         moved.check_row(&id);
         moved.check(&id, check.service_id().map(|of| of.as_str()));
         let definition = Some(Arc::new(definition));
-        let placed = LeafCheck { check, definition, token, source, critical_since, valid_until };
-        self.checks.insert(id, Arc::new(placed));
+        self.put_check(LeafCheck { check, definition, token, source, critical_since, valid_until });
     }
 
     /// Begins to perform a check, from anew.
@@ -252,8 +251,8 @@ impl Leaf {
         self.unplan(id);
         match definition.spec() {
             Some(CheckSpec::Ttl(ttl)) => self.ttls.start(id, ttl, now),
-            Some(CheckSpec::Alias { node, .. }) if node.is_empty() => {
-                self.aliases.insert(Arc::clone(id));
+            Some(CheckSpec::Alias { node, service }) if node.is_empty() => {
+                self.aliases.insert(Arc::clone(id), service);
             }
             Some(CheckSpec::Alias { node, .. }) => {
                 self.remote_aliases.insert(Arc::clone(id), node);
@@ -275,7 +274,8 @@ impl Leaf {
         if self.services.remove(id).is_none() {
             return;
         }
-        for check in self.checks_of(id) {
+        let checks: Vec<Arc<str>> = self.ids_of(id).cloned().collect();
+        for check in checks {
             self.drop_check(&check, moved);
         }
         moved.service(&id.into());
@@ -283,7 +283,7 @@ impl Leaf {
 
     pub(super) fn drop_check(&mut self, id: &str, moved: &mut Moved) {
         self.unplan(id);
-        if let Some(check) = self.checks.remove(id) {
+        if let Some(check) = self.take_check(id) {
             let id: Arc<str> = id.into();
             moved.check_row(&id);
             moved.check(&id, check.service_id());

@@ -95,7 +95,7 @@ impl Leaf {
         for row in checks {
             self.restore_check(row, now);
         }
-        self.follow_aliases(now, &mut super::Moved::default());
+        self.follow_all_aliases(now, &mut super::Moved::default());
         Ok(())
     }
 
@@ -111,7 +111,7 @@ impl Leaf {
         }
         let id: Arc<str> = entry.check.id.as_str().into();
         let definition = entry.definition.clone();
-        self.checks.insert(Arc::clone(&id), Arc::new(entry));
+        self.put_check(entry);
         if let Some(definition) = definition {
             self.plan(&id, &definition, now);
         }

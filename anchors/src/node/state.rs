@@ -86,6 +86,8 @@ impl Leaf {
         if self.reap_at <= now {
             self.reap_at = now + self.settings.reap_interval;
             self.reap(now, &mut moved);
+            // Outputs move no alias by themselves: they are followed here, once in a while.
+            self.follow_all_aliases(now, &mut moved);
         }
         self.follow_aliases(now, &mut moved);
         moved

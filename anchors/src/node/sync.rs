@@ -225,13 +225,29 @@ fn same_node(remote: &Node, own: &Node) -> bool {
 fn has_service(row: &NodeRow, own: &Service) -> bool {
     let Some(instance) = row.services.get(own.id.key()) else { return false };
     let remote = &instance.service;
-    let plain =
-        |service: &Service| Service { meta: None, tagged_addresses: None, ..service.clone() };
-    remote.id.same_spelling(&own.id)
-        && remote.name.same_spelling(&own.name)
-        && same_pairs(remote.meta.as_ref(), own.meta.as_ref())
-        && same_pairs(remote.tagged_addresses.as_ref(), own.tagged_addresses.as_ref())
-        && plain(remote) == plain(own)
+    // Taken apart so that no field is forgotten.
+    let Service {
+        id,
+        name,
+        tags,
+        address,
+        port,
+        meta,
+        weights,
+        enable_tag_override,
+        tagged_addresses,
+        rare,
+    } = own;
+    remote.id.same_spelling(id)
+        && remote.name.same_spelling(name)
+        && remote.tags == *tags
+        && remote.address == *address
+        && remote.port == *port
+        && same_pairs(remote.meta.as_ref(), meta.as_ref())
+        && remote.weights == *weights
+        && remote.enable_tag_override == *enable_tag_override
+        && same_pairs(remote.tagged_addresses.as_ref(), tagged_addresses.as_ref())
+        && remote.rare == *rare
 }
 
 /// The name and tags of the service are not compared: the catalog fills them in from the service that it has.

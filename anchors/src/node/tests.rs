@@ -287,7 +287,7 @@ fn aliases_follow_at_once() {
         ok
         > checks
         s 'Service 'side' check' alias of side critical 'Aliased check \"Service 'web' check\" failing: '
-        t 'Service 'side' check' alias of side critical 'Aliased check \"Service 'side' check\" failing: Aliased check \"Service 'web' check\" failing: '
+        t 'Service 'side' check' alias of side critical 'Aliased check \"Service 'side' check\" failing: '
         w 'Service 'web' check' ttl of web critical ''
         > drop check t
         ok
