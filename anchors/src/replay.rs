@@ -319,7 +319,11 @@ impl fmt::Display for ReplayReport {
             None => writeln!(f, "signed    nothing yet")?,
         }
         if self.waiting > 0 {
-            writeln!(f, "waiting   {} batches, which the next start applies", self.waiting)?;
+            writeln!(
+                f,
+                "waiting   {} ordered and not yet applied: the next start does",
+                self.waiting
+            )?;
         }
         for difference in &self.differences {
             writeln!(f, "DIFFERS   {difference}")?;

@@ -16,6 +16,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use redb::backends::InMemoryBackend;
@@ -44,8 +45,10 @@ pub struct Store {
     leaf: LeafQueue,
     /// Told when a leaf row was not kept: whoever may open the file again should do so.
     leaf_failed: Notify,
+    /// Whether a transaction failed since the file was last opened: then none succeeds any more.
+    broken: AtomicBool,
     /// What the last transaction that failed said.
-    failure: Mutex<Option<Box<str>>>,
+    failure: Mutex<Option<(io::ErrorKind, String)>>,
     _lock: Option<File>,
 }
 
@@ -190,6 +193,7 @@ impl Store {
             keys,
             leaf: LeafQueue::default(),
             leaf_failed: Notify::new(),
+            broken: AtomicBool::new(false),
             failure: Mutex::default(),
             _lock: lock,
         }
@@ -292,20 +296,36 @@ impl Store {
         durability: Durability,
         work: impl FnOnce(&WriteTransaction) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
-        let written = self.try_write(durability, work);
-        // What fails because something failed before has nothing to tell.
-        let is_first = !matches!(&written, Err(fault) if fault.is_consequence());
-        let written = written.map_err(|fault| fault.named(&self.name));
-        if let (Err(error), true) = (&written, is_first) {
-            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) =
-                Some(error.to_string().into());
+        let fault = match self.try_write(durability, work) {
+            Ok(value) => return Ok(value),
+            Err(fault) => fault,
+        };
+        self.broken.store(true, Ordering::Relaxed);
+        if fault.is_consequence() {
+            return Err(self.stopped(fault));
         }
-        written
+        let failure = fault.named(&self.name);
+        if let StoreError::Io { source, .. } = &failure {
+            let cause = (source.kind(), source.to_string());
+            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(cause);
+        }
+        Err(failure)
+    }
+
+    /// What stopped the database, where `fault` only says that something did.
+    fn stopped(&self, fault: Fault) -> StoreError {
+        match self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+            Some((kind, text)) => {
+                StoreError::Io { file: self.name.clone(), source: io::Error::new(kind, text) }
+            }
+            None => fault.named(&self.name),
+        }
     }
 
     /// What the last transaction that failed said: on its way through consensus an error loses its cause.
-    pub(crate) fn last_failure(&self) -> Option<Box<str>> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(crate) fn last_failure(&self) -> Option<String> {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.as_ref().map(|(_, text)| format!("{}: {text}", self.name))
     }
 
     fn try_write<T>(
@@ -342,6 +362,11 @@ impl Store {
         view.map_err(|fault| fault.named(&self.name))
     }
 
+    /// Whether it has to be opened again.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
+    }
+
     /// Returns when a leaf row was not kept. The raft log would meet the same error; only the group may open the file
     /// again, since it knows what was acknowledged.
     pub(crate) async fn leaf_failed(&self) {
@@ -355,6 +380,7 @@ impl Store {
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
         drop(database.take());
         *database = Some(guarded(&self.name, || Ok(opener()?))?);
+        self.broken.store(false, Ordering::Relaxed);
         Ok(())
     }
 }

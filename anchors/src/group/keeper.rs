@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use openraft::{BasicNode, Raft, RaftMetrics, ServerState};
 use tokio::sync::{mpsc, oneshot};
@@ -50,6 +51,8 @@ struct Keeper {
     raft: Option<Raft<Types>>,
     /// The last raft entry whose proposers were answered, or that the start found: never to be forgotten.
     acknowledged: Option<u64>,
+    /// Whether a batch was written since the store was last taken into use.
+    proven: bool,
     /// When the store may be tried again.
     retry_at: Instant,
 }
@@ -85,6 +88,7 @@ pub(super) fn spawn(
         queue,
         raft: None,
         acknowledged: None,
+        proven: true,
         retry_at,
     };
     let run = move || {
@@ -198,31 +202,44 @@ impl Keeper {
         match raft.client_write(batch).await {
             Ok(written) => {
                 self.acknowledged = Some(written.log_id.index);
+                self.proven = true;
                 Ok(written.data)
             }
             Err(openraft::error::RaftError::APIError(_)) => Err(Refusal::NoLeader),
             Err(openraft::error::RaftError::Fatal(fatal)) => {
-                error!(error = %fatal, "the store failed: writes are refused until it works again");
-                self.shut_down_raft().await;
-                self.retry_at = Instant::now();
-                Err(Refusal::Storage(
-                    self.store.last_failure().unwrap_or_else(|| fatal.to_string().into()),
-                ))
+                let cause = self.store.last_failure().unwrap_or_else(|| fatal.to_string());
+                self.give_up(&cause).await;
+                Err(Refusal::Storage(cause.into()))
             }
         }
     }
 
+    /// Stops using the store. The next write tries it again at once, unless it failed again without having worked.
+    async fn give_up(&mut self, cause: &str) {
+        self.shut_down_raft().await;
+        if self.proven {
+            error!(error = cause, "the store failed: writes are refused until it works again");
+        }
+        let pause = if self.proven { Duration::ZERO } else { limits::REOPEN_PAUSE };
+        self.retry_at = Instant::now() + pause;
+    }
+
     /// Somebody else found the store failing: whatever consensus believes to be written may not be.
     async fn mend(&mut self) {
-        self.shut_down_raft().await;
-        // Whoever comes next is told; `recover` has logged it.
+        if !self.store.is_broken() {
+            return;
+        }
+        if self.raft.is_some() {
+            self.give_up(&self.store.last_failure().unwrap_or_default()).await;
+        }
+        // Whoever comes next is told if it fails.
         let _ = self.recover().await;
     }
 
     /// Takes the store into use again, without what was refused.
     async fn recover(&mut self) -> Result<(), Refusal> {
         if Instant::now() < self.retry_at {
-            return Err(Refusal::Storage("it failed and is about to be tried again".into()));
+            return Err(Refusal::Storage(self.store.last_failure().unwrap_or_default().into()));
         }
         let reopened = self.store.reopen().and_then(|()| match self.acknowledged {
             Some(last) => RaftLog::forget_after(&self.store, last),
@@ -234,7 +251,8 @@ impl Keeper {
         };
         match recovered {
             Ok(()) => {
-                info!("the store works again");
+                info!("the store is in use again");
+                self.proven = false;
                 Ok(())
             }
             Err(error) => {
