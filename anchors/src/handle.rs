@@ -123,6 +123,8 @@ impl Handle {
         if first.index > after {
             return first;
         }
+        // Whoever waits for minutes must not keep the index of its first look.
+        drop(first);
         let patience = tokio::time::sleep(patience);
         tokio::pin!(patience);
         loop {
@@ -132,6 +134,7 @@ impl Handle {
             if answer.index > after && is_there(&answer, query) {
                 return answer;
             }
+            drop(answer);
             tokio::select! {
                 () = subscription.woken() => {}
                 () = &mut patience => return self.lookup(caller, query),

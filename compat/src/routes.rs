@@ -54,6 +54,13 @@ macro_rules! page {
     };
 }
 
+/// A route whose handler takes what it needs of the request before it begins to wait.
+macro_rules! watched {
+    ($path:literal, $methods:expr, $handler:path) => {
+        Route { path: $path, methods: $methods, run: |ask, _| $handler(ask) }
+    };
+}
+
 /// A route that is not built yet.
 const fn later(path: &'static str, methods: &'static [Method]) -> Route {
     Route { path, methods, run: |ask, route| Box::pin(not_built(ask, route)) }
@@ -119,7 +126,7 @@ static ROUTES: &[Route] = &[
     page!("/v1/health/node/", GET, health::node),
     page!("/v1/health/checks/", GET, health::checks),
     page!("/v1/health/state/", GET, health::state),
-    page!("/v1/health/service/", GET, health::service),
+    watched!("/v1/health/service/", GET, health::service),
     page!("/v1/health/connect/", GET, health::connect),
     page!("/v1/health/ingress/", GET, health::ingress),
 

@@ -416,7 +416,7 @@ async fn one_node(
     let answer =
         blocking::read(&ask.site, &ask.caller, &options, &Query::Node(name.into())).await?;
     let body = match answer.at.node_by_name_or_id(name) {
-        None => print(None, false),
+        None => print(None, !narrow.is_open()),
         Some(row) => {
             let mut kept = Vec::new();
             for instance in row.services.values() {
@@ -449,7 +449,7 @@ fn services_by_id(found: Option<(&NodeRow, Vec<NodeServiceOut<'_>>)>, _: bool) -
 /// A list of services; both fields `null` for a node that is not there.
 fn services_in_order(found: Option<(&NodeRow, Vec<NodeServiceOut<'_>>)>, narrowed: bool) -> Bytes {
     let form = match found {
-        None => NodeWith { node: None, services: None },
+        None => NodeWith { node: None, services: narrowed.then(Vec::new) },
         Some((row, services)) => {
             let registered = narrowed || !row.services.is_empty();
             NodeWith { node: Some(row.into()), services: registered.then_some(services) }

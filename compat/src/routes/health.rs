@@ -1,14 +1,18 @@
 //! `/v1/health/…`: checks, and services with what their checks say.
 
+use std::future::ready;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use proconsul_anchors::caller::Caller;
 use proconsul_anchors::handle::Answer;
 use proconsul_anchors::index::{CheckRow, Index};
 use proconsul_anchors::name::Caseless;
 use proconsul_anchors::query::Query;
 
+use crate::Site;
 use crate::blocking;
+use crate::dispatch::Working;
 use crate::extract::{Ask, ReadOptions, Tenancy};
 use crate::filter::{CHECK_SERVICE_NODE, HEALTH_CHECK};
 use crate::reject::Reject;
@@ -91,23 +95,24 @@ fn on_wanted_node(answer: &Answer, narrow: &Narrow, row: &CheckRow) -> bool {
         || answer.at.node(row.node.key()).is_some_and(|node| narrow.takes_node(&node.node))
 }
 
-/// `GET /v1/health/service/<name>`.
-pub(crate) async fn service(ask: Ask) -> Result<Reply, Reject> {
-    let options = service_options(&ask)?;
-    let name = Caseless::from(ask.named(Reject::MissingServiceName)?);
-    let wanted = Wanted {
-        narrow: Narrow::of(&options, &CHECK_SERVICE_NODE)?,
-        tags: ask.params.all("tag").map(str::to_owned).collect(),
-        passing: passing(&ask)?,
-    };
-    refuse_groups(&ask)?;
-    if !ask.params.first("peer").is_empty() {
-        return nobody(&ask.site, &options).await;
+/// `GET /v1/health/service/<name>`. Thousands may wait in it: nothing of the request is kept but what is looked up.
+pub(crate) fn service(ask: Ask) -> Working {
+    match Lookup::of(&ask) {
+        Ok(lookup) => Box::pin(async move { lookup.answer().await }),
+        Err(reject) => Box::pin(ready(Err(reject))),
     }
-    let query = Query::Health(name.clone());
-    let answer = blocking::read(&ask.site, &ask.caller, &options, &query).await?;
-    let body = encode(&answer, &name, &wanted)?;
-    Ok(Reply::encoded(body).meta(Meta::with_consistency(&answer, &options)))
+}
+
+/// A lookup of a service's instances.
+struct Lookup {
+    site: Arc<Site>,
+    caller: Caller,
+    options: ReadOptions,
+    name: Caseless,
+    query: Query,
+    /// The service is another cluster's, of which there are none.
+    elsewhere: bool,
+    wanted: Wanted,
 }
 
 /// Which instances of a service are asked for.
@@ -115,6 +120,35 @@ struct Wanted {
     narrow: Narrow,
     tags: Vec<String>,
     passing: bool,
+}
+
+impl Lookup {
+    fn of(ask: &Ask) -> Result<Self, Reject> {
+        let options = service_options(ask)?;
+        let name = Caseless::from(ask.named(Reject::MissingServiceName)?);
+        let passing = passing(ask)?;
+        refuse_groups(ask)?;
+        let narrow = Narrow::of(&options, &CHECK_SERVICE_NODE)?;
+        let tags = ask.params.all("tag").map(str::to_owned).collect();
+        Ok(Self {
+            site: Arc::clone(&ask.site),
+            caller: ask.caller.clone(),
+            options,
+            query: Query::Health(name.clone()),
+            name,
+            elsewhere: !ask.params.first("peer").is_empty(),
+            wanted: Wanted { narrow, tags, passing },
+        })
+    }
+
+    async fn answer(&self) -> Result<Reply, Reject> {
+        if self.elsewhere {
+            return Box::pin(nobody(&self.site, &self.options)).await;
+        }
+        let answer = blocking::read(&self.site, &self.caller, &self.options, &self.query).await?;
+        let body = encode(&answer, &self.name, &self.wanted)?;
+        Ok(Reply::encoded(body).meta(Meta::with_consistency(&answer, &self.options)))
+    }
 }
 
 fn encode(answer: &Answer, name: &Caseless, wanted: &Wanted) -> Result<Bytes, Reject> {
