@@ -1,10 +1,16 @@
-//! The parts of the probes that need no network.
+//! Words and bounds, and checks of listeners and commands of the test's own.
 
 use std::io;
+use std::time::Duration;
+
+use proconsul_anchors::agent::Run;
+use proconsul_anchors::node::definition::CheckDefinition;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 use super::dial::Place;
 use super::url::Target;
-use super::{Tail, os_words};
+use super::{Probes, Tail, os_words};
 
 #[test]
 fn a_place_is_read_as_go_reads_it() {
@@ -89,4 +95,126 @@ fn a_tail_keeps_the_end_and_counts_all() {
 fn shown(target: &Target) -> String {
     let scheme = if target.https { "https" } else { "http" };
     format!("{scheme} {} {} {}", target.place(), target.authority, target.path)
+}
+
+/// Each connection gets the next answer; then the listener goes.
+async fn serve(answers: &'static [&'static str]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        for answer in answers {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 4096];
+            let count = stream.read(&mut request).await.unwrap();
+            let request = String::from_utf8_lossy(&request[..count]).into_owned();
+            let echo = request.lines().next().unwrap_or_default().to_owned();
+            stream.write_all(answer.replace("<echo>", &echo).as_bytes()).await.unwrap();
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn http_answers_decide() {
+    let cases: [(&[&str], &str); 6] = [
+        (&["HTTP/1.1 200 OK\r\n\r\nhello"], "passing HTTP GET <url>: 200 OK Output: hello"),
+        (&["HTTP/1.1 204 No Content\r\n\r\n"], "passing HTTP GET <url>: 204 No Content Output: "),
+        (&["HTTP/1.1 429 Slow\r\n\r\n"], "warning HTTP GET <url>: 429 Slow Output: "),
+        (
+            &["HTTP/1.1 500 Oh\r\n\r\n0123456789abcdef"],
+            "critical HTTP GET <url>: 500 Oh Output: 6789abcdef",
+        ),
+        (
+            &["HTTP/1.1 302 Found\r\nLocation: /there\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n<echo>"],
+            "passing HTTP GET <url>: 200 OK Output: e HTTP/1.1",
+        ),
+        (&[""], "critical Get \"<url>\": EOF"),
+    ];
+    for (answers, expected) in cases {
+        let url = format!("http://{}/x", serve(answers).await);
+        let result = perform(CheckDefinition { http: url.as_str().into(), ..probed() }, 10).await;
+        assert_eq!(result.replace(&url, "<url>"), expected);
+    }
+}
+
+#[tokio::test]
+async fn who_is_not_there_is_told_in_go_s_words() {
+    let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string();
+    let refused = format!("dial tcp {address}: connect: connection refused");
+    let cases = [
+        (CheckDefinition { tcp: address.as_str().into(), ..probed() }, refused.clone()),
+        (
+            CheckDefinition { http: format!("http://{address}/").into(), ..probed() },
+            format!("Get \"http://{address}/\": {refused}"),
+        ),
+        (
+            CheckDefinition { grpc: address.as_str().into(), ..probed() },
+            format!(
+                "rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while dialing: {refused}\""
+            ),
+        ),
+        (
+            CheckDefinition { h2ping: address.as_str().into(), ..probed() },
+            format!("Failed to dial to {address}: {refused}"),
+        ),
+    ];
+    for (check, expected) in cases {
+        assert_eq!(perform(check, 4096).await, format!("critical {expected}"));
+    }
+}
+
+#[tokio::test]
+async fn a_tcp_connection_is_enough() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let there = listener.local_addr().unwrap().to_string();
+    let result = perform(CheckDefinition { tcp: there.as_str().into(), ..probed() }, 4096).await;
+    assert_eq!(result, format!("passing TCP connect {there}: Success"));
+}
+
+#[tokio::test]
+async fn a_command_s_exit_decides() {
+    let long = CheckDefinition { timeout: Duration::from_millis(1500), ..probed() };
+    let cases = [
+        (probed(), "echo out; echo err >&2", "passing out\nerr\n"),
+        (probed(), "echo hm; exit 1", "warning hm\n"),
+        (probed(), "exit 2", "critical "),
+        (probed(), "kill -9 $$", "critical "),
+        (
+            probed(),
+            "printf 0123456789abcdefghij",
+            "passing Captured 16 of 20 bytes\n...\n456789abcdefghij",
+        ),
+        (
+            long,
+            "echo start; sleep 600 & sleep 600",
+            "critical! Timed out (1.5s) running check\n\nstart\n",
+        ),
+    ];
+    for (check, script, expected) in cases {
+        let args = ["sh", "-c", script].map(Into::into).to_vec();
+        assert_eq!(
+            perform(CheckDefinition { script_args: args, ..check }, 16).await,
+            expected,
+            "{script}"
+        );
+    }
+    let none = CheckDefinition { script_args: vec!["/no/such".into()], ..probed() };
+    assert_eq!(perform(none, 16).await, "critical! fork/exec /no/such: no such file or directory");
+    let none = CheckDefinition { script_args: vec!["no-such-command".into()], ..probed() };
+    let expected = "critical! exec: \"no-such-command\": executable file not found in $PATH";
+    assert_eq!(perform(none, 16).await, expected);
+}
+
+fn probed() -> CheckDefinition {
+    CheckDefinition { interval: Duration::from_secs(1), ..CheckDefinition::default() }
+}
+
+/// Status and output; an exclamation mark where thresholds do not count.
+async fn perform(check: CheckDefinition, output_max: usize) -> String {
+    let timeout = if check.timeout.is_zero() { Duration::from_secs(60) } else { check.timeout };
+    let run =
+        Run { check: "c".into(), number: 1, spec: check.spec().unwrap(), timeout, output_max };
+    let result = Probes::new().perform(&run).await;
+    let mark = if result.certain { "!" } else { "" };
+    format!("{}{mark} {}", result.status, result.output)
 }
