@@ -157,8 +157,17 @@ impl Write<'_> {
     }
 
     fn bury(&mut self, key: Arc<str>, tree: Option<&Arc<str>>) {
-        let grave = Grave { at: self.revision(), tree: tree.cloned() };
-        self.index.graves.insert(Arc::clone(&key), grave);
+        let older = self.index.graves.get(&key);
+        // What shows a deletion goes on showing it: of two ways in which a key was deleted, the narrower one stays.
+        let tree = match older {
+            None => tree.cloned(),
+            Some(older) => older
+                .tree
+                .as_ref()
+                .zip(tree)
+                .map(|(a, b)| Arc::clone(if a.len() > b.len() { a } else { b })),
+        };
+        self.index.graves.insert(Arc::clone(&key), Grave { at: self.stamp.revision, tree });
         self.write_row(RowId::Grave(key));
     }
 

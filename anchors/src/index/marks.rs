@@ -34,6 +34,7 @@ impl Index {
     /// whoever prints it prints at least 1.
     pub fn index_of(&self, query: &Query) -> u64 {
         let marks = &self.marks;
+        let tables = marks.services.max(marks.nodes).max(marks.checks);
         match query {
             Query::Nodes => marks.nodes,
             Query::Node(text) => {
@@ -42,9 +43,9 @@ impl Index {
             Query::Services { by_node_meta: false } => marks.services,
             Query::Services { by_node_meta: true } => marks.services.max(marks.nodes),
             Query::Service(name) => self.index_of_service(name, marks.services.max(marks.nodes)),
-            Query::Health(name) | Query::ServiceChecks { service: name, by_node_meta: true } => {
-                let tables = marks.services.max(marks.nodes).max(marks.checks);
-                self.index_of_service(name, tables)
+            Query::Health(name) => self.index_of_service(name, tables),
+            Query::ServiceChecks { service, by_node_meta: true } => {
+                self.services.get(service.key()).map_or(tables, |row| row.index)
             }
             Query::NodeChecks(_)
             | Query::ServiceChecks { by_node_meta: false, .. }
