@@ -1,6 +1,7 @@
 //! Raw → Config: defaults, rules, warnings, in Consul's order, so that of several faults the same one is told.
 
 mod network;
+mod quiet;
 mod rules;
 mod settings;
 mod startable;
@@ -29,7 +30,7 @@ pub(crate) fn check(merged: Merged, dev: bool, host: &Host) -> Result<Loaded, St
     let parts = parts(&raw, dev, host, &mut faults, &mut warnings)?;
     let listening = parts.listening.clone();
     let config = assemble(raw, parts, host, &mut faults);
-    settings::quiet_durations(&config.raw, &mut faults);
+    quiet::judge(&config.raw, host, &mut faults, &mut warnings)?;
     rules::hold(&config, &listening, &faults, &mut warnings)?;
     rules::supported(&config, &mut warnings)?;
     Ok(Loaded { config, warnings })
@@ -70,6 +71,7 @@ fn parts(
     let recursors = recursors(raw, host)?;
     let telemetry = settings::telemetry(raw, faults, warnings);
     settings::raft_multiplier(raw)?;
+    quiet::virtual_networks(raw)?;
     let ui = settings::ui(raw, dev, warnings);
     Ok(Parts { service_ttl, checks, services, role, network, listening, recursors, telemetry, ui })
 }

@@ -1,6 +1,6 @@
 //! Services and checks that a configuration defines, by the names of the configuration files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::{Map, Value as Json};
@@ -257,10 +257,41 @@ impl ServiceDefinition {
         {
             told.push("zone cannot be set without region".to_owned());
         }
+        let native =
+            self.connect.as_ref().and_then(|connect| connect.get("native")).and_then(Json::as_bool);
+        if native == Some(true) && self.port == 0 && self.socket_path.is_empty() {
+            told.push("Port or SocketPath must be set for a Connect native service.".to_owned());
+        }
         if !self.ports.is_empty() && self.port != 0 {
             told.push("Cannot set both Port and Ports".to_owned());
         }
+        told.extend(self.ports_fault());
         if told.is_empty() { Ok(()) } else { Err(faults::listed(&told)) }
+    }
+}
+
+// === several ports ===
+
+impl ServiceDefinition {
+    /// The first rule that named ports break.
+    fn ports_fault(&self) -> Option<String> {
+        let mut seen = BTreeSet::new();
+        for (place, (name, port, default)) in self.ports.iter().enumerate() {
+            if name.trim().is_empty() {
+                return Some("Ports.Name cannot be empty".to_owned());
+            }
+            if *port <= 0 {
+                return Some("Ports.Port must be greater than zero".to_owned());
+            }
+            if !seen.insert(name) {
+                return Some(format!("Ports.Name {name:?} has to be unique"));
+            }
+            if *default && self.ports[..place].iter().any(|(.., default)| *default) {
+                return Some("Only one port can be marked as default".to_owned());
+            }
+        }
+        let lacks = !self.ports.is_empty() && !self.ports.iter().any(|(.., default)| *default);
+        lacks.then(|| "One of the Ports must be marked as Default".to_owned())
     }
 }
 

@@ -76,6 +76,8 @@ pub(super) fn addresses(
     }
     let mut said = |key| address::ip(key, raw.text(key), host, faults);
     let mut advertise = said("advertise_addr").unwrap_or(bind);
+    // Consul reads it twice, and tells a fault twice.
+    said("advertise_addr");
     if advertise.is_unspecified() {
         advertise = address::announced(advertise, host)?;
     }

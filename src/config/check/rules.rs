@@ -264,6 +264,11 @@ fn mesh(config: &Config) -> Result<(), String> {
     let server = config.role.server;
     if !matches!(provider, "" | "consul" | "vault" | "aws-pca") {
         Err(format!("{provider} is not a valid CA provider"))
+    } else if !server && connect.flag("enable_mesh_gateway_wan_federation") == Some(true) {
+        Err("'connect.enable_mesh_gateway_wan_federation = true' requires 'server = true'"
+            .to_owned())
+    } else if !server && !config.raw.texts("primary_gateways").is_empty() {
+        Err("'primary_gateways' requires 'server = true'".to_owned())
     } else if server && encrypt.flag("tls") == Some(true) {
         Err("auto_encrypt.tls can only be used on a client.".to_owned())
     } else if !server && encrypt.flag("allow_tls") == Some(true) {

@@ -18,57 +18,13 @@ const VALUE_SIZE: u64 = 512 * 1024;
 /// Largest `performance.raft_multiplier`.
 const RAFT_MULTIPLIER_MAX: i64 = 10;
 
-const fn seconds(count: u64) -> Duration {
+/// A length in seconds.
+pub(super) const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
-/// Keys that hold durations and change nothing here; a faulty one is told all the same.
-const QUIET_DURATIONS: &[&str] = &[
-    "advertise_reconnect_timeout",
-    "discovery_max_stale",
-    "federation_state_anti_entropy_sync_interval",
-    "primary_gateways_interval",
-    "raft_snapshot_interval",
-    "reconnect_timeout",
-    "reconnect_timeout_wan",
-    "retry_interval",
-    "retry_interval_wan",
-    "sync_coordinate_interval_min",
-    "acl.policy_ttl",
-    "acl.token_ttl",
-    "acl.role_ttl",
-    "autopilot.last_contact_threshold",
-    "autopilot.server_stabilization_time",
-    "limits.https_handshake_timeout",
-    "limits.rpc_handshake_timeout",
-    "limits.rpc_client_timeout",
-    "performance.rpc_hold_timeout",
-];
-
-/// Checks the durations that change nothing.
-pub(super) fn quiet_durations(raw: &Raw, faults: &mut Faults) {
-    for path in QUIET_DURATIONS {
-        let (block, key) = path
-            .split_once('.')
-            .map_or((None, *path), |(block, key)| (Some(raw.block(block)), key));
-        faults.duration(path, block.as_ref().unwrap_or(raw).text(key), Duration::ZERO);
-    }
-    let said = raw.text("server_rejoin_age_max");
-    at_least(faults, "server_rejoin_age_max", said, seconds(7 * 24 * 3600), seconds(6 * 3600));
-    let performance = raw.block("performance");
-    for (key, otherwise) in [("grpc_keepalive_interval", 30), ("grpc_keepalive_timeout", 20)] {
-        at_least(
-            faults,
-            &format!("performance.{key}"),
-            performance.text(key),
-            seconds(otherwise),
-            seconds(1),
-        );
-    }
-}
-
 /// A duration with a lower bound.
-fn at_least(
+pub(super) fn at_least(
     faults: &mut Faults,
     key: &str,
     said: Option<&str>,
@@ -194,13 +150,21 @@ pub(super) fn http(raw: &Raw, listen: Vec<Listen>, faults: &mut Faults) -> Http 
 pub(super) fn checking(raw: &Raw, faults: &mut Faults) -> Checking {
     let remote_scripts = raw.flag("enable_script_checks").unwrap_or(false);
     let mut time = |key, otherwise| faults.duration(key, raw.text(key), otherwise);
+    // Consul does not look at these three: for tests only, and never told when they are faulty.
+    let hidden = |key, otherwise| {
+        let said = raw
+            .text(key)
+            .and_then(|text| duration::parse_wait(text).ok())
+            .filter(|time| !time.is_zero());
+        said.unwrap_or(seconds(otherwise))
+    };
     Checking {
         remote_scripts,
         local_scripts: raw.flag("enable_local_script_checks").unwrap_or(remote_scripts),
         update_interval: time("check_update_interval", seconds(300)),
-        deregister_interval_min: time("check_deregister_interval_min", seconds(60)),
-        reap_interval: time("check_reap_interval", seconds(30)),
-        sync_interval: time("ae_interval", seconds(60)),
+        deregister_interval_min: hidden("check_deregister_interval_min", 60),
+        reap_interval: hidden("check_reap_interval", 30),
+        sync_interval: hidden("ae_interval", 60),
         output_max_size: u32::try_from(raw.int("check_output_max_size").unwrap_or(4096))
             .unwrap_or(0),
         discard_output: raw.flag("discard_check_output").unwrap_or(false),
