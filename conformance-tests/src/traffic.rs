@@ -31,6 +31,15 @@ pub struct Step {
     pub session: Option<usize>,
 }
 
+impl Step {
+    /// Method, target and body as written in the stream.
+    #[must_use]
+    pub fn said(&self) -> String {
+        let Request { method, target, body, .. } = &self.request;
+        format!("{method} {target} {}", String::from_utf8_lossy(body))
+    }
+}
+
 /// One step whose two answers differ.
 #[derive(Debug, Clone)]
 pub struct Unequal {
@@ -118,17 +127,81 @@ pub fn play(
         let answers = (left.play(&step)?, right.play(&step)?);
         let differences = compare(&answers.0, &answers.1, &mut ties, &step.rules);
         if !differences.is_empty() {
-            let Request { method, target, body, .. } = &step.request;
-            report.unequal.push(Unequal {
-                step: report.asked,
-                route: step.route,
-                request: format!("{method} {target} {}", String::from_utf8_lossy(body)),
-                differences,
-            });
+            report.unequal.push(unequal(report.asked, &step, differences));
         }
         report.asked += 1;
     }
     Ok(report)
+}
+
+/// Reads that show the whole state, for finding the write after which two programs part.
+const PROBES: &[&str] = &[
+    "/v1/agent/services",
+    "/v1/agent/checks",
+    "/v1/catalog/nodes",
+    "/v1/catalog/services",
+    "/v1/health/state/any",
+    "/v1/health/service/web",
+    "/v1/health/service/api",
+    "/v1/health/service/db",
+    "/v1/health/service/other",
+    "/v1/health/service/none",
+    "/v1/catalog/node/n1",
+    "/v1/catalog/node/n2",
+    "/v1/catalog/node/n3",
+    "/v1/catalog/node/node1",
+    "/v1/kv/?recurse",
+    "/v1/kv/a?keys",
+    "/v1/kv/a/?keys",
+    "/v1/kv/b?keys",
+    "/v1/kv/none",
+    "/v1/session/list",
+];
+
+/// Plays the stream and asks for the whole state after every write; ends after `limit` writes that parted them.
+///
+/// # Errors
+/// As [`play`].
+pub fn probe(
+    left: &Subject,
+    right: &Subject,
+    stream: impl Iterator<Item = Step>,
+    limit: usize,
+) -> Result<Vec<Unequal>, String> {
+    let mut ties = Ties::new(Start { left: left.start_index, right: right.start_index });
+    let (mut left, mut right) = (Side::new(left), Side::new(right));
+    let mut parted = Vec::new();
+    for (n, step) in stream.enumerate() {
+        let mut differences =
+            compare(&left.play(&step)?, &right.play(&step)?, &mut ties, &step.rules);
+        let probes: &[&str] = if step.request.method == "GET" { &[] } else { PROBES };
+        for target in probes {
+            let read = Request::new("GET", target);
+            let rules = Rules { unordered: true, ..Rules::default() };
+            let probe = Step { route: String::new(), request: read, rules, session: None };
+            // What is read here must not become the `{i}` of the stream.
+            let kept = (left.index, right.index);
+            let answers = (left.play(&probe)?, right.play(&probe)?);
+            let found = compare(&answers.0, &answers.1, &mut ties, &probe.rules);
+            if parted.is_empty() && !found.is_empty() {
+                println!("{n} {target}\nleft  {}\nright {}", answers.0.text(), answers.1.text());
+            }
+            (left.index, right.index) = kept;
+            let named = |d: Difference| Difference { place: format!("{target} {}", d.place), ..d };
+            differences.extend(found.into_iter().map(named));
+        }
+        if !differences.is_empty() {
+            parted.push(unequal(n, &step, differences));
+            if parted.len() == limit {
+                break;
+            }
+        }
+    }
+    Ok(parted)
+}
+
+fn unequal(step: usize, of: &Step, differences: Vec<Difference>) -> Unequal {
+    Unequal { step, route: of.route.clone(), request: of.said(), differences }
 }
 
 struct Side {

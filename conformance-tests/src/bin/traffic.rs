@@ -1,6 +1,8 @@
 //! Plays one seed of random traffic against the real Consul and the subject, and prints what differs.
 //!
-//! `cargo run -p proconsul-conformance --bin traffic -- SEED [COUNT] [--all]`
+//! `cargo run -p proconsul-conformance --bin traffic -- SEED [COUNT] [--all|--print|--probe]`
+//! `--all` prints every difference whole; `--print` only the requests; `--probe` asks for the whole state after every
+//! write and prints the first writes after which the two part.
 
 use std::{env, process::ExitCode};
 
@@ -12,35 +14,46 @@ use proconsul_conformance::{
 /// As many as the test plays with each of its seeds.
 const COUNT: usize = 2000;
 
+/// More partings than this are hardly ever independent.
+const PARTINGS: usize = 3;
+
 fn main() -> ExitCode {
-    let mut numbers = env::args().skip(1).filter_map(|arg| arg.parse::<u64>().ok());
-    let seed = numbers.next().unwrap_or(1);
-    let count = numbers.next().and_then(|n| usize::try_from(n).ok()).unwrap_or(COUNT);
-    let start = |kind| {
-        let mut subject = Subject::start(Setup::of(kind, Mode::Disk))?;
-        subject.settle().map(|()| subject)
-    };
-    let played = start(Kind::Consul)
-        .and_then(|left| Ok((left, start(Kind::from_env())?)))
-        .and_then(|(left, right)| traffic::play(&left, &right, Traffic::new(seed).take(count)));
-    match played {
-        Ok(report) => {
-            if env::args().any(|arg| arg == "--all") {
-                for unequal in &report.unequal {
-                    println!("{unequal:#?}");
-                }
-            }
-            println!("{}", report.grouped());
-            println!(
-                "seed {seed}: {} of 1000 equal, {} of {count} differ",
-                report.per_mille(),
-                report.unequal.len()
-            );
-            ExitCode::SUCCESS
-        }
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             println!("{why}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn run() -> Result<(), String> {
+    let mut numbers = env::args().skip(1).filter_map(|arg| arg.parse::<u64>().ok());
+    let seed = numbers.next().unwrap_or(1);
+    let count = numbers.next().and_then(|n| usize::try_from(n).ok()).unwrap_or(COUNT);
+    let flag = |name: &str| env::args().any(|arg| arg == name);
+    let stream = Traffic::new(seed).take(count);
+    if flag("--print") {
+        stream.enumerate().for_each(|(n, step)| println!("{n} {}", step.said()));
+        return Ok(());
+    }
+    let (left, right) = (start(Kind::Consul)?, start(Kind::from_env())?);
+    if flag("--probe") {
+        let parted = traffic::probe(&left, &right, stream, PARTINGS)?;
+        parted.iter().for_each(|unequal| println!("{unequal:#?}"));
+        return Ok(());
+    }
+    let report = traffic::play(&left, &right, stream)?;
+    if flag("--all") {
+        report.unequal.iter().for_each(|unequal| println!("{unequal:#?}"));
+    }
+    println!("{}", report.grouped());
+    let differ = report.unequal.len();
+    println!("seed {seed}: {} of 1000 equal, {differ} of {count} differ", report.per_mille());
+    Ok(())
+}
+
+fn start(kind: Kind) -> Result<Subject, String> {
+    let mut subject = Subject::start(Setup::of(kind, Mode::Disk))?;
+    subject.settle().map(|()| subject)
 }
