@@ -126,6 +126,9 @@ pub(crate) fn split_payload(kept: &[u8]) -> Option<(&[u8; SALT_BYTES], &[u8])> {
 }
 
 #[cfg(test)]
+mod strangers;
+
+#[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 

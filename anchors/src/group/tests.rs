@@ -83,9 +83,9 @@ async fn a_write_is_applied_and_published_before_it_is_answered() {
 }
 
 /// A group on a disk, with what it published.
-struct Running {
-    group: Group,
-    store: Arc<Store>,
+pub(crate) struct Running {
+    pub(crate) group: Group,
+    pub(crate) store: Arc<Store>,
     index: Index,
     seen: Arc<Seen>,
 }
@@ -199,7 +199,7 @@ async fn judge(disk: &Disk, acknowledged: &[(String, u64, u64)], story: &str) {
     assert!(report.is_clean() && report.waiting == 0, "{story}: {report}");
 }
 
-async fn running() -> Running {
+pub(crate) async fn running() -> Running {
     start_on(&new_disk(), 1).await
 }
 
