@@ -72,6 +72,7 @@ fn parts(
     let telemetry = settings::telemetry(raw, faults, warnings);
     settings::raft_multiplier(raw)?;
     quiet::virtual_networks(raw)?;
+    quiet::gossip_networks(raw)?;
     let ui = settings::ui(raw, dev, warnings);
     Ok(Parts { service_ttl, checks, services, role, network, listening, recursors, telemetry, ui })
 }

@@ -276,7 +276,7 @@ pub(crate) const TOP: &[Key] = &[
     quiet("version", Text),
     quiet("version_prerelease", Text),
     quiet("version_metadata", Text),
-    quiet("build_date", Text),
+    quiet("build_date", Block(&[])),
     enterprise("audit", Block(AUDIT)),
     enterprise("read_replica", Bool).or("non_voting_server"),
     enterprise("segment", Text),
