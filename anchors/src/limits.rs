@@ -23,7 +23,7 @@ pub const RAFT_ENTRIES_CACHED_MAX: usize = 4;
 
 /// The page cache of a store on disk. Reads are answered from the index, so the cache serves writes only: the pages
 /// between two syncs and the inner pages of the trees.
-pub const STORE_CACHE_BYTES: usize = 16 << 20;
+pub const STORE_CACHE_BYTES: usize = 2 << 20;
 
 /// The page cache of a store in memory, whose pages are in memory already.
 pub const STORE_IN_MEMORY_CACHE_BYTES: usize = 2 << 20;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::{Group, Leaf, LeafCheck, Server};
 use crate::change::{Change, Registration, Removal};
-use crate::index::NodeRow;
+use crate::index::{CheckRow, NodeRow};
 use crate::name::Caseless;
 use crate::pairs::Pairs;
 use crate::service::{Check, Node, Service, ServiceAddress, Status, Tags};
@@ -146,13 +146,25 @@ impl Leaf {
         Some(Change::Deregister(Removal::Check { node: node.clone(), id }))
     }
 
+    /// Whether the catalog's check shows tags from before its service got others. A check that was not registered again
+    /// with the service keeps its old tags on both sides.
+    fn tags_are_outdated(&self, remote: &CheckRow, entry: &LeafCheck) -> bool {
+        let (Some(shown), Some(own)) = (&remote.check.service, &entry.check.service) else {
+            return false;
+        };
+        let service = self.services.get(own.id.as_str());
+        shown.tags != own.tags && service.is_some_and(|service| service.service.tags == own.tags)
+    }
+
     /// A check of the leaf that the catalog has not, or has otherwise.
     fn changed_check(&self, id: &str, row: Option<&NodeRow>) -> Option<Check> {
         let entry: &LeafCheck = self.checks.get(id)?;
         let remote = row.and_then(|row| row.checks.get(entry.check.id.key()));
         let skip_output = self.holds_output(id);
-        let same =
-            remote.is_some_and(|remote| same_check(&remote.check, &entry.check, skip_output));
+        let same = remote.is_some_and(|remote| {
+            same_check(&remote.check, &entry.check, skip_output)
+                && !self.tags_are_outdated(remote, entry)
+        });
         (!same).then(|| entry.check.clone())
     }
 }
@@ -250,7 +262,8 @@ fn has_service(row: &NodeRow, own: &Service) -> bool {
         && remote.rare == *rare
 }
 
-/// The name and tags of the service are not compared: the catalog fills them in from the service that it has.
+/// As Consul compares: how the check is performed does not count, and goes with the next change of what it says. The
+/// name and tags of the service do not either: the catalog fills them in from the service that it has.
 fn same_check(remote: &Check, own: &Check, skip_output: bool) -> bool {
     remote.id.same_spelling(&own.id)
         && remote.name == own.name
@@ -258,10 +271,6 @@ fn same_check(remote: &Check, own: &Check, skip_output: bool) -> bool {
         && remote.notes == own.notes
         && (skip_output || remote.output == own.output)
         && remote.service_id() == own.service_id()
-        && remote.kind == own.kind
-        && remote.interval == own.interval
-        && remote.timeout == own.timeout
-        && remote.exposed_port == own.exposed_port
 }
 
 /// Never given and given empty are the same to whoever reads them.
