@@ -134,7 +134,7 @@ impl<'a> Search<'a> {
             }
             Ask::Node { name, locality } => node::answer(self, name, locality, chance),
             Ask::Address { ip, owner } => Ok(self.spelt_address(*ip, owner)),
-            // No service has a virtual address, no proxy, gateway or prepared query can be registered.
+            // Virtual addresses, mesh proxies, gateways and prepared queries are not built: as if there were none.
             Ask::Virtual { .. } => Ok(Sections::default()),
             Ask::Query { name, .. } if name.is_empty() => Err(Miss::Nameless),
             Ask::Connect { .. } | Ask::Ingress { .. } | Ask::Query { .. } | Ask::Transfer => {

@@ -144,6 +144,7 @@ impl Kind {
     /// Everything.
     pub const ANY: Self = Self(255);
 
+    const OTHER: &'static str = "other";
     const NAMES: [(Self, &'static str); 14] = [
         (Self::A, "A"),
         (Self::NS, "NS"),
@@ -161,9 +162,15 @@ impl Kind {
         (Self::ANY, "ANY"),
     ];
 
-    /// Its name where it has one here, for a metric's label: strangers must not be able to make up labels.
+    /// Its name where it has one here, else `other`, for a metric's label: strangers must not be able to make up labels.
     pub fn label(self) -> &'static str {
-        Self::NAMES.iter().find(|(kind, _)| *kind == self).map_or("other", |(_, name)| name)
+        let known = Self::NAMES.iter().find(|(kind, _)| *kind == self);
+        known.map_or(Self::OTHER, |(_, name)| name)
+    }
+
+    /// All labels that there are.
+    pub fn labels() -> impl Iterator<Item = &'static str> {
+        Self::NAMES.iter().map(|(_, name)| *name).chain([Self::OTHER])
     }
 
     /// Reads `A`, `SRV`, … or `TYPE65280` (RFC 3597).

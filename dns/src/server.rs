@@ -2,7 +2,6 @@
 
 mod datagrams;
 mod decode;
-
 mod door;
 mod tcp;
 mod telemetry;
@@ -20,9 +19,9 @@ use rand::RngCore;
 
 use self::decode::Incoming;
 pub use self::tcp::serve_tcp;
-use self::telemetry::Watch;
+use self::telemetry::Timers;
 pub use self::udp::serve_udp;
-use crate::answer::{self, Draft, View};
+use crate::answer::{self, View};
 use crate::fallback::{Whom, whom};
 use crate::limits::{DATAGRAM_BYTES_MAX, MESSAGE_BYTES_MAX};
 use crate::message::Reply;
@@ -31,7 +30,7 @@ use crate::settings::Settings;
 use crate::shape::{Asker, Transport, shape};
 
 /// The door, as far as DNS needs it.
-pub trait Door: Clone + Send + Sync + 'static {
+pub trait Door: Send + Sync + 'static {
     /// The index as the caller may read it for this query; nothing when it may not.
     fn look(&self, from: Option<IpAddr>, query: &Query) -> Option<Arc<Index>>;
     /// The index, when nothing of a scope is read.
@@ -40,33 +39,11 @@ pub trait Door: Clone + Send + Sync + 'static {
     fn now(&self) -> Time;
 }
 
-/// What both transports serve with.
-#[derive(Clone)]
-struct Service<D> {
+/// Answers messages: what both transports serve with.
+pub struct Service<D> {
     door: D,
     settings: Arc<ArcSwap<Settings>>,
-}
-
-/// Answers one message; nothing when it deserves no answer.
-pub fn respond(
-    door: &impl Door,
-    settings: &Settings,
-    transport: Transport,
-    from: Option<IpAddr>,
-    bytes: &[u8],
-    chance: &mut dyn RngCore,
-) -> Option<Vec<u8>> {
-    match decode::decode(bytes, transport) {
-        Incoming::Noise => None,
-        Incoming::Reject(reply) => Some(reply.to_bytes()),
-        Incoming::Query { question, asker } => {
-            let reply = match &question {
-                Some(question) => reply(door, settings, from, question, &asker, chance),
-                None => shape(answer::refusal(), None, &asker, settings),
-            };
-            Some(reply.to_bytes_within(bytes_max(transport)))
-        }
-    }
+    timers: Timers,
 }
 
 /// What a message can hold at all.
@@ -75,46 +52,6 @@ fn bytes_max(transport: Transport) -> usize {
         Transport::Udp => DATAGRAM_BYTES_MAX,
         Transport::Tcp => MESSAGE_BYTES_MAX,
     }
-}
-
-/// The way of a query.
-fn reply(
-    door: &impl Door,
-    settings: &Settings,
-    from: Option<IpAddr>,
-    question: &Question,
-    asker: &Asker,
-    chance: &mut dyn RngCore,
-) -> Reply {
-    let watch = Watch::start();
-    let place = question::parse(question, settings);
-    let draft = match whom(&place) {
-        Whom::Nobody => answer::refusal(),
-        Whom::Index => {
-            let allowed = query(&place)
-                .map_or_else(|| Some(door.snapshot()), |query| door.look(from, &query));
-            let edns = asker.edns.is_some();
-            draft(settings, door.now(), edns, allowed.as_deref(), question, &place, chance)
-        }
-    };
-    let reply = shape(draft, Some(question), asker, settings);
-    watch.served(settings, &place, question, asker.transport, from);
-    reply
-}
-
-/// Who may not read is told that there is nothing, as Consul does.
-fn draft(
-    settings: &Settings,
-    now: Time,
-    edns: bool,
-    allowed: Option<&Index>,
-    question: &Question,
-    place: &Place,
-    chance: &mut dyn RngCore,
-) -> Draft {
-    let nothing = Index::new();
-    let index = allowed.unwrap_or(&nothing);
-    answer::answer(View { index, settings, now, edns }, question, place, chance)
 }
 
 /// What of the index a question reads, for the policy to judge.
@@ -138,9 +75,70 @@ fn query(place: &Place) -> Option<Query> {
 // === impl Service ===
 
 impl<D: Door> Service<D> {
-    fn respond(&self, transport: Transport, from: Option<IpAddr>, bytes: &[u8]) -> Option<Vec<u8>> {
-        let settings = self.settings.load_full();
-        respond(&self.door, &settings, transport, from, bytes, &mut rand::rng())
+    /// Answers from what is behind a door, with the settings of the moment.
+    pub fn new(door: D, settings: Arc<ArcSwap<Settings>>) -> Self {
+        let timers = Timers::new(&settings.load().node_name);
+        Self { door, settings, timers }
+    }
+
+    /// Answers one message; nothing when it deserves no answer.
+    pub fn respond(
+        &self,
+        transport: Transport,
+        from: Option<IpAddr>,
+        bytes: &[u8],
+        chance: &mut dyn RngCore,
+    ) -> Option<Vec<u8>> {
+        let settings = self.settings.load();
+        let reply = match decode::decode(bytes, transport) {
+            Incoming::Noise => return None,
+            Incoming::Reject(reply) => reply,
+            Incoming::Query { question: Some(question), asker } => {
+                self.reply(&settings, from, &question, &asker, chance)
+            }
+            Incoming::Query { question: None, asker } => {
+                shape(answer::refusal(), None, &asker, &settings)
+            }
+        };
+        Some(reply.to_bytes_within(bytes_max(transport)))
+    }
+
+    /// The way of a query.
+    fn reply(
+        &self,
+        settings: &Settings,
+        from: Option<IpAddr>,
+        question: &Question,
+        asker: &Asker,
+        chance: &mut dyn RngCore,
+    ) -> Reply {
+        let watch = self.timers.start();
+        let place = question::parse(question, settings);
+        let draft = match whom(&place) {
+            Whom::Nobody => answer::refusal(),
+            Whom::Index => {
+                // Who may not read is told that there is nothing, as Consul does.
+                let index = self.index(from, &place).unwrap_or_default();
+                let view = View {
+                    index: &index,
+                    settings,
+                    now: self.door.now(),
+                    edns: asker.edns.is_some(),
+                };
+                answer::answer(view, question, &place, chance)
+            }
+        };
+        let reply = shape(draft, Some(question), asker, settings);
+        watch.served(&place, question, asker.transport, from);
+        reply
+    }
+
+    /// The index as the asker may read it; nothing when it may not.
+    fn index(&self, from: Option<IpAddr>, place: &Place) -> Option<Arc<Index>> {
+        match query(place) {
+            Some(query) => self.door.look(from, &query),
+            None => Some(self.door.snapshot()),
+        }
     }
 }
 

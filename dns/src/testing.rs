@@ -2,20 +2,32 @@
 
 pub(crate) mod world;
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use self::world::World;
-use crate::server::respond;
+use crate::server::Service;
 use crate::shape::Transport;
 
-/// Answers a message from a world; the seed decides about order.
-pub(crate) fn exchange(
-    world: &World,
-    transport: Transport,
-    query: &[u8],
-    seed: u64,
-) -> Option<Vec<u8>> {
-    let mut chance = StdRng::seed_from_u64(seed);
-    respond(world, &world.settings, transport, None, query, &mut chance)
+/// Answers messages from a world.
+pub(crate) struct Server(Service<World>);
+
+impl Server {
+    pub(crate) fn of(world: World) -> Self {
+        let settings = Arc::new(ArcSwap::from_pointee(world.settings.clone()));
+        Self(Service::new(world, settings))
+    }
+
+    /// Answers a message; the seed decides about order.
+    pub(crate) fn exchange(
+        &self,
+        transport: Transport,
+        query: &[u8],
+        seed: u64,
+    ) -> Option<Vec<u8>> {
+        self.0.respond(transport, None, query, &mut StdRng::seed_from_u64(seed))
+    }
 }

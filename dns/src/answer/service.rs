@@ -49,10 +49,10 @@ pub(super) fn answer(
     if wanted.name.is_empty() {
         return Err(Miss::Nameless);
     }
-    let found = match search.is_local(wanted.locality) {
-        true => eligible(search.view, wanted.name, wanted.tag, chance),
-        false => Vec::new(),
-    };
+    if !search.is_local(wanted.locality) {
+        return Err(Miss::NoName);
+    }
+    let found = eligible(search.view, wanted.name, wanted.tag, chance);
     if found.is_empty() {
         return Err(Miss::NoName);
     }
@@ -94,8 +94,10 @@ fn addresses(
     chance: &mut dyn RngCore,
 ) -> Vec<Record> {
     let kind = search.question.kind;
-    let limit =
-        Some(search.view.settings.a_record_limit).filter(|limit| *limit > 0).unwrap_or(usize::MAX);
+    let limit = match search.view.settings.a_record_limit {
+        0 => usize::MAX,
+        limit => limit,
+    };
     let (mut told, mut records, mut host) = (HashSet::new(), Vec::new(), None);
     for instance in found {
         match instance.spot(search) {
@@ -146,11 +148,8 @@ fn srv(
     for instance in found {
         // A port that one of them does not have is no name at all.
         let port = instance.port(port_name).ok_or(Miss::NoName)?;
-        if !told.insert((
-            instance.node.node.name.as_str(),
-            instance.address(search, Want::Any),
-            port,
-        )) {
+        let name = instance.node.node.name.as_str();
+        if !told.insert((name, instance.address(search, Want::Any), port)) {
             continue;
         }
         if let Some((target, mut beside)) = instance.target(search, ttl, chance) {
@@ -168,8 +167,8 @@ fn srv(
 
 impl<'a> Eligible<'a> {
     fn has_tag(&self, tag: &str) -> bool {
-        // Names are asked in lower case; what is not ASCII is compared as Consul does, by Unicode's lower case.
-        self.instance.service.tags.iter().any(|have| have.to_lowercase() == tag)
+        // What is not ASCII stands escaped in a question and so never matches, as in Consul.
+        self.instance.service.tags.iter().any(|have| have.eq_ignore_ascii_case(tag))
     }
 
     fn checks(&self) -> impl Iterator<Item = &'a CheckRow> {

@@ -27,7 +27,7 @@ pub async fn serve_tcp<D: Door>(
     settings: Arc<ArcSwap<Settings>>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let service = Service { door, settings };
+    let service = Arc::new(Service::new(door, settings));
     let mut connections = JoinSet::new();
     tokio::select! {
         () = accept_for_ever(&listener, &service, &mut connections) => {}
@@ -38,7 +38,7 @@ pub async fn serve_tcp<D: Door>(
 
 async fn accept_for_ever<D: Door>(
     listener: &TcpListener,
-    service: &Service<D>,
+    service: &Arc<Service<D>>,
     connections: &mut JoinSet<()>,
 ) {
     let places = Arc::new(Semaphore::new(TCP_CONNECTIONS_MAX));
@@ -47,7 +47,7 @@ async fn accept_for_ever<D: Door>(
         while connections.try_join_next().is_some() {}
         match listener.accept().await {
             Ok((stream, from)) => {
-                let service = service.clone();
+                let service = Arc::clone(service);
                 connections.spawn(async move {
                     let _place = place;
                     if let Err(error) = serve_connection(stream, from, &service).await {
@@ -76,7 +76,9 @@ async fn serve_connection<D: Door>(
     for _ in 0..TCP_QUERIES_MAX {
         let message = within(patience, read_message(&mut stream)).await?;
         patience = TCP_IDLE_WAIT;
-        let Some(reply) = service.respond(Transport::Tcp, Some(from.ip()), &message) else {
+        let Some(reply) =
+            service.respond(Transport::Tcp, Some(from.ip()), &message, &mut rand::rng())
+        else {
             continue;
         };
         within(TCP_WRITE_WAIT, write_message(&mut stream, &reply)).await?;

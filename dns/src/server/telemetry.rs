@@ -1,46 +1,85 @@
 //! What is told about each query: a line in the log, and Consul's timers.
 
 use std::net::IpAddr;
+use std::sync::OnceLock;
 use std::time::Instant;
+
+use metrics::{Histogram, histogram};
 
 use crate::question::{Place, Question};
 use crate::record::Kind;
-use crate::settings::Settings;
 use crate::shape::Transport;
 
+/// Consul's timers of queries, in milliseconds, with the node's name. Each is known from its first use on: a board
+/// should not show what nobody asked.
+pub(super) struct Timers {
+    node: String,
+    zone: OnceLock<Histogram>,
+    reverse: OnceLock<Histogram>,
+    kinds: Vec<(&'static str, OnceLock<Histogram>)>,
+}
+
 /// A query that is being answered.
-pub(super) struct Watch {
+pub(super) struct Watch<'a> {
+    timers: &'a Timers,
     since: Instant,
+}
+
+// === impl Timers ===
+
+impl Timers {
+    pub(super) fn new(node: &str) -> Self {
+        Self {
+            node: node.to_owned(),
+            zone: OnceLock::new(),
+            reverse: OnceLock::new(),
+            kinds: Kind::labels().map(|label| (label, OnceLock::new())).collect(),
+        }
+    }
+
+    fn zone(&self) -> &Histogram {
+        self.zone.get_or_init(|| histogram!("consul.dns.domain_query", "node" => self.node.clone()))
+    }
+
+    fn reverse(&self) -> &Histogram {
+        self.reverse.get_or_init(|| histogram!("consul.dns.ptr_query", "node" => self.node.clone()))
+    }
+
+    fn kind(&self, kind: Kind) -> Option<&Histogram> {
+        let (label, timer) = self.kinds.iter().find(|(label, _)| *label == kind.label())?;
+        Some(timer.get_or_init(
+            || histogram!("consul.dns.query", "node" => self.node.clone(), "type" => *label),
+        ))
+    }
+
+    pub(super) fn start(&self) -> Watch<'_> {
+        Watch { timers: self, since: Instant::now() }
+    }
 }
 
 // === impl Watch ===
 
-impl Watch {
-    pub(super) fn start() -> Self {
-        Self { since: Instant::now() }
-    }
-
+impl Watch<'_> {
     /// Tells that it was answered. What was refused as none of our business is not counted, as in Consul.
     pub(super) fn served(
         &self,
-        settings: &Settings,
         place: &Place,
         question: &Question,
         transport: Transport,
         from: Option<IpAddr>,
     ) {
-        let timer = match place {
-            Place::Foreign => return,
-            Place::Reverse => "consul.dns.ptr_query",
-            Place::Ask { .. } | Place::Malformed => "consul.dns.domain_query",
-        };
         let latency = self.since.elapsed();
+        let (timer, kind) = match place {
+            Place::Foreign => return,
+            // Whatever was asked of an address is counted as PTR.
+            Place::Reverse => (self.timers.reverse(), Kind::PTR),
+            Place::Ask { .. } | Place::Malformed => (self.timers.zone(), question.kind),
+        };
         let millis = latency.as_secs_f64() * 1000.0;
-        let node = settings.node_name.to_string();
-        let kind = if *place == Place::Reverse { Kind::PTR } else { question.kind };
-        metrics::histogram!(timer, "node" => node.clone()).record(millis);
-        metrics::histogram!("consul.dns.query", "node" => node, "type" => kind.label())
-            .record(millis);
+        timer.record(millis);
+        if let Some(timer) = self.timers.kind(kind) {
+            timer.record(millis);
+        }
         tracing::debug!(
             name = %question.name,
             kind = %question.kind,

@@ -25,7 +25,7 @@ pub async fn serve_udp<D: Door>(
             return tracing::error!(%error, "the system does not tell where datagrams are sent to");
         }
     };
-    let service = Service { door, settings };
+    let service = Service::new(door, settings);
     let mut buffer = vec![0; REQUEST_BYTES_MAX];
     tokio::select! {
         () = answer_for_ever(&datagrams, &service, &mut buffer) => {}
@@ -44,7 +44,9 @@ async fn answer_for_ever<D: Door>(datagrams: &Datagrams, service: &Service<D>, b
                 continue;
             }
         };
-        let Some(reply) = service.respond(Transport::Udp, way.client(), &buffer[..length]) else {
+        let Some(reply) =
+            service.respond(Transport::Udp, way.client(), &buffer[..length], &mut rand::rng())
+        else {
             continue;
         };
         if let Err(error) = datagrams.reply(&way, &reply).await {

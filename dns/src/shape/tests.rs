@@ -1,7 +1,7 @@
 use proconsul_conformance::dns::shown::show;
 
 use super::*;
-use crate::testing::exchange;
+use crate::testing::Server;
 use crate::testing::world::World;
 
 /// Instances of `name`, every second one IPv6.
@@ -24,7 +24,7 @@ struct Got {
     bytes: usize,
 }
 
-fn ask(world: &World, name: &str, kind: Kind, transport: Transport, udp_size: Option<u16>) -> Got {
+fn ask(world: &Server, name: &str, kind: Kind, transport: Transport, udp_size: Option<u16>) -> Got {
     let mut query = b"\0\x07\x01\0\0\x01\0\0\0\0\0\0".to_vec();
     query.extend_from_slice(Name::parse(name).unwrap().wire());
     query.extend_from_slice(&kind.0.to_be_bytes());
@@ -35,7 +35,7 @@ fn ask(world: &World, name: &str, kind: Kind, transport: Transport, udp_size: Op
         query.extend_from_slice(&size.to_be_bytes());
         query.extend_from_slice(&[0; 6]);
     }
-    let reply = exchange(world, transport, &query, 1).unwrap();
+    let reply = world.exchange(transport, &query, 1).unwrap();
     let count = |at: usize| usize::from(u16::from_be_bytes([reply[at], reply[at + 1]]));
     Got {
         answers: count(6),
@@ -50,8 +50,10 @@ fn ask(world: &World, name: &str, kind: Kind, transport: Transport, udp_size: Op
 fn service_lookup_answer_limits() {
     for limit in [0_usize, 1, 2, 3, 4, 5, 6, 7, 8, 9, 20, 30] {
         let expected = limit.min(8);
-        let world =
-            World::read(&format!("set udp_answer_limit={limit}\n{}", instances("api-tier", 96)));
+        let world = Server::of(World::read(&format!(
+            "set udp_answer_limit={limit}\n{}",
+            instances("api-tier", 96)
+        )));
         for kind in [Kind::ANY, Kind::A, Kind::AAAA] {
             let got = ask(&world, "api-tier.service.consul", kind, Transport::Udp, None);
             // Eight IPv6 answers are too long for a plain client when they are not compressed.
@@ -75,7 +77,10 @@ fn service_lookup_large_responses() {
     let nodes = (0..4).map(|at| {
         format!("node foo{at} 10.1.1.{at}\nservice foo{at} s {name} port=12345 tags=master\n")
     });
-    let world = World::read(&format!("set enable_truncate=true\n{}", nodes.collect::<String>()));
+    let world = Server::of(World::read(&format!(
+        "set enable_truncate=true\n{}",
+        nodes.collect::<String>()
+    )));
     let got =
         ask(&world, &format!("_{name}._master.service.consul"), Kind::SRV, Transport::Udp, None);
     assert_eq!((got.answers, got.additionals, got.truncated, got.bytes), (2, 2, true, 212));
@@ -87,7 +92,7 @@ fn service_lookup_a_record_limits() {
         .map(|at| format!("node n{at} 10.0.0.{at}\nservice n{at} s web port=8080\n"))
         .collect();
     for limit in 1..=6 {
-        let world = World::read(&format!("set a_record_limit={limit}\n{catalog}"));
+        let world = Server::of(World::read(&format!("set a_record_limit={limit}\n{catalog}")));
         let count = |kind, transport, size| {
             ask(&world, "web.service.consul", kind, transport, size).answers
         };
@@ -109,7 +114,7 @@ fn large_services_are_cut_to_what_fits() {
             )
         })
         .collect();
-    let world = World::read(&format!("set enable_truncate=true\n{catalog}"));
+    let world = Server::of(World::read(&format!("set enable_truncate=true\n{catalog}")));
     let got = |kind, transport, size| ask(&world, "web.service.consul", kind, transport, size);
     let tcp = got(Kind::A, Transport::Tcp, None);
     assert_eq!((tcp.answers, tcp.bytes, tcp.truncated), (4092, 65_508, true));
@@ -127,7 +132,7 @@ fn trimming_takes_edns_and_texts_along() {
             format!("node m{at} 10.2.0.{at} meta:k=v\nservice m{at} s many port={}\n", 7000 + at)
         })
         .collect();
-    let world = World::read(&catalog);
+    let world = Server::of(World::read(&catalog));
     let whole = ask(&world, "many.service.consul", Kind::A, Transport::Udp, Some(1232));
     assert_eq!((whole.answers, whole.additionals, whole.bytes), (20, 1, 368));
     let cut = ask(&world, "many.service.consul", Kind::SRV, Transport::Udp, Some(900));
@@ -136,12 +141,12 @@ fn trimming_takes_edns_and_texts_along() {
 
 #[test]
 fn the_clients_size_comes_back() {
-    let world = World::read("node n1 10.0.0.1");
+    let world = Server::of(World::read("node n1 10.0.0.1"));
     let mut query =
         b"\0\x07\x01\0\0\x01\0\0\0\0\0\x01\x02n1\x04node\x06consul\0\0\x01\0\x01\0\0\x29\x30\x39"
             .to_vec();
     query.extend_from_slice(&[0, 0, 0x80, 0, 0, 0]);
-    let reply = exchange(&world, Transport::Udp, &query, 1).unwrap();
+    let reply = world.exchange(Transport::Udp, &query, 1).unwrap();
     assert!(
         reply.ends_with(b"\0\0\x29\x30\x39\0\0\0\0\0\0"),
         "12345 comes back, DO does not: {:?}",

@@ -8,7 +8,7 @@ use proconsul_conformance::dns::wire;
 use proconsul_conformance::fixtures;
 
 use crate::shape::Transport;
-use crate::testing::exchange;
+use crate::testing::Server;
 use crate::testing::world::World;
 
 /// Orders are random: one of so many of ours must be the recorded one, or be alike when that varied, too.
@@ -32,17 +32,17 @@ fn consul_would_have_said_the_same() {
     assert_eq!(differences, 0, "of {all} answers differ");
 }
 
-fn read(file: &Path) -> (World, Vec<Exchange>) {
-    let world = World::read(&std::fs::read_to_string(file).unwrap());
+fn read(file: &Path) -> (Server, Vec<Exchange>) {
+    let world = Server::of(World::read(&std::fs::read_to_string(file).unwrap()));
     (world, Fixture::read(file).unwrap().exchanges)
 }
 
-fn difference(world: &World, recorded: &Exchange) -> Option<String> {
+fn difference(world: &Server, recorded: &Exchange) -> Option<String> {
     let transport = match recorded.transport() {
         wire::Transport::Udp => Transport::Udp,
         wire::Transport::Tcp => Transport::Tcp,
     };
-    let answer = |seed| exchange(world, transport, &recorded.query, seed);
+    let answer = |seed| world.exchange(transport, &recorded.query, seed);
     if (0..SEEDS).any(|seed| recorded.is_like(answer(seed).as_deref())) {
         return None;
     }

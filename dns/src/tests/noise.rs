@@ -4,7 +4,7 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use crate::shape::Transport;
-use crate::testing::exchange;
+use crate::testing::Server;
 use crate::testing::world::World;
 
 const WORLD: &str = "
@@ -32,12 +32,12 @@ fn mutated(chance: &mut StdRng) -> Vec<u8> {
 
 #[test]
 fn noise_breaks_nothing() {
-    let world = World::read(WORLD);
+    let world = Server::of(World::read(WORLD));
     for seed in 0..20_000 {
         let mut chance = StdRng::seed_from_u64(seed);
         let query = mutated(&mut chance);
         let transport = if seed % 2 == 0 { Transport::Udp } else { Transport::Tcp };
-        let Some(reply) = exchange(&world, transport, &query, seed) else { continue };
+        let Some(reply) = world.exchange(transport, &query, seed) else { continue };
         assert_eq!(reply[..2], query[..2], "seed {seed}");
         assert!(reply[2] & 0x80 != 0, "seed {seed}");
     }
