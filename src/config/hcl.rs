@@ -211,8 +211,13 @@ impl<'a> Parser<'a> {
 
     fn item(&mut self, token: &Token<'a>) -> Result<Node, Fault> {
         match token.kind {
-            Kind::LeftBrace => self.object(token.at).map(|list| list.single().clone()),
-            Kind::LeftBracket => self.list(token.at),
+            Kind::LeftBrace => self
+                .object(token.at)
+                .map(|list| list.single().clone())
+                .map_err(|inner| inside(token.at, "object", &inner)),
+            Kind::LeftBracket => {
+                self.list(token.at).map_err(|inner| inside(token.at, "list", &inner))
+            }
             Kind::Name
             | Kind::Text
             | Kind::Number
@@ -228,6 +233,13 @@ impl<'a> Parser<'a> {
             }
         }
     }
+}
+
+/// A fault inside a list is told with the place of what it spoils.
+fn inside(at: Place, what: &str, inner: &Fault) -> Fault {
+    let what =
+        format!("error while trying to parse {what} within list: At {}: {}", inner.at, inner.what);
+    Fault { at, what }
 }
 
 fn unassigned(keys: &[Token<'_>], at: Place) -> Fault {

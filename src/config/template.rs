@@ -56,6 +56,20 @@ const NOT_FORWARDED: &[&str] = &[
 /// Networks of RFC 1918.
 const PRIVATE: &[&str] = &["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"];
 
+/// The functions with which a pipeline may begin.
+const SOURCES: &[&str] = &[
+    "GetAllInterfaces",
+    "GetDefaultInterfaces",
+    "GetInterfaceIP",
+    "GetInterfaceIPs",
+    "GetPrivateIP",
+    "GetPrivateIPs",
+    "GetPrivateInterfaces",
+    "GetPublicIP",
+    "GetPublicIPs",
+    "GetPublicInterfaces",
+];
+
 /// What a step of a pipeline hands on.
 enum Step {
     Interfaces(Vec<Interface>),
@@ -124,12 +138,17 @@ fn words(call: &str) -> Vec<String> {
 
 fn source(name: &str, arguments: &[String], host: &Host) -> Result<Step, String> {
     let all = host.interfaces.clone();
-    let wanted = || {
-        arguments
-            .first()
-            .cloned()
-            .ok_or_else(|| format!("wrong number of args for {name}: want 1 got 0"))
+    let takes = match name {
+        "GetInterfaceIP" | "GetInterfaceIPs" => 1,
+        _ => 0,
     };
+    if SOURCES.contains(&name) && arguments.len() != takes {
+        return Err(format!(
+            "wrong number of args for {name}: want {takes} got {}",
+            arguments.len()
+        ));
+    }
+    let wanted = arguments.first().map_or("", String::as_str);
     let first = |list: Vec<Interface>| Step::Text(list.first().map(address).unwrap_or_default());
     let every = |list: Vec<Interface>| Step::Text(join(&list, " ", address));
     Ok(match name {
@@ -143,8 +162,8 @@ fn source(name: &str, arguments: &[String], host: &Host) -> Result<Step, String>
         "GetPrivateIPs" => every(private(all)),
         "GetPublicIP" => first(public(all)),
         "GetPublicIPs" => every(public(all)),
-        "GetInterfaceIP" => first(named(all, &wanted()?)?),
-        "GetInterfaceIPs" => every(named(all, &wanted()?)?),
+        "GetInterfaceIP" => first(named(all, wanted)?),
+        "GetInterfaceIPs" => every(named(all, wanted)?),
         _ => return Err(format!("function {name:?} not defined")),
     })
 }
@@ -416,6 +435,11 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_told() {
         for (text, told) in [
+            (
+                "{{ GetInterfaceIP }}",
+                "unable to parse template \"{{ GetInterfaceIP }}\": template: sockaddr.Parse:1: wrong number of args for \
+                 GetInterfaceIP: want 1 got 0",
+            ),
             (
                 "{{ Foo }}",
                 "unable to parse template \"{{ Foo }}\": template: sockaddr.Parse:1: function \"Foo\" not defined",

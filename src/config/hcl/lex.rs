@@ -264,9 +264,8 @@ impl<'a> Lexer<'a> {
 
     fn number(&self, first: char) -> (Kind, usize) {
         let digits = self.rest.strip_prefix('-').unwrap_or(self.rest);
-        if !digits
-            .starts_with(|letter: char| letter.is_ascii_digit() || (letter == '.' && first == '.'))
-        {
+        let number = digits.strip_prefix('.').filter(|_| first == '.').unwrap_or(digits);
+        if !number.starts_with(|letter: char| letter.is_ascii_digit()) {
             return (if first == '.' { Kind::Period } else { Kind::Minus }, 1);
         }
         let sign = self.rest.len() - digits.len();

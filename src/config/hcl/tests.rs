@@ -61,6 +61,11 @@ fn faults_are_told_as_consul_tells_them() {
         ("data_dir = ", "{}"),
         ("a {", "At 1:4: object expected closing RBRACE got: EOF"),
         ("a = [1 2]", "At 1:8: error parsing list, expected comma or list end, got: NUMBER"),
+        (
+            "a = [{ b }]",
+            "At 1:6: error while trying to parse object within list: At 1:10: key 'b' expected start of object ('{') or assignment ('=')",
+        ),
+        ("a = .", "At 1:5: Unknown token: 1:5 PERIOD ."),
         ("a = <<EOF\nx", "At 1:5: heredoc not terminated"),
     ] {
         check(source, told);
