@@ -38,7 +38,7 @@ pub enum Refusal {
         /// The id of the node that holds the name.
         holder: Box<str>,
         /// How the holder is spelt.
-        holder_name: Caseless,
+        holder_name: Box<str>,
         /// The holder's address.
         holder_address: Box<str>,
     },

@@ -314,7 +314,8 @@ impl Store {
 
     /// What stopped the database, where `fault` only says that something did.
     fn stopped(&self, fault: Fault) -> StoreError {
-        match self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match failure {
             Some((kind, text)) => {
                 StoreError::Io { file: self.name.clone(), source: io::Error::new(kind, text) }
             }

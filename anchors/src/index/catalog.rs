@@ -45,7 +45,7 @@ impl Write<'_> {
             former: self.index.node_by_id(&asked.id).map(|row| row.node.address.clone()),
             id: asked.id.clone(),
             holder: holder.node.id.clone(),
-            holder_name: holder.node.name.clone(),
+            holder_name: holder.node.name.as_str().into(),
             holder_address: holder.node.address.clone(),
         })
     }
