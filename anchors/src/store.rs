@@ -6,7 +6,7 @@
 //! applies the log's tail again. Each application is followed by the durable commit of the next batch before there is
 //! another, so that unsynced pages never pile up beyond one batch.
 //!
-//! redb refuses all work after an I/O error until the file is opened anew: [`Store::reopen`].
+//! redb refuses all work after an I/O error until the file is opened anew (`Store::reopen`).
 
 pub(crate) mod overlay;
 pub(crate) mod tables;
