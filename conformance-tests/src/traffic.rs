@@ -4,7 +4,7 @@
 //! deleted; the same service registered, failed and renamed. What depends on the clock is kept out (long TTLs, checks
 //! that never come due, lock delays of none or of more than a run).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::{
     differ::{Difference, Rules, compare},
@@ -158,7 +158,8 @@ const PROBES: &[&str] = &[
     "/v1/session/list",
 ];
 
-/// Plays the stream and asks for the whole state after every write; ends after `limit` writes that parted them.
+/// Plays the stream and asks for the whole state after every write; ends after `limit` writes that parted them in a place
+/// where they were together before.
 ///
 /// # Errors
 /// As [`play`].
@@ -171,6 +172,7 @@ pub fn probe(
     let mut ties = Ties::new(Start { left: left.start_index, right: right.start_index });
     let (mut left, mut right) = (Side::new(left), Side::new(right));
     let mut parted = Vec::new();
+    let mut known = BTreeSet::new();
     for (n, step) in stream.enumerate() {
         let mut differences =
             compare(&left.play(&step)?, &right.play(&step)?, &mut ties, &step.rules);
@@ -183,15 +185,17 @@ pub fn probe(
             let kept = (left.index, right.index);
             let answers = (left.play(&probe)?, right.play(&probe)?);
             let found = compare(&answers.0, &answers.1, &mut ties, &probe.rules);
-            if parted.is_empty() && !found.is_empty() {
-                println!("{n} {target}\nleft  {}\nright {}", answers.0.text(), answers.1.text());
-            }
             (left.index, right.index) = kept;
             let named = |d: Difference| Difference { place: format!("{target} {}", d.place), ..d };
             differences.extend(found.into_iter().map(named));
         }
-        if !differences.is_empty() {
-            parted.push(unequal(n, &step, differences));
+        let fresh =
+            differences.iter().filter(|d| !known.contains(&d.place)).cloned().collect::<Vec<_>>();
+        if step.request.method != "GET" {
+            known = differences.into_iter().map(|d| d.place).collect();
+        }
+        if !fresh.is_empty() {
+            parted.push(unequal(n, &step, fresh));
             if parted.len() == limit {
                 break;
             }

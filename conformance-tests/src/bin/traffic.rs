@@ -8,14 +8,14 @@ use std::{env, process::ExitCode};
 
 use proconsul_conformance::{
     subject::{Kind, Mode, Setup, Subject},
-    traffic::{self, Traffic},
+    traffic::{self, Traffic, Unequal},
 };
 
 /// As many as the test plays with each of its seeds.
 const COUNT: usize = 2000;
 
-/// More partings than this are hardly ever independent.
-const PARTINGS: usize = 3;
+/// More partings than this say little that is new.
+const PARTINGS: usize = 12;
 
 fn main() -> ExitCode {
     match run() {
@@ -40,7 +40,12 @@ fn run() -> Result<(), String> {
     let (left, right) = (start(Kind::Consul)?, start(Kind::from_env())?);
     if flag("--probe") {
         let parted = traffic::probe(&left, &right, stream, PARTINGS)?;
-        parted.iter().for_each(|unequal| println!("{unequal:#?}"));
+        for Unequal { step, request, differences, .. } in parted {
+            println!("{step} {request}");
+            differences
+                .iter()
+                .for_each(|d| println!("    {}\n        {}\n        {}", d.place, d.left, d.right));
+        }
         return Ok(());
     }
     let report = traffic::play(&left, &right, stream)?;
