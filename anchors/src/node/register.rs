@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use imbl::OrdMap;
+
 use super::definition::CheckSpec;
 use super::{
     CheckDefinition, Existing, Leaf, LeafCheck, LeafService, Moved, NODE_MAINTENANCE, NodeError,
@@ -13,6 +15,15 @@ use crate::caller::Secret;
 use crate::clock::Time;
 use crate::duration::show_wait;
 use crate::service::{Check, Checked, Service, ServiceAddress, Status};
+
+/// Where a registration comes from, and what was there before it: an id that comes twice in one keeps nothing of the
+/// first.
+struct Origin {
+    before: OrdMap<Arc<str>, Arc<LeafCheck>>,
+    token: Option<Secret>,
+    source: Source,
+    now: Time,
+}
 
 impl Leaf {
     /// Registers a service with its checks, or does it again: checks that are there already keep status and output.
@@ -36,7 +47,8 @@ impl Leaf {
         let id: Arc<str> = service.id.as_str().into();
         let mut moved = Moved::default();
         let before: Vec<Arc<str>> = self.ids_of(&id).cloned().collect();
-        let named = self.place_checks(&service, checks, token.as_ref(), source, now, &mut moved);
+        let origin = Origin { before: self.checks.clone(), token: token.clone(), source, now };
+        let named = self.place_checks(&service, checks, &origin, &mut moved);
         moved.service(&id);
         self.services.insert(id, Arc::new(LeafService { service, token, source }));
         if existing == Existing::Replace {
@@ -95,7 +107,8 @@ impl Leaf {
         check.interval = show_wait(definition.interval).into();
         check.timeout = show_wait(definition.timeout).into();
         let mut moved = Moved::default();
-        self.place(check, definition, token, source, now, &mut moved);
+        let origin = Origin { before: self.checks.clone(), token, source, now };
+        self.place(check, definition, &origin, &mut moved);
         self.follow_aliases(now, &mut moved);
         Ok(moved)
     }
@@ -197,9 +210,7 @@ impl Leaf {
         &mut self,
         service: &Service,
         checks: Vec<CheckDefinition>,
-        token: Option<&Secret>,
-        source: Source,
-        now: Time,
+        origin: &Origin,
         moved: &mut Moved,
     ) -> BTreeSet<Arc<str>> {
         let several = checks.len() > 1;
@@ -211,7 +222,7 @@ impl Leaf {
                 check.name = format!("Service '{}' check", service.name).into();
             }
             named.insert(definition.id.as_ref().into());
-            self.place(check, definition, token.cloned(), source, now, moved);
+            self.place(check, definition, origin, moved);
         }
         named
     }
@@ -222,26 +233,23 @@ impl Leaf {
         &mut self,
         mut check: Check,
         definition: CheckDefinition,
-        token: Option<Secret>,
-        source: Source,
-        now: Time,
+        origin: &Origin,
         moved: &mut Moved,
     ) {
         let id: Arc<str> = check.id.as_str().into();
-        let former = self.checks.get(&id).cloned();
         let (mut critical_since, mut valid_until) = (None, None);
-        if let Some(former) = &former {
+        if let Some(former) = origin.before.get(&id) {
             (check.status, check.output) =
                 (former.check.status.clone(), former.check.output.clone());
             (critical_since, valid_until) = (former.critical_since, former.valid_until);
         }
-        let unchanged =
-            former.is_some_and(|former| former.definition.as_deref() == Some(&definition));
-        if !unchanged || !definition.ttl.is_zero() {
-            self.plan(&id, &definition, now);
+        let there = self.checks.get(&id).and_then(|there| there.definition.as_deref());
+        if there != Some(&definition) || !definition.ttl.is_zero() {
+            self.plan(&id, &definition, origin.now);
         }
         moved.check_row(&id);
         moved.check(&id, check.service_id().map(|of| of.as_str()));
+        let (token, source) = (origin.token.clone(), origin.source);
         let definition = Some(Arc::new(definition));
         self.put_check(LeafCheck { check, definition, token, source, critical_since, valid_until });
     }

@@ -78,7 +78,7 @@ impl Leaf {
                 checks,
             }))
         });
-        removals.into_iter().chain(registration).collect()
+        registration.into_iter().chain(removals).collect()
     }
 
     /// Takes over what the catalog decides: tags of services that allow it, and `consul-` addresses of any. Whether
