@@ -177,6 +177,21 @@ async fn what_was_acknowledged_survives_any_crash() {
     }
 }
 
+#[tokio::test]
+async fn a_first_start_that_was_cut_off_can_be_repeated() {
+    for operations in 0..40 {
+        let disk = new_disk();
+        disk.die_after(operations);
+        let keys = Keys::from_seeds([1; 32], [1; 32]);
+        if let Ok(store) = Store::with_opener("the disk", disk.opener(), keys, None) {
+            let _ = Group::start(Arc::new(store), settings(), Arc::new(Seen::default())).await;
+        }
+        for crash in [Crash::Killed, Crash::PowerLost(operations)] {
+            judge(&disk.after(crash), &[], &format!("after {operations}, {crash:?}")).await;
+        }
+    }
+}
+
 /// The store comes back with all that was acknowledged and at most one batch more, and is the fold of its lineage.
 async fn judge(disk: &Disk, acknowledged: &[(String, u64, u64)], story: &str) {
     let again = start_on(disk, 1).await;
