@@ -1,5 +1,7 @@
 //! The listener's side: connections, their bounds, and the end.
 
+mod malformed;
+
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -14,6 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
+use self::malformed::{Answering, Guarded};
 use crate::limits::{ACCEPT_PAUSE, DRAIN_MAX, HEADERS_MAX};
 use crate::{Site, dispatch};
 
@@ -58,12 +61,25 @@ async fn connection(stream: TcpStream, peer: SocketAddr, site: Arc<Site>, client
         .header_read_timeout(site.settings.idle_timeout)
         .max_headers(HEADERS_MAX)
         .max_buf_size(site.settings.header_bytes_max.max(BUFFER_MIN));
+    let answering = Answering::default();
+    let stream = Guarded::new(stream, answering.clone());
     let service = service_fn(move |request| {
-        let answering = dispatch::answer(&site, peer, request);
-        async move { Ok::<_, Infallible>(answering.await) }
+        let answer = dispatch::answer(&site, peer, request);
+        let answering = answering.clone();
+        async move {
+            let answer = answer.await;
+            answering.begin();
+            Ok::<_, Infallible>(answer)
+        }
     });
-    if let Err(error) = server.serve_connection(TokioIo::new(stream), service).await {
+    let mut serving = server.serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = (&mut serving).await {
         debug!(%error, "a connection ended");
+        if error.is_parse() {
+            let parts = serving.into_parts();
+            let answer = malformed::answer(&parts.read_buf, error.is_parse_too_large());
+            send_last(parts.io.into_inner().stream, &answer).await;
+        }
     }
 }
 
@@ -71,9 +87,18 @@ async fn connection(stream: TcpStream, peer: SocketAddr, site: Arc<Site>, client
 const BUFFER_MIN: usize = 8192;
 
 /// Tells a client that it has too many connections, as Consul does: at once and raw.
-async fn refuse(mut stream: TcpStream) {
+async fn refuse(stream: TcpStream) {
     const TOO_MANY: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nYour IP is issuing too many concurrent connections, please rate limit your calls\n";
-    if let Err(error) = stream.write_all(TOO_MANY).await {
+    send_last(stream, TOO_MANY).await;
+}
+
+/// Sends the last that a client will hear on a connection.
+async fn send_last(mut stream: TcpStream, answer: &[u8]) {
+    let sent = async {
+        stream.write_all(answer).await?;
+        stream.shutdown().await
+    };
+    if let Err(error) = sent.await {
         debug!(%error, "a refused client went away");
     }
 }

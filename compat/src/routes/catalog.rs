@@ -412,7 +412,7 @@ async fn one_node(
     name: &str,
     print: Print,
 ) -> Result<Reply, Reject> {
-    let narrow = Narrow::of(&options, &NODE_SERVICE)?;
+    let narrow = Narrow::by_filter(&options, &NODE_SERVICE)?;
     let answer =
         blocking::read(&ask.site, &ask.caller, &options, &Query::Node(name.into())).await?;
     let body = match answer.at.node_by_name_or_id(name) {

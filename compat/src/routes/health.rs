@@ -27,8 +27,7 @@ pub(crate) async fn node(ask: Ask) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
     let options = ask.read_options()?;
     let name = Caseless::from(ask.named(Reject::MissingNodeName)?);
-    let narrow =
-        Narrow::of(&ReadOptions { node_meta: Vec::new(), ..options.clone() }, &HEALTH_CHECK);
+    let narrow = Narrow::by_filter(&options, &HEALTH_CHECK);
     let checks = |index: &Index| -> Vec<Arc<CheckRow>> {
         index.node(name.key()).into_iter().flat_map(|row| row.checks.values()).cloned().collect()
     };

@@ -26,6 +26,14 @@ impl Narrow {
         Ok(Self { node_meta: options.node_meta.clone(), filter })
     }
 
+    /// The same for a list that node meta does not narrow.
+    pub(crate) fn by_filter(
+        options: &ReadOptions,
+        schema: &'static Schema,
+    ) -> Result<Self, Reject> {
+        Ok(Self { node_meta: Vec::new(), ..Self::of(options, schema)? })
+    }
+
     /// Whether the whole list is wanted, in its own order.
     pub(crate) fn is_open(&self) -> bool {
         self.node_meta.is_empty() && self.filter.is_none()
