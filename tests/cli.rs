@@ -9,6 +9,8 @@
 //! ```
 //! `CONSUL_BINARY=/path/to/consul cargo test --test cli` records it again.
 
+#![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
+
 use std::fmt::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
