@@ -41,7 +41,7 @@ pub struct Index {
     nodes: OrdMap<Arc<str>, Arc<NodeRow>>,
     /// Lower-case node id to node key.
     node_ids: OrdMap<Arc<str>, Arc<str>>,
-    /// Invariant: a service without instances has no row.
+    /// A row without instances keeps the index of a service whose instances are registered under other names now.
     services: OrdMap<Arc<str>, Arc<ServiceRow>>,
     keys: OrdMap<Arc<str>, Arc<KeyRow>>,
     /// Deleted keys: a prefix's index must not fall.
@@ -266,13 +266,13 @@ impl Index {
     }
 
     /// All services that have instances, by lower-case name.
-    pub fn services(&self) -> impl ExactSizeIterator<Item = &Arc<ServiceRow>> {
-        self.services.values()
+    pub fn services(&self) -> impl Iterator<Item = &Arc<ServiceRow>> {
+        self.services.values().filter(|row| !row.instances.is_empty())
     }
 
     /// The instances of the service of this name, whatever the case.
     pub fn service(&self, name: &str) -> Option<&Arc<ServiceRow>> {
-        self.services.get(Caseless::from(name).key())
+        self.services.get(Caseless::from(name).key()).filter(|row| !row.instances.is_empty())
     }
 
     /// One key.

@@ -183,12 +183,12 @@ impl Write<'_> {
         self.store_service(node, row);
     }
 
-    /// An instance that is registered under another name leaves the former service. Consul counts that as no extinction;
-    /// but once there was one, reads of the former service must not fall back to it.
+    /// An instance that is registered under another name leaves the former service. Its index stays, as in Consul, also
+    /// when nobody is left: then an empty row keeps it.
     fn leave_former_service(&mut self, name: &Caseless, node: &Caseless, id: &Caseless) {
-        if self.leave_service(name, node, id) && self.index.marks.service_extinction > 0 {
-            self.index.marks.service_extinction = self.revision();
-        }
+        let mut row = self.service_row(name);
+        row.instances.remove(&(node.shared_key(), id.shared_key()));
+        self.replace_service_row(row);
     }
 
     fn store_service(&mut self, node: &Caseless, row: Arc<Instance>) {
@@ -231,6 +231,10 @@ impl Write<'_> {
 
     fn store_service_row(&mut self, mut row: ServiceRow) {
         row.index = self.revision();
+        self.replace_service_row(row);
+    }
+
+    fn replace_service_row(&mut self, row: ServiceRow) {
         let key = row.name.shared_key();
         self.touch(WatchKey::Service(Arc::clone(&key)));
         self.write_row(RowId::ServiceMark(Arc::clone(&key)));
@@ -307,16 +311,33 @@ impl Write<'_> {
         });
         self.write_row(RowId::Check(node.shared_key(), key));
         self.check_moved(node, service.as_ref());
-        if there.is_some() && former != service {
-            self.check_moved(node, former.as_ref());
+        if former != service {
+            self.forget_bodies(node, former.as_ref());
         }
+    }
+
+    /// What was encoded of a service prints otherwise now, though Consul leaves its index.
+    fn forget_bodies(&mut self, node: &Caseless, service: Option<&Caseless>) {
+        let Some(name) = service.and_then(|id| self.name_of(node, id)) else { return };
+        let row = self.service_row(&name);
+        self.replace_service_row(row);
+    }
+
+    /// The name under which a service of a node is registered now.
+    fn name_of(&self, node: &Caseless, id: &Caseless) -> Option<Caseless> {
+        let row = self.index.nodes.get(node.key())?.services.get(id.key())?;
+        Some(row.service.name.clone())
+    }
+
+    fn checks_moved(&mut self, node: &Caseless) {
+        self.index.marks.checks = self.revision();
+        self.touch(WatchKey::Checks);
+        self.touch(WatchKey::NodeChecks(node.shared_key()));
     }
 
     /// A check of a service moves that service; a check of the node moves all services on it.
     fn check_moved(&mut self, node: &Caseless, service: Option<&Caseless>) {
-        self.index.marks.checks = self.revision();
-        self.touch(WatchKey::Checks);
-        self.touch(WatchKey::NodeChecks(node.shared_key()));
+        self.checks_moved(node);
         match service {
             None => self.move_services_of(node),
             Some(id) => {
@@ -346,10 +367,22 @@ impl Write<'_> {
             there.checks.remove(&key);
         });
         self.write_row(RowId::Check(node.shared_key(), key));
-        self.check_moved(node, row.check.service_id());
+        self.check_gone(node, row);
         if row.check.service.is_none() {
             // No answer of that table shows it, but Consul moves its index when a check of a node goes.
             self.index.marks.services = self.revision();
+        }
+    }
+
+    /// A check that goes moves the service by the name that it was written with, which may be a former one.
+    fn check_gone(&mut self, node: &Caseless, row: &CheckRow) {
+        match &row.check.service {
+            Some(of) if self.name_of(node, &of.id).is_some_and(|name| name != of.name) => {
+                self.checks_moved(node);
+                self.move_service(&of.name);
+                self.forget_bodies(node, Some(&of.id));
+            }
+            of => self.check_moved(node, of.as_ref().map(|of| &of.id)),
         }
     }
 

@@ -59,9 +59,11 @@ impl Index {
     /// A service without instances carries the index of the last extinction of any service, so that who waited for it
     /// wakes once and then sees an index that did not fall.
     fn index_of_service(&self, name: &Caseless, tables: u64) -> u64 {
+        let extinction = self.marks.service_extinction;
         match self.services.get(name.key()) {
+            Some(row) if row.instances.is_empty() => row.index.max(extinction),
             Some(row) => row.index,
-            None if self.marks.service_extinction > 0 => self.marks.service_extinction,
+            None if extinction > 0 => extinction,
             None => tables,
         }
     }

@@ -252,10 +252,12 @@ impl Index {
     }
 
     fn put_service_mark(&mut self, name: &Arc<str>, value: ServiceMarkValue) {
-        if let Some(row) = self.services.get_mut(name) {
-            let row = Arc::make_mut(row);
-            (row.name, row.index) = (value.name, value.index);
-        }
+        let row = self
+            .services
+            .entry(Arc::clone(name))
+            .or_insert_with(|| Arc::new(empty_service(value.name.clone())));
+        let row = Arc::make_mut(row);
+        (row.name, row.index) = (value.name, value.index);
     }
 
     fn put_key_row(&mut self, key: &Arc<str>, value: Stamped<KeyValue>) {
