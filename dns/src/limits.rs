@@ -48,6 +48,8 @@ pub const REQUEST_ADDITIONAL_MAX: u16 = 2;
 /// Consul reads requests over UDP whole.
 pub const REQUEST_BYTES_MAX: usize = 65_535;
 
+/// What the system is asked to keep of queries that wait: some thousands. The default holds fewer than 200 small ones.
+pub const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 /// Connections served at one time; one more waits for a place.
 pub const TCP_CONNECTIONS_MAX: usize = 4096;
 /// Queries answered on one connection.

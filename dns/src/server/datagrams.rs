@@ -16,6 +16,8 @@ use nix::sys::socket::{
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
+use crate::limits::RECEIVE_BUFFER_BYTES;
+
 /// A socket that tells for each datagram to which address it was sent.
 pub(super) struct Datagrams(UdpSocket);
 
@@ -34,11 +36,15 @@ enum Here {
 // === impl Datagrams ===
 
 impl Datagrams {
-    /// Has the system tell destinations from now on.
+    /// Has the system tell destinations from now on, and keep what comes while one is answered.
     pub(super) fn new(socket: UdpSocket) -> io::Result<Self> {
         match socket.local_addr()? {
             SocketAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?,
             SocketAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?,
+        }
+        // The system gives as much of it as it allows; with less, only bursts are lost sooner.
+        if let Err(error) = setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER_BYTES) {
+            tracing::debug!(%error, "the receive buffer keeps its size");
         }
         Ok(Self(socket))
     }
