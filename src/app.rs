@@ -6,7 +6,7 @@ mod host;
 mod reload;
 mod settings;
 
-use std::io;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -52,6 +52,10 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
     let sockets = Sockets::bind(&config).await?;
     let store = Arc::new(open_store(&config)?);
     let node_id = config.node.id.clone().unwrap_or_else(|| store.node_id().to_string());
+    if !config.log.json {
+        // Nobody has to listen to it.
+        let _gone = writeln!(io::stdout(), "{}", config.banner(&node_id));
+    }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let settings = GroupSettings {
         scope: config.datacenter.as_str().into(),
@@ -92,6 +96,8 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
         control: Arc::new(program),
     });
     sockets.serve(&site, &dns, &stopping);
+    // Tools that start agents wait for this sentence of Consul's.
+    info!("Consul agent running!");
     tokio::spawn(roles::agent::run(agent, stopping.clone()));
     let sessions = handle.clone();
     tokio::spawn(async move { sessions.expire_sessions().await });

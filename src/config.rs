@@ -7,6 +7,7 @@
 //! Keys, defaults and messages are those of Consul 1.22.7; `docs/configuration.md` lists what each key does here.
 
 mod address;
+mod banner;
 mod check;
 mod debug;
 mod deprecated;
