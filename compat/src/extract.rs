@@ -64,6 +64,8 @@ pub(crate) struct ReadOptions {
     pub(crate) after: u64,
     /// How long at most.
     pub(crate) patience: Duration,
+    /// Whether a cached answer would do. Nothing is cached here: the answer says that it was not.
+    pub(crate) cached: bool,
     /// An expression; empty for none.
     pub(crate) filter: String,
     /// Only nodes with these pairs.
@@ -183,6 +185,7 @@ impl Ask {
             consistency,
             after,
             patience,
+            cached: params.has("cached"),
             filter: params.first("filter").to_owned(),
             node_meta: params.all("node-meta").map(meta_pair).collect(),
         })

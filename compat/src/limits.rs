@@ -23,8 +23,8 @@ pub(crate) const LEADER_POLL: Duration = Duration::from_millis(50);
 /// After the order to stop, replies that are on their way get this long to go out.
 pub(crate) const DRAIN_MAX: Duration = Duration::from_millis(100);
 
-/// Header lines of one request.
-pub(crate) const HEADERS_MAX: usize = 100;
+/// Parameters of one query string (Go's own bound).
+pub(crate) const PARAMS_MAX: usize = 10_000;
 
 /// Pause after a failed accept (out of file descriptors), so that the loop does not spin.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(20);

@@ -50,6 +50,8 @@ pub(crate) struct Meta {
     pub(crate) last_contact: Duration,
     /// Only catalog and health tell it.
     pub(crate) consistency: Option<Consistency>,
+    /// Whether the answer might have come from a cache, and says that it did not.
+    pub(crate) cache_missed: bool,
 }
 
 /// How the client wants its answer; kept while the handler works.
@@ -86,6 +88,8 @@ const KNOWN_LEADER: HeaderName = HeaderName::from_static("x-consul-knownleader")
 const LAST_CONTACT: HeaderName = HeaderName::from_static("x-consul-lastcontact");
 const BACKEND: HeaderName = HeaderName::from_static("x-consul-query-backend");
 const CONSISTENCY: HeaderName = HeaderName::from_static("x-consul-effective-consistency");
+const CACHE: HeaderName = HeaderName::from_static("x-cache");
+const MISS: HeaderValue = HeaderValue::from_static("MISS");
 const ACL_POLICY: HeaderName = HeaderName::from_static("x-consul-default-acl-policy");
 const TRANSLATED: HeaderName = HeaderName::from_static("x-consul-translate-addresses");
 const REASON: HeaderName = HeaderName::from_static("x-consul-reason");
@@ -156,12 +160,18 @@ impl Meta {
             known_leader: answer.known_leader,
             last_contact: answer.age,
             consistency: None,
+            cache_missed: false,
         }
     }
 
     /// The same with the consistency that was asked for.
     pub(crate) fn with_consistency(answer: &Answer, options: &ReadOptions) -> Self {
         Self { consistency: Some(options.consistency), ..Self::of(answer) }
+    }
+
+    /// The same for a read that a cache could have answered.
+    pub(crate) fn cacheable(self, options: &ReadOptions) -> Self {
+        Self { cache_missed: options.cached, ..self }
     }
 
     fn write(&self, headers: &mut HeaderMap) {
@@ -174,6 +184,9 @@ impl Meta {
         let last_contact = u64::try_from(self.last_contact.as_millis()).unwrap_or(u64::MAX);
         headers.insert(LAST_CONTACT, last_contact.into());
         headers.insert(BACKEND, HeaderValue::from_static("blocking-query"));
+        if self.cache_missed {
+            headers.insert(CACHE, MISS);
+        }
         if let Some(consistency) = self.consistency {
             headers.insert(CONSISTENCY, HeaderValue::from_static(consistency.as_str()));
         }
@@ -267,6 +280,11 @@ impl Finish {
             }
         }
     }
+}
+
+/// Says that no cache answered, on a page without the other headers of a read.
+pub(crate) fn cache_missed(reply: Reply) -> Reply {
+    reply.header(CACHE, MISS)
 }
 
 /// A response with these headers and no others.

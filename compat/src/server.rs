@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
 use self::malformed::{Answering, Guarded};
-use crate::limits::{ACCEPT_PAUSE, DRAIN_MAX, HEADERS_MAX};
+use crate::limits::{ACCEPT_PAUSE, DRAIN_MAX};
 use crate::{Site, dispatch};
 
 /// Serves the API until `stop` says so; then what is on its way gets a moment, and everything else ends.
@@ -59,7 +59,6 @@ async fn connection(stream: TcpStream, peer: SocketAddr, site: Arc<Site>, client
         .title_case_headers(true)
         .timer(TokioTimer::new())
         .header_read_timeout(site.settings.idle_timeout)
-        .max_headers(HEADERS_MAX)
         .max_buf_size(site.settings.header_bytes_max.max(BUFFER_MIN));
     let answering = Answering::default();
     let stream = Guarded::new(stream, answering.clone());

@@ -1,17 +1,21 @@
 //! The query string, as Go's `url.ParseQuery` reads it.
 
 use crate::go::text::lossy;
+use crate::limits::PARAMS_MAX;
 
 /// Names and values in the order in which they came.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Params(Vec<(String, String)>);
 
-/// A bad percent escape or a semicolon.
+/// A bad percent escape, a semicolon or too many parameters.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
 /// Reads a query string.
 pub(crate) fn read(raw: &str) -> Result<Params, Malformed> {
+    if raw.bytes().filter(|byte| *byte == b'&').count() >= PARAMS_MAX {
+        return Err(Malformed);
+    }
     let mut pairs = Vec::new();
     for part in raw.split('&').filter(|part| !part.is_empty()) {
         if part.contains(';') {

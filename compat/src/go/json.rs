@@ -33,9 +33,6 @@ pub(crate) enum SyntaxError {
         /// Where it stands.
         place: &'static str,
     },
-    /// More arrays and objects in each other than are taken.
-    #[error("exceeded max depth")]
-    Depth,
 }
 
 /// Reads the first value of a text; what follows it is ignored, as Go's decoder does.
@@ -64,6 +61,7 @@ const IN_HEX: &str = "in \\u hexadecimal character escape";
 const IN_NUMBER: &str = "in numeric literal";
 const AFTER_POINT: &str = "after decimal point in numeric literal";
 const IN_EXPONENT: &str = "in exponent of numeric literal";
+const TOO_DEEP: &str = "exceeded max depth";
 
 /// Each literal with what Go says when its second, third … letter is another.
 const TRUE: (&[u8], &[&str]) = (
@@ -119,7 +117,7 @@ impl Reader<'_> {
     fn value(&mut self, depth: usize) -> Result<Json, SyntaxError> {
         let byte = self.next_token()?;
         match byte {
-            b'{' | b'[' if depth == 0 => Err(SyntaxError::Depth),
+            b'{' | b'[' if depth == 0 => Err(SyntaxError::Character { byte, place: TOO_DEEP }),
             b'{' => self.object(depth - 1),
             b'[' => self.array(depth - 1),
             b'"' => self.text().map(Json::Text),
@@ -365,7 +363,8 @@ mod tests {
             assert_eq!(parse(text).map_err(|error| error.to_string()), Err((*told).to_owned()));
         }
         let deep = vec![b'['; 100_000];
-        assert_eq!(parse(&deep), Err(SyntaxError::Depth));
+        let told = "invalid character '[' exceeded max depth";
+        assert_eq!(parse(&deep).map_err(|error| error.to_string()), Err(told.to_owned()));
     }
 
     #[test]

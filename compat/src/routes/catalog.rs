@@ -21,7 +21,7 @@ use crate::filter::{NODE, NODE_SERVICE, SERVICE_NODE};
 use crate::go::json::Json;
 use crate::go::print::{json, write_json};
 use crate::reject::{Faults, Reject};
-use crate::reply::{Meta, Reply, TEXT_UTF8};
+use crate::reply::{Meta, Reply, TEXT_UTF8, cache_missed};
 use crate::routes::narrow::{Narrow, has_tags};
 use crate::wire::catalog::{
     NodeOut, NodeServiceOut, ServiceNodeOut, instances, list, write_catalog,
@@ -235,6 +235,7 @@ pub(crate) async fn datacenters(ask: Ask) -> Result<Reply, Reject> {
             text.extend_from_slice(&json(&datacenters));
             Ok(Reply::plain(text, TEXT_UTF8).status(StatusCode::BAD_REQUEST))
         }
+        Ok(options) if options.cached => Ok(cache_missed(Reply::json(&datacenters))),
         _ => Ok(Reply::json(&datacenters)),
     }
 }
@@ -271,7 +272,7 @@ async fn list_services(ask: Ask, options: ReadOptions) -> Result<Reply, Reject> 
     let query = Query::Services { by_node_meta: narrow.by_node_meta() };
     let answer = blocking::read(&ask.site, &ask.caller, &options, &query).await?;
     let body = json(&names_and_tags(&answer.at, &narrow)?);
-    Ok(Reply::encoded(body).meta(Meta::with_consistency(&answer, &options)))
+    Ok(Reply::encoded(body).meta(Meta::with_consistency(&answer, &options).cacheable(&options)))
 }
 
 /// Service names as they are written, each with the tags of its instances, every tag once.
@@ -333,7 +334,7 @@ async fn list_service(
             list(kept.into_iter(), write_catalog)
         }
     };
-    Ok(Reply::encoded(body).meta(Meta::with_consistency(&answer, &options)))
+    Ok(Reply::encoded(body).meta(Meta::with_consistency(&answer, &options).cacheable(&options)))
 }
 
 /// The instances that are wanted, in the order that is wanted.
@@ -364,7 +365,8 @@ pub(crate) async fn meshless(ask: &Ask, options: &ReadOptions) -> Result<Reply, 
     Narrow::of(options, &SERVICE_NODE)?;
     let answer =
         blocking::read(&ask.site, &ask.caller, options, &Query::Service("".into())).await?;
-    Ok(Reply::encoded(Bytes::from_static(b"[]")).meta(Meta::with_consistency(&answer, options)))
+    Ok(Reply::encoded(Bytes::from_static(b"[]"))
+        .meta(Meta::with_consistency(&answer, options).cacheable(options)))
 }
 
 /// The empty answer of a read that nothing can change.

@@ -146,7 +146,8 @@ impl Lookup {
         }
         let answer = blocking::read(&self.site, &self.caller, &self.options, &self.query).await?;
         let body = encode(&answer, &self.name, &self.wanted)?;
-        Ok(Reply::encoded(body).meta(Meta::with_consistency(&answer, &self.options)))
+        Ok(Reply::encoded(body)
+            .meta(Meta::with_consistency(&answer, &self.options).cacheable(&self.options)))
     }
 }
 
