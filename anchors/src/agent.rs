@@ -53,9 +53,9 @@ pub trait Upstream: Send + Sync + 'static {
     /// What the catalog has of a node.
     fn node(&self, name: &str) -> Option<Arc<NodeRow>>;
 
-    /// Returns when the checks of a node may have changed since an index, with the index of what there is now: 0 before
-    /// anything was read. Also returns without a change, once in a while.
-    fn node_moved<'a>(&'a self, name: &'a str, index: u64) -> BoxFuture<'a, u64>;
+    /// Returns when a node or its checks may have changed after a revision, with the revision of what there is then. Also
+    /// returns without a change, once in a while.
+    fn node_moved<'a>(&'a self, name: &'a str, after: u64) -> BoxFuture<'a, u64>;
 }
 
 /// This node's agent. Cheap to clone; all clones are the same one.
@@ -96,11 +96,15 @@ impl Upstream for Handle {
         self.snapshot().node(name).cloned()
     }
 
-    fn node_moved<'a>(&'a self, name: &'a str, index: u64) -> BoxFuture<'a, u64> {
-        let query = Query::NodeChecks(name.into());
-        // An index of 0 would answer at once, again and again.
+    fn node_moved<'a>(&'a self, name: &'a str, after: u64) -> BoxFuture<'a, u64> {
+        let (checks, node) = (Query::NodeChecks(name.into()), Query::Node(name.into()));
         Box::pin(async move {
-            self.wait(&Caller::own(), &query, index.max(1), FOLLOW_WAIT_MAX).await.index
+            let own = Caller::own();
+            tokio::select! {
+                _ = self.wait(&own, &checks, after, FOLLOW_WAIT_MAX) => {}
+                _ = self.wait(&own, &node, after, FOLLOW_WAIT_MAX) => {}
+            }
+            self.snapshot().revision()
         })
     }
 }
@@ -331,11 +335,11 @@ impl Agent {
 
     /// Keeps an alias that follows a node by name up to date with the catalog, for ever.
     pub async fn follow_node(&self, check: &Arc<str>, node: &str) {
-        let mut index = 0;
+        let mut revision = 0;
         loop {
             let row = self.0.upstream.node(node);
             self.act(|leaf, now| leaf.heard_alias(check, row.as_deref(), now)).await;
-            index = self.0.upstream.node_moved(node, index).await;
+            revision = self.0.upstream.node_moved(node, revision).await;
         }
     }
 

@@ -48,7 +48,7 @@ impl Upstream for Catalog {
         self.index.lock().unwrap().node(name).cloned()
     }
 
-    fn node_moved<'a>(&'a self, _name: &'a str, _index: u64) -> BoxFuture<'a, u64> {
+    fn node_moved<'a>(&'a self, _name: &'a str, _after: u64) -> BoxFuture<'a, u64> {
         Box::pin(std::future::pending())
     }
 }

@@ -68,17 +68,23 @@ impl Leaf {
             gone.filter_map(|check| self.removed_check(node, check, row)).collect();
         let service = self.services.get(id).filter(|_| group.service).map(|entry| &entry.service);
         let service = service.filter(|service| !row.is_some_and(|row| has_service(row, service)));
-        let checks: Vec<Check> =
-            group.checks.iter().filter_map(|check| self.changed_check(check, row)).collect();
-        let registration = (service.is_some() || !checks.is_empty()).then(|| {
-            Change::Register(Box::new(Registration {
-                node: self.settings.node.clone(),
-                skip_node_update: row.is_some(),
-                service: service.cloned(),
-                checks,
-            }))
-        });
-        registration.into_iter().chain(removals).collect()
+        let changed = group.checks.iter().filter_map(|check| self.changed_check(check, row));
+        // Consul writes a check that it knows as newly registered first, and its state after: the second write is made
+        // here too, so that indexes agree, but never one that shows a state which nobody found.
+        let (late, checks): (Vec<Check>, Vec<Check>) =
+            changed.partition(|check| service.is_some() && self.is_told_late(check, row));
+        let register = |service: Option<&Service>, checks: Vec<Check>| {
+            (service.is_some() || !checks.is_empty()).then(|| {
+                Change::Register(Box::new(Registration {
+                    node: self.settings.node.clone(),
+                    skip_node_update: row.is_some(),
+                    service: service.cloned(),
+                    checks,
+                }))
+            })
+        };
+        let registrations = [register(service, checks), register(None, late)].into_iter().flatten();
+        registrations.chain(removals).collect()
     }
 
     /// Takes over what the catalog decides: tags of services that allow it, and `consul-` addresses of any. Whether
@@ -146,6 +152,14 @@ impl Leaf {
         Some(Change::Deregister(Removal::Check { node: node.clone(), id }))
     }
 
+    /// Whether a check is known to the catalog and is in another state than that in which it was registered.
+    fn is_told_late(&self, check: &Check, row: Option<&NodeRow>) -> bool {
+        let known = row.is_some_and(|row| row.checks.contains_key(check.id.key()));
+        let definition = self.checks.get(check.id.as_str()).and_then(|entry| entry.definition.as_ref());
+        let first = definition.and_then(|definition| definition.status.clone()).unwrap_or_default();
+        known && check.status != first
+    }
+
     /// Whether the catalog's check shows tags from before its service got others. A check that was not registered again
     /// with the service keeps its old tags on both sides.
     fn tags_are_outdated(&self, remote: &CheckRow, entry: &LeafCheck) -> bool {
@@ -156,16 +170,23 @@ impl Leaf {
         shown.tags != own.tags && service.is_some_and(|service| service.service.tags == own.tags)
     }
 
-    /// A check of the leaf that the catalog has not, or has otherwise.
+    /// A check of the leaf that the catalog has not, or has otherwise; with the output that was told last while a newer
+    /// one is held back.
     fn changed_check(&self, id: &str, row: Option<&NodeRow>) -> Option<Check> {
         let entry: &LeafCheck = self.checks.get(id)?;
         let remote = row.and_then(|row| row.checks.get(entry.check.id.key()));
-        let skip_output = self.holds_output(id);
-        let same = remote.is_some_and(|remote| {
-            same_check(&remote.check, &entry.check, skip_output)
-                && !self.tags_are_outdated(remote, entry)
-        });
-        (!same).then(|| entry.check.clone())
+        let held = self.holds_output(id);
+        let same = |remote: &Arc<CheckRow>| {
+            same_check(&remote.check, &entry.check, held) && !self.tags_are_outdated(remote, entry)
+        };
+        if remote.is_some_and(same) {
+            return None;
+        }
+        let mut check = entry.check.clone();
+        if held {
+            check.output = remote.map(|remote| remote.check.output.clone()).unwrap_or_default();
+        }
+        Some(check)
     }
 }
 
