@@ -155,7 +155,8 @@ impl Leaf {
     /// Whether a check is known to the catalog and is in another state than that in which it was registered.
     fn is_told_late(&self, check: &Check, row: Option<&NodeRow>) -> bool {
         let known = row.is_some_and(|row| row.checks.contains_key(check.id.key()));
-        let definition = self.checks.get(check.id.as_str()).and_then(|entry| entry.definition.as_ref());
+        let definition =
+            self.checks.get(check.id.as_str()).and_then(|entry| entry.definition.as_ref());
         let first = definition.and_then(|definition| definition.status.clone()).unwrap_or_default();
         known && check.status != first
     }
