@@ -4,11 +4,13 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_TYPE, EXPECT, HOST, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
 use hyper::body::Incoming;
+use metrics::Histogram;
 
 use crate::Site;
 use crate::extract::path::{Asked, Path};
@@ -17,13 +19,16 @@ use crate::reject::Reject;
 use crate::reply::{Finish, Pretty, Reply, Sent, TEXT_UTF8, bare, translated, with_options};
 use crate::routes::{Found, Route};
 
+/// Consul's timers count milliseconds.
+const MILLIS: f64 = 1000.0;
+
 /// A handler at work.
 pub(crate) type Working = Pin<Box<dyn Future<Output = Result<Reply, Reject>> + Send>>;
 
-/// Either an answer at once, or a handler to wait for and how to finish what it says.
+/// Either an answer at once, or a handler to wait for, how to finish what it says and where to note how long it took.
 enum Begun {
     Done(Sent),
-    Working(Working, Finish),
+    Working(Working, Finish, &'static Histogram),
 }
 
 /// Answers one request. All that is wanted of its head is taken before this returns, so that a handler that waits for
@@ -33,12 +38,17 @@ pub(crate) fn answer(
     peer: SocketAddr,
     request: Request<Incoming>,
 ) -> impl Future<Output = Sent> + Send + use<> {
+    let began = Instant::now();
     let begun = begin(site, peer, request);
     let site = Arc::clone(site);
     async move {
         let mut sent = match begun {
             Begun::Done(sent) => sent,
-            Begun::Working(working, finish) => finish.send(working.await),
+            Begun::Working(working, finish, timer) => {
+                let sent = finish.send(working.await);
+                timer.record(began.elapsed().as_secs_f64() * MILLIS);
+                sent
+            }
         };
         add_own_headers(&site, &mut sent);
         sent
@@ -61,7 +71,10 @@ fn begin(site: &Arc<Site>, peer: SocketAddr, request: Request<Incoming>) -> Begu
         return Begun::Done(bare(StatusCode::BAD_REQUEST, HeaderMap::new(), Bytes::new()));
     }
     match crate::routes::find(path.matched()) {
-        Found::Route(route) => handle(site, peer, route, &head, path, body),
+        Found::Route(route, timers) => {
+            let timer = timers.of(route, &head.method);
+            handle(site, peer, (route, timer), &head, path, body)
+        }
         Found::Directory(directory) => {
             Begun::Done(elsewhere(&head.method, &directory, head.uri.query()))
         }
@@ -90,7 +103,7 @@ fn refuse_head(head: &http::request::Parts) -> Option<Sent> {
 fn handle(
     site: &Arc<Site>,
     peer: SocketAddr,
-    route: &'static Route,
+    (route, timer): (&'static Route, &'static Histogram),
     head: &http::request::Parts,
     path: Path,
     body: Incoming,
@@ -130,7 +143,7 @@ fn handle(
         headers: Said::of(headers),
         body: Some(body),
     };
-    Begun::Working((route.run)(ask, route), finish)
+    Begun::Working((route.run)(ask, route), finish, timer)
 }
 
 fn may_write(site: &Site, peer: SocketAddr, method: &Method) -> bool {

@@ -13,9 +13,10 @@ mod session;
 mod status;
 
 use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use http::Method;
+use metrics::Histogram;
 
 use crate::dispatch::Working;
 use crate::extract::Ask;
@@ -29,9 +30,13 @@ pub(crate) struct Route {
     pub(crate) run: fn(Ask, &'static Self) -> Working,
 }
 
+/// How long answers took, by method: made when the first is measured.
+#[derive(Default)]
+pub(crate) struct Timers([OnceLock<Histogram>; 4]);
+
 /// What a path leads to.
 pub(crate) enum Found {
-    Route(&'static Route),
+    Route(&'static Route, &'static Timers),
     /// It lacks its last slash.
     Directory(String),
     Nothing,
@@ -225,18 +230,36 @@ static ROUTES: &[Route] = &[
     later("/v1/txn", PUT),
 ];
 
-static BY_PATH: LazyLock<HashMap<&'static str, &'static Route>> =
-    LazyLock::new(|| ROUTES.iter().map(|route| (route.path, route)).collect());
+static BY_PATH: LazyLock<HashMap<&'static str, (&'static Route, Timers)>> =
+    LazyLock::new(|| ROUTES.iter().map(|route| (route.path, (route, Timers::default()))).collect());
+
+// === impl Timers ===
+
+impl Timers {
+    /// The timer of answers to this method on this route.
+    pub(crate) fn of(&self, route: &Route, method: &Method) -> &Histogram {
+        let slot = match *method {
+            Method::GET => 0,
+            Method::PUT => 1,
+            Method::DELETE => 2,
+            _ => 3,
+        };
+        self.0[slot].get_or_init(|| {
+            let path = route.path[1..].replace('/', "_");
+            metrics::histogram!("consul.api.http", "method" => method.to_string(), "path" => path)
+        })
+    }
+}
 
 /// The route of a path: itself, else the longest beginning of it that ends in a slash.
 pub(crate) fn find(path: &str) -> Found {
-    if let Some(route) = BY_PATH.get(path) {
-        return Found::Route(route);
+    if let Some((route, timers)) = BY_PATH.get(path) {
+        return Found::Route(route, timers);
     }
     let mut end = path.len();
     while let Some(slash) = path[..end].rfind('/') {
-        if let Some(route) = BY_PATH.get(&path[..=slash]) {
-            return Found::Route(route);
+        if let Some((route, timers)) = BY_PATH.get(&path[..=slash]) {
+            return Found::Route(route, timers);
         }
         end = slash;
     }
@@ -270,7 +293,7 @@ mod tests {
         ];
         for (path, expected) in cases {
             let found = match find(path) {
-                Found::Route(route) => route.path.to_owned(),
+                Found::Route(route, _) => route.path.to_owned(),
                 Found::Directory(directory) => format!("elsewhere {directory}"),
                 Found::Nothing => "nothing".to_owned(),
             };
