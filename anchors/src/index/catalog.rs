@@ -250,14 +250,18 @@ impl Write<'_> {
     }
 
     fn move_services_of(&mut self, node: &Caseless) {
-        let Some(row) = self.index.nodes.get(node.key()) else { return };
+        for name in self.names_on(node) {
+            self.move_service(&name);
+        }
+    }
+
+    fn names_on(&self, node: &Caseless) -> Vec<Caseless> {
+        let Some(row) = self.index.nodes.get(node.key()) else { return Vec::new() };
         let mut names: Vec<Caseless> =
             row.services.values().map(|row| row.service.name.clone()).collect();
         names.sort();
         names.dedup();
-        for name in &names {
-            self.move_service(name);
-        }
+        names
     }
 
     /// Takes an instance out of its service; the last one takes the service's row along. Whether it was the last.
@@ -311,16 +315,22 @@ impl Write<'_> {
         });
         self.write_row(RowId::Check(node.shared_key(), key));
         self.check_moved(node, service.as_ref());
-        if former != service {
+        if there.is_some() && former != service {
             self.forget_bodies(node, former.as_ref());
         }
     }
 
     /// What was encoded of a service prints otherwise now, though Consul leaves its index.
     fn forget_bodies(&mut self, node: &Caseless, service: Option<&Caseless>) {
-        let Some(name) = service.and_then(|id| self.name_of(node, id)) else { return };
-        let row = self.service_row(&name);
-        self.replace_service_row(row);
+        let names = match service {
+            Some(id) => self.name_of(node, id).into_iter().collect(),
+            // It was a check of the node, which prints with every service on it.
+            None => self.names_on(node),
+        };
+        for name in names {
+            let row = self.service_row(&name);
+            self.replace_service_row(row);
+        }
     }
 
     /// The name under which a service of a node is registered now.
