@@ -80,7 +80,7 @@ impl Header {
 impl Reply {
     /// The bytes for the wire.
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.write(self.compress)
+        self.write()
     }
 
     /// The bytes for the wire when they are at most so many; else as much of it as is, and that it was shortened.
@@ -102,13 +102,8 @@ impl Reply {
         self.to_bytes()
     }
 
-    /// How long it is on the wire, with compression or without.
-    pub fn length(&self, compress: bool) -> usize {
-        self.write(compress).len()
-    }
-
-    fn write(&self, compress: bool) -> Vec<u8> {
-        let mut writer = Writer { out: Vec::with_capacity(512), seen: compress.then(HashMap::new) };
+    fn write(&self) -> Vec<u8> {
+        let mut writer = Writer::new(self.compress);
         writer.header(self);
         if let Some(question) = &self.question {
             writer.question(question);
@@ -119,9 +114,36 @@ impl Reply {
     }
 }
 
+/// How long a message of a question and these records is on the wire, compressed.
+pub fn compressed_length<'a>(
+    question: Option<&'a Question>,
+    records: impl Iterator<Item = &'a Record>,
+) -> usize {
+    let mut writer = Writer::new(true);
+    writer.out.resize(HEADER_BYTES, 0);
+    if let Some(question) = question {
+        writer.question(question);
+    }
+    records.for_each(|record| writer.record(record));
+    writer.out.len()
+}
+
+/// The same with names written whole, which needs no writing.
+pub fn plain_length<'a>(
+    question: Option<&Question>,
+    records: impl Iterator<Item = &'a Record>,
+) -> usize {
+    let question = question.map_or(0, |question| question.name.wire().len() + 4);
+    HEADER_BYTES + question + records.map(Record::plain_length).sum::<usize>()
+}
+
 // === impl Writer ===
 
 impl<'a> Writer<'a> {
+    fn new(compress: bool) -> Self {
+        Self { out: Vec::with_capacity(512), seen: compress.then(HashMap::new) }
+    }
+
     fn header(&mut self, reply: &Reply) {
         let sections = [&reply.answer, &reply.authority, &reply.additional];
         self.u16(reply.header.id);
@@ -225,6 +247,7 @@ enum Spelling {
     Whole,
 }
 
+const HEADER_BYTES: usize = 12;
 const CLASS_IN: u16 = 1;
 /// The option code of a client subnet (RFC 7871).
 const OPTION_SUBNET: u16 = 8;

@@ -189,6 +189,15 @@ impl fmt::Display for Kind {
     }
 }
 
+// === impl Record ===
+
+impl Record {
+    /// Bytes on the wire with names written whole.
+    pub fn plain_length(&self) -> usize {
+        self.owner.wire().len() + RECORD_HEAD_BYTES + self.data.plain_length()
+    }
+}
+
 // === impl Data ===
 
 impl Data {
@@ -215,6 +224,20 @@ impl Data {
         Self::Txt(character_strings(&bytes))
     }
 
+    fn plain_length(&self) -> usize {
+        match self {
+            Self::A(_) => 4,
+            Self::Aaaa(_) => 16,
+            Self::Cname(name) | Self::Ns(name) | Self::Ptr(name) => name.wire().len(),
+            Self::Soa(soa) => soa.server.wire().len() + soa.mailbox.wire().len() + 20,
+            Self::Srv { target, .. } => 6 + target.wire().len(),
+            Self::Txt(strings) => strings.len(),
+            Self::Opt(Edns { subnet, .. }) => {
+                subnet.as_ref().map_or(0, |subnet| 8 + subnet.address.len())
+            }
+        }
+    }
+
     /// Its type.
     pub fn kind(&self) -> Kind {
         match self {
@@ -230,6 +253,9 @@ impl Data {
         }
     }
 }
+
+/// Type, class, TTL and the length of the data.
+const RECORD_HEAD_BYTES: usize = 10;
 
 fn character_strings(bytes: &[u8]) -> Box<[u8]> {
     let mut strings = Vec::with_capacity(bytes.len() + 1);

@@ -4,14 +4,14 @@
 //! 64 KiB. What does not fit goes silently unless truncation is to be told. Additional records that no answer points
 //! to any more go with it, the EDNS record and texts included.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use crate::answer::{Draft, Manner};
 use crate::limits::{
     PLAIN_UDP_ANSWERS_MAX, PLAIN_UDP_BYTES, TCP_ANSWERS_MAX, TCP_BYTES_MAX, TCP_SRV_ANSWERS_MAX,
     TRIM_SLACK_BYTES, TRIM_STEP_BYTES, UDP_BYTES_MAX, UDP_RESERVE_BYTES,
 };
-use crate::message::{Header, Reply};
+use crate::message::{Header, Reply, compressed_length, plain_length};
 use crate::name::Name;
 use crate::question::Question;
 use crate::record::{Data, Edns, Kind, Rcode, Record};
@@ -43,11 +43,13 @@ pub enum Transport {
     Tcp,
 }
 
-/// What `udp_answer_limit` and the size of a reply are measured with.
+/// A reply that is being cut: what stays of it.
 struct Trim {
     reply: Reply,
-    /// The first additional record of each name, in lower case; empty when there was none at all.
-    first: HashMap<Name, Record>,
+    /// How many of its answers stay.
+    answers: usize,
+    /// Once something was cut, additional records stay only for answers that point to them: which answer, which record.
+    beside: Option<Vec<(usize, usize)>>,
     /// Whether lengths are measured with compression, which is not always what is sent.
     compress: bool,
 }
@@ -103,12 +105,13 @@ fn trim(reply: Reply, asker: &Asker, settings: &Settings) -> Reply {
     let shortened = match asker.transport {
         Transport::Udp => {
             trim.udp(udp_bytes(asker), settings.udp_answer_limit);
-            trim.reply.answer.len() < answers
+            trim.answers < answers
         }
         Transport::Tcp => trim.tcp(kind == Some(Kind::SRV)),
     };
-    trim.reply.header.truncated = shortened && settings.enable_truncate;
-    trim.reply
+    let mut reply = trim.finish();
+    reply.header.truncated = shortened && settings.enable_truncate;
+    reply
 }
 
 fn udp_bytes(asker: &Asker) -> usize {
@@ -120,18 +123,14 @@ fn udp_bytes(asker: &Asker) -> usize {
 
 impl Trim {
     fn new(reply: Reply) -> Self {
-        let mut first = HashMap::new();
-        for record in &reply.additional {
-            first.entry(record.owner.to_lower()).or_insert_with(|| record.clone());
-        }
-        Self { compress: reply.compress, reply, first }
+        Self { answers: reply.answer.len(), beside: None, compress: reply.compress, reply }
     }
 
     /// A plain client gets few answers, and then the length is measured without compression: somebody on the way
     /// may undo it.
     fn udp(&mut self, bytes: usize, answer_limit: usize) {
         let answers_max = answer_limit.min(PLAIN_UDP_ANSWERS_MAX);
-        if bytes == PLAIN_UDP_BYTES && self.reply.answer.len() > answers_max {
+        if bytes == PLAIN_UDP_BYTES && self.answers > answers_max {
             self.compress = false;
             self.keep(answers_max);
         }
@@ -140,7 +139,7 @@ impl Trim {
 
     /// Says whether it was too long, which Consul tells even when all answers stayed.
     fn tcp(&mut self, srv: bool) -> bool {
-        self.reply.answer.truncate(if srv { TCP_SRV_ANSWERS_MAX } else { TCP_ANSWERS_MAX });
+        self.answers = self.answers.min(if srv { TCP_SRV_ANSWERS_MAX } else { TCP_ANSWERS_MAX });
         self.fit(TCP_BYTES_MAX, TCP_BYTES_MAX)
     }
 
@@ -148,14 +147,13 @@ impl Trim {
     /// The bisection aims at `bytes_aim`: over UDP Consul forgets the reserve there.
     fn fit(&mut self, bytes_max: usize, bytes_aim: usize) -> bool {
         let mut shortened = false;
-        while self.reply.answer.len() > 1 && self.length() > bytes_max {
+        while self.answers > 1 && self.is_longer_than(bytes_max) {
             shortened = true;
             self.reply.authority.clear();
-            let length = self.length();
-            let keep = if length > bytes_aim + TRIM_STEP_BYTES {
+            let keep = if self.is_longer_than(bytes_aim + TRIM_STEP_BYTES) {
                 self.bisect(bytes_aim)
             } else {
-                self.reply.answer.len() - 1
+                self.answers - 1
             };
             self.keep(keep);
         }
@@ -164,11 +162,9 @@ impl Trim {
 
     /// How many answers stay so that the message is no longer than `bytes_aim`. May be none, and may be all.
     fn bisect(&mut self, bytes_aim: usize) -> usize {
-        let all = std::mem::take(&mut self.reply.answer);
-        let (mut fits, mut too_many) = (0, all.len() + 1);
+        let (mut fits, mut too_many) = (0, self.answers + 1);
         while too_many - fits > 1 {
             let middle = fits + (too_many - fits) / 2;
-            self.reply.answer = all[..middle].to_vec();
             self.keep(middle);
             let length = self.length();
             if length > bytes_aim {
@@ -180,38 +176,74 @@ impl Trim {
                 break;
             }
         }
-        self.reply.answer = all;
         fits
     }
 
-    fn length(&self) -> usize {
-        self.reply.length(self.compress)
+    /// Keeps the first answers, and of the additional records those that they point to.
+    fn keep(&mut self, answers: usize) {
+        self.answers = answers;
+        if self.beside.is_none() && !self.reply.additional.is_empty() {
+            self.beside = Some(pointed_to(&self.reply));
+        }
     }
 
-    /// Keeps the first answers, and of the additional records those that they point to: one for each target, and
-    /// for what it is another name of.
-    fn keep(&mut self, answers: usize) {
-        self.reply.answer.truncate(answers);
-        if self.first.is_empty() {
-            return;
+    fn is_longer_than(&self, bytes: usize) -> bool {
+        // Compression only ever shortens, and measuring without it costs next to nothing.
+        self.plain_length() > bytes && self.length() > bytes
+    }
+
+    fn length(&self) -> usize {
+        match self.compress {
+            true => compressed_length(self.reply.question.as_ref(), self.records()),
+            false => self.plain_length(),
         }
-        let mut told = HashSet::new();
-        let mut additional = Vec::new();
-        for record in &self.reply.answer {
-            let Data::Srv { target, .. } = &record.data else { continue };
-            let mut next = Some(target.to_lower());
-            while let Some(name) = next.take()
-                && told.insert(name.clone())
-                && let Some(found) = self.first.get(&name)
-            {
-                additional.push(found.clone());
-                if let Data::Cname(canonical) = &found.data {
-                    next = Some(canonical.to_lower());
-                }
+    }
+
+    fn plain_length(&self) -> usize {
+        plain_length(self.reply.question.as_ref(), self.records())
+    }
+
+    fn records(&self) -> impl Iterator<Item = &Record> {
+        let answer = &self.reply.answer[..self.answers];
+        let whole = self.reply.additional.iter().filter(|_| self.beside.is_none());
+        answer.iter().chain(&self.reply.authority).chain(whole).chain(self.additional())
+    }
+
+    /// What stays beside the answers that stay.
+    fn additional(&self) -> impl Iterator<Item = &Record> {
+        let kept = self.beside.iter().flatten().take_while(|(answer, _)| *answer < self.answers);
+        kept.filter_map(|(_, at)| self.reply.additional.get(*at))
+    }
+
+    fn finish(mut self) -> Reply {
+        if self.beside.is_some() {
+            self.reply.additional = self.additional().cloned().collect();
+        }
+        self.reply.answer.truncate(self.answers);
+        self.reply
+    }
+}
+
+/// Which answer is the first to point to which additional record: one record for each target, and for what that is
+/// another name of.
+fn pointed_to(reply: &Reply) -> Vec<(usize, usize)> {
+    let mut first = HashMap::new();
+    for (at, record) in reply.additional.iter().enumerate() {
+        first.entry(record.owner.to_lower()).or_insert(at);
+    }
+    let mut pointed = Vec::new();
+    for (answer, record) in reply.answer.iter().enumerate() {
+        let Data::Srv { target, .. } = &record.data else { continue };
+        let mut next = Some(target.to_lower());
+        // Each name is told once: it leaves the map when it is.
+        while let Some(at) = next.take().and_then(|name| first.remove(&name)) {
+            pointed.push((answer, at));
+            if let Data::Cname(canonical) = &reply.additional[at].data {
+                next = Some(canonical.to_lower());
             }
         }
-        self.reply.additional = additional;
     }
+    pointed
 }
 
 const OPCODE_QUERY: u8 = 0;

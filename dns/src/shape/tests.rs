@@ -173,11 +173,8 @@ fn kept(answers: &[(&str, Data)], additionals: &[(&str, Data)]) -> Vec<String> {
         compress: true,
     });
     trim.keep(answers.len());
-    trim.reply
-        .additional
-        .iter()
-        .map(|record| format!("{} {}", record.owner, record.data.kind()))
-        .collect()
+    let line = |record: &Record| format!("{} {}", record.owner, record.data.kind());
+    trim.finish().additional.iter().map(line).collect()
 }
 
 fn srv(target: &str) -> Data {
