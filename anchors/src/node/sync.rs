@@ -68,23 +68,17 @@ impl Leaf {
             gone.filter_map(|check| self.removed_check(node, check, row)).collect();
         let service = self.services.get(id).filter(|_| group.service).map(|entry| &entry.service);
         let service = service.filter(|service| !row.is_some_and(|row| has_service(row, service)));
-        let changed = group.checks.iter().filter_map(|check| self.changed_check(check, row));
-        // Consul writes a check that it knows as newly registered first, and its state after: the second write is made
-        // here too, so that indexes agree, but never one that shows a state which nobody found.
-        let (late, checks): (Vec<Check>, Vec<Check>) =
-            changed.partition(|check| service.is_some() && self.is_told_late(check, row));
-        let register = |service: Option<&Service>, checks: Vec<Check>| {
-            (service.is_some() || !checks.is_empty()).then(|| {
-                Change::Register(Box::new(Registration {
-                    node: self.settings.node.clone(),
-                    skip_node_update: row.is_some(),
-                    service: service.cloned(),
-                    checks,
-                }))
-            })
-        };
-        let registrations = [register(service, checks), register(None, late)].into_iter().flatten();
-        registrations.chain(removals).collect()
+        let checks: Vec<Check> =
+            group.checks.iter().filter_map(|check| self.changed_check(check, row)).collect();
+        let registration = (service.is_some() || !checks.is_empty()).then(|| {
+            Change::Register(Box::new(Registration {
+                node: self.settings.node.clone(),
+                skip_node_update: row.is_some(),
+                service: service.cloned(),
+                checks,
+            }))
+        });
+        registration.into_iter().chain(removals).collect()
     }
 
     /// Takes over what the catalog decides: tags of services that allow it, and `consul-` addresses of any. Whether
@@ -150,15 +144,6 @@ impl Leaf {
             return None;
         }
         Some(Change::Deregister(Removal::Check { node: node.clone(), id }))
-    }
-
-    /// Whether a check is known to the catalog and is in another state than that in which it was registered.
-    fn is_told_late(&self, check: &Check, row: Option<&NodeRow>) -> bool {
-        let known = row.is_some_and(|row| row.checks.contains_key(check.id.key()));
-        let definition =
-            self.checks.get(check.id.as_str()).and_then(|entry| entry.definition.as_ref());
-        let first = definition.and_then(|definition| definition.status.clone()).unwrap_or_default();
-        known && check.status != first
     }
 
     /// Whether the catalog's check shows tags from before its service got others. A check that was not registered again

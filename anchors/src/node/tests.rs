@@ -364,8 +364,7 @@ fn sync_writes_what_differs_and_nothing_else() {
         > service web web tags=a,b check=c:ttl:10s
         ok
         > sync
-        register web []
-        register [c=passing fine]
+        register web [c=passing fine]
         > drop check c
         ok
         > sync
