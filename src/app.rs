@@ -8,6 +8,7 @@ mod settings;
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -25,9 +26,9 @@ use tracing::{error, info};
 
 use self::control::Program;
 use self::reload::Reload;
-use crate::config::{Config, Listen, Sources};
+use crate::config::{Config, Listen, Sources, reason};
 use crate::roles;
-use crate::telemetry::{LogSettings, Telemetry, level};
+use crate::telemetry::{LogFile, LogSettings, Rotation, Telemetry, level};
 
 /// Open requests get as long to end when the program stops.
 const DRAIN_MAX: Duration = Duration::from_millis(200);
@@ -47,8 +48,7 @@ struct Sockets {
 /// # Errors
 /// The text tells what kept it from starting, and what to do.
 pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> {
-    let telemetry =
-        Telemetry::start(LogSettings { level: level(&config.log.level), json: config.log.json });
+    let telemetry = start_telemetry(&config)?;
     let sockets = Sockets::bind(&config).await?;
     let store = Arc::new(open_store(&config)?);
     let node_id = config.node.id.clone().unwrap_or_else(|| store.node_id().to_string());
@@ -215,6 +215,22 @@ impl Sockets {
             ));
         }
     }
+}
+
+fn start_telemetry(config: &Config) -> Result<Telemetry, String> {
+    let log = &config.log;
+    let rotation = Rotation {
+        bytes: u64::try_from(log.rotate_bytes).unwrap_or(0),
+        age: log.rotate_after,
+        files: log.rotate_max_files,
+    };
+    let open = |path: &Path| {
+        LogFile::open(path, rotation).map_err(|error| {
+            format!("Failed to setup logging: open {}: {}", path.display(), reason(&error))
+        })
+    };
+    let file = log.file.as_deref().map(open).transpose()?;
+    Ok(Telemetry::start(LogSettings { level: level(&log.level), json: log.json }, file))
 }
 
 async fn tcp(what: &str, address: SocketAddr) -> Result<TcpListener, String> {

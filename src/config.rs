@@ -34,7 +34,7 @@ pub(crate) use address::Listen;
 pub(crate) use flags::{SETTINGS, agent_arguments, sources_from};
 pub(crate) use host::Host;
 pub(crate) use service::{CheckDefinition, ServiceDefinition};
-pub(crate) use source::{Format, Sources};
+pub(crate) use source::{Format, Sources, reason};
 pub(crate) use template::Network;
 
 /// The version of Consul that the program is compatible with: what clients read as its version.

@@ -1,6 +1,7 @@
 //! Logs and metrics: where they go and what they look like.
 
 mod aggregates;
+mod file;
 mod format;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use self::aggregates::Aggregates;
+pub(crate) use self::file::{LogFile, Rotation};
 use self::format::Line;
 
 /// The quantiles of every timer, as Consul's boards read them.
@@ -58,13 +60,18 @@ fn targets(level: LevelFilter) -> Targets {
 // === impl Telemetry ===
 
 impl Telemetry {
-    /// Starts logging to standard output and counting. Once in a process; a second call leaves the first in force.
-    pub(crate) fn start(logs: LogSettings) -> Self {
+    /// Starts logging to standard output, and to a file, and counting. Once in a process; a second call leaves the
+    /// first in force.
+    pub(crate) fn start(logs: LogSettings, file: Option<LogFile>) -> Self {
         let (filter, handle) = reload::Layer::new(targets(logs.level));
         let lines = tracing_subscriber::fmt::layer()
             .event_format(Line { json: logs.json })
             .with_ansi(false);
-        let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+        let file = file.map(|file| {
+            let lines = tracing_subscriber::fmt::layer().event_format(Line { json: logs.json });
+            lines.with_ansi(false).with_writer(file)
+        });
+        let _ = tracing_subscriber::registry().with(filter).with(lines).with(file).try_init();
         let builder = PrometheusBuilder::new()
             .set_quantiles(&QUANTILES)
             .expect("three quantiles between 0 and 1");

@@ -3,10 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use super::client::reason;
 use super::{Call, Entry, FAILED, print_err};
 use crate::app;
-use crate::config::{Config, Host, Sources, agent_arguments, sources_from};
+use crate::config::{Config, Host, Sources, agent_arguments, reason, sources_from};
 
 pub(super) const ENTRIES: &[Entry] = &[Entry {
     path: &["agent"],

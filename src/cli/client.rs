@@ -14,7 +14,7 @@ use reqwest::{Certificate, Client, Identity, Method};
 use serde::de::DeserializeOwned;
 
 use super::{Call, boolean, text};
-use crate::config::SETTINGS;
+use crate::config::{SETTINGS, reason};
 
 /// Where an agent is unless said.
 const ADDRESS: &str = "127.0.0.1:8500";
@@ -309,16 +309,6 @@ fn token(call: &Call) -> Result<String, String> {
         return Ok(text.trim().to_owned());
     }
     Ok(env::var("CONSUL_HTTP_TOKEN").unwrap_or_default())
-}
-
-/// The operating system's sentence as Go prints it.
-pub(super) fn reason(fault: &io::Error) -> String {
-    match fault.kind() {
-        io::ErrorKind::NotFound => "no such file or directory".to_owned(),
-        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        io::ErrorKind::IsADirectory => "is a directory".to_owned(),
-        _ => fault.to_string(),
-    }
 }
 
 fn env_flag(name: &str) -> Option<bool> {

@@ -9,9 +9,10 @@ use clap::Arg;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 
-use super::client::{Answer, Api, reason, server_flags, tenancy_flags, unexpected};
+use super::client::{Answer, Api, server_flags, tenancy_flags, unexpected};
 use super::table::pairs;
 use super::{Call, Entry, boolean, number, print_bytes, text, told};
+use crate::config::reason;
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {

@@ -158,10 +158,11 @@ fn read_file(path: &Path, format: Format) -> Result<File, String> {
 }
 
 /// The operating system's sentence in the words that Consul prints.
-fn reason(fault: &std::io::Error) -> String {
+pub(crate) fn reason(fault: &std::io::Error) -> String {
     match fault.kind() {
         std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
         std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        std::io::ErrorKind::IsADirectory => "is a directory".to_owned(),
         _ => fault.to_string(),
     }
 }

@@ -385,7 +385,6 @@ fn unserved(raw: &Raw) -> Vec<(&'static str, bool)> {
         ("auto_reload_config", raw.flag("auto_reload_config") == Some(true)),
         ("config_entries", raw.block("config_entries").item("bootstrap").is_some()),
         ("enable_syslog", raw.flag("enable_syslog") == Some(true)),
-        ("log_file", raw.text("log_file").is_some_and(|path| !path.is_empty())),
         ("recursors", !raw.texts("recursors").is_empty()),
         ("retry_join_wan", !raw.texts("retry_join_wan").is_empty()),
         ("telemetry", telemetry),
