@@ -288,7 +288,7 @@ impl Write<'_> {
         }
         if let Some(row) = &there {
             self.speaks_of(row.uid, Some(row.entry));
-            if row.check == check && same_spellings(&row.check, &check) {
+            if same_check(&row.check, &check) {
                 return;
             }
         }
@@ -462,6 +462,32 @@ fn is_alive(row: &NodeRow) -> bool {
 /// Ids and names compare without case, but a new spelling is a change: it prints differently.
 fn same_service(there: &Service, new: &Service) -> bool {
     there == new && there.id.same_spelling(&new.id) && there.name.same_spelling(&new.name)
+}
+
+/// As Consul compares: a type, interval, timeout or exposed port alone is no change, and goes with the next one.
+fn same_check(there: &Check, new: &Check) -> bool {
+    // Taken apart so that no field is forgotten.
+    let Check {
+        id,
+        name,
+        status,
+        notes,
+        output,
+        service,
+        definition,
+        kind: _,
+        interval: _,
+        timeout: _,
+        exposed_port: _,
+    } = new;
+    there.id == *id
+        && there.name == *name
+        && there.status == *status
+        && there.notes == *notes
+        && there.output == *output
+        && there.service == *service
+        && there.definition == *definition
+        && same_spellings(there, new)
 }
 
 fn same_spellings(there: &Check, new: &Check) -> bool {
