@@ -83,7 +83,7 @@ fn sources(path: &Path) -> Vec<PathBuf> {
 
 /// The lines of a file before its tests, numbered from 1; comments left out.
 fn code(path: &Path) -> Vec<(usize, String)> {
-    let text = fs::read_to_string(path).unwrap();
+    let text = fs::read_to_string(path).expect("a listed source can be read");
     text.lines()
         .take_while(|line| line.trim() != "#[cfg(test)]" || path.ends_with("index.rs"))
         .enumerate()
