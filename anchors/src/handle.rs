@@ -123,6 +123,7 @@ impl Handle {
         if first.index > after {
             return first;
         }
+        let was_there = is_there(&first, query);
         // Whoever waits for minutes must not keep the index of its first look.
         drop(first);
         let patience = tokio::time::sleep(patience);
@@ -131,7 +132,7 @@ impl Handle {
             let keys = self.snapshot().watched_by(query);
             let mut subscription = self.0.board.watches.subscribe(keys);
             let answer = self.lookup(caller, query);
-            if answer.index > after && is_there(&answer, query) {
+            if answer.index > after && (was_there || is_there(&answer, query)) {
                 return answer;
             }
             drop(answer);

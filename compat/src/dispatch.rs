@@ -25,8 +25,9 @@ const MILLIS: f64 = 1000.0;
 /// A handler at work.
 pub(crate) type Working = Pin<Box<dyn Future<Output = Result<Reply, Reject>> + Send>>;
 
-/// Either an answer at once, or a handler to wait for, how to finish what it says and where to note how long it took.
+/// An answer at once, as bare as Go's own server gives it or with the configured headers; or a handler to wait for, how to finish what it says and where to note how long it took.
 enum Begun {
+    Bare(Sent),
     Done(Sent),
     Working(Working, Finish, &'static Histogram),
 }
@@ -43,6 +44,7 @@ pub(crate) fn answer(
     let site = Arc::clone(site);
     async move {
         let mut sent = match begun {
+            Begun::Bare(sent) => return sent,
             Begun::Done(sent) => sent,
             Begun::Working(working, finish, timer) => {
                 let sent = finish.send(working.await);
@@ -58,17 +60,17 @@ pub(crate) fn answer(
 fn begin(site: &Arc<Site>, peer: SocketAddr, request: Request<Incoming>) -> Begun {
     let (head, body) = request.into_parts();
     if let Some(refused) = refuse_head(&head) {
-        return Begun::Done(refused);
+        return Begun::Bare(refused);
     }
     let path = match path::read(head.uri.path()) {
         Asked::Here(path) => path,
-        Asked::Malformed => return Begun::Done(malformed("400 Bad Request")),
+        Asked::Malformed => return Begun::Bare(malformed("400 Bad Request")),
         Asked::Elsewhere(clean) => {
-            return Begun::Done(elsewhere(&head.method, &clean, head.uri.query()));
+            return Begun::Bare(elsewhere(&head.method, &clean, head.uri.query()));
         }
     };
     if site.settings.refuse_unprintable_paths && !path.is_printable() {
-        return Begun::Done(bare(StatusCode::BAD_REQUEST, HeaderMap::new(), Bytes::new()));
+        return Begun::Bare(bare(StatusCode::BAD_REQUEST, HeaderMap::new(), Bytes::new()));
     }
     match crate::routes::find(path.matched()) {
         Found::Route(route, timers) => {
@@ -76,7 +78,7 @@ fn begin(site: &Arc<Site>, peer: SocketAddr, request: Request<Incoming>) -> Begu
             handle(site, peer, (route, timer), &head, path, body)
         }
         Found::Directory(directory) => {
-            Begun::Done(elsewhere(&head.method, &directory, head.uri.query()))
+            Begun::Bare(elsewhere(&head.method, &directory, head.uri.query()))
         }
         Found::Nothing => Begun::Done(nothing_there(&path)),
     }

@@ -185,7 +185,7 @@ impl Ask {
             consistency,
             after,
             patience,
-            cached: params.has("cached"),
+            cached: self.cached(),
             filter: params.first("filter").to_owned(),
             node_meta: params.all("node-meta").map(meta_pair).collect(),
         })
@@ -197,7 +197,7 @@ impl Ask {
             "" => 0,
             text => duration::parse(text).map_err(|_| Reject::MaxStale(quote(text)))?,
         };
-        let cached = params.has("cached");
+        let cached = self.cached();
         let consistent = params.has("consistent");
         let told = params.has("leader") || cached || consistent;
         let stale = params.has("stale") || max_stale > 0 || (!told && self.stale_by_default());
@@ -208,6 +208,10 @@ impl Ask {
             (true, false) => Ok(Consistency::Stale),
             (false, false) => Ok(Consistency::Leader),
         }
+    }
+
+    fn cached(&self) -> bool {
+        self.site.settings.use_cache && self.params.has("cached")
     }
 
     fn stale_by_default(&self) -> bool {

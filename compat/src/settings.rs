@@ -23,14 +23,14 @@ pub struct Settings {
     pub refuse_unprintable_paths: bool,
     /// `disable_kv_key_validation`, the other way round.
     pub check_kv_keys: bool,
-    /// `enable_script_checks`: whether script checks may be registered over HTTP.
-    pub script_checks: bool,
     /// `-dev`: every JSON answer is indented.
     pub indent: bool,
     /// `default_query_time`: a blocking query without `wait` gets this.
     pub wait_default: Duration,
     /// `max_query_time`: no blocking query waits longer.
     pub wait_max: Duration,
+    /// `http_config.use_cache`: whether `?cached` is looked at.
+    pub use_cache: bool,
     /// `discovery_max_stale`: above zero, catalog and health reads are stale by default.
     pub discovery_max_stale: Duration,
     /// `limits.kv_max_value_size`, in bytes.
@@ -78,8 +78,6 @@ pub struct Identity {
     pub member_tags: BTreeMap<String, String>,
     /// The running configuration, as JSON: Consul's key names, secrets hidden.
     pub debug_config: Box<str>,
-    /// The program's own version.
-    pub own_version: Box<str>,
 }
 
 /// An address range in CIDR notation.
@@ -103,10 +101,10 @@ impl Default for Settings {
             allow_write_http_from: Vec::new(),
             refuse_unprintable_paths: true,
             check_kv_keys: true,
-            script_checks: false,
             indent: false,
             wait_default: Duration::from_secs(300),
             wait_max: Duration::from_secs(600),
+            use_cache: true,
             discovery_max_stale: Duration::ZERO,
             kv_value_bytes_max: 512 * 1024,
             connections_per_client_max: 200,
@@ -147,7 +145,6 @@ impl Default for Identity {
             server_port: 8300,
             member_tags: BTreeMap::new(),
             debug_config: "{}".into(),
-            own_version: env!("CARGO_PKG_VERSION").into(),
         }
     }
 }

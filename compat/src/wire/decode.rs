@@ -415,15 +415,30 @@ impl Read for Nanos {
         "interface {}".into()
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "Go converts the same way")]
-    fn read(&mut self, value: &Json, _: &Place<'_>) -> Result<(), DecodeError> {
+    fn read(&mut self, value: &Json, place: &Place<'_>) -> Result<(), DecodeError> {
         match value {
             Json::Text(text) => self.0 = duration::parse(text)?,
-            Json::Number(text) => self.0 = text.parse::<f64>().unwrap_or(0.0) as i64,
+            Json::Number(text) => self.0 = whole(text, place)?,
             _ => {}
         }
         Ok(())
     }
+}
+
+/// A number as Go takes it into an `interface{}` and makes it whole: by way of a float, where what does not fit becomes
+/// the least of all numbers.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "it is checked to fit, as Go's is not"
+)]
+pub(crate) fn whole(text: &str, place: &Place<'_>) -> Result<i64, DecodeError> {
+    let number: f64 = text.parse().unwrap_or(f64::INFINITY);
+    if !number.is_finite() {
+        return Err(misfit(text, place, "float64".into()));
+    }
+    let fits = (i64::MIN as f64..i64::MAX as f64).contains(&number);
+    Ok(if fits { number as i64 } else { i64::MIN })
 }
 
 #[cfg(test)]

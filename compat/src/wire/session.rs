@@ -6,7 +6,7 @@ use proconsul_anchors::service::{Behavior, ServiceCheck};
 use serde::Serialize;
 
 use crate::go::json::Json;
-use crate::wire::decode::{CheckId, DecodeError, Ignored, Place, Read, form};
+use crate::wire::decode::{CheckId, DecodeError, Ignored, Place, Read, form, whole};
 
 /// The body of `PUT /v1/session/create`, over Consul's defaults.
 #[derive(Debug)]
@@ -70,13 +70,12 @@ impl Read for LockDelay {
         "interface {}".into()
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "Go converts the same way")]
-    fn read(&mut self, value: &Json, _: &Place<'_>) -> Result<(), DecodeError> {
+    fn read(&mut self, value: &Json, place: &Place<'_>) -> Result<(), DecodeError> {
         const SECOND: i64 = 1_000_000_000;
         match value {
             Json::Text(text) => self.0 = duration::parse(text)?,
             Json::Number(text) => {
-                let number = text.parse::<f64>().unwrap_or(0.0) as i64;
+                let number = whole(text, place)?;
                 self.0 = if number < NANOS_MIN { number.saturating_mul(SECOND) } else { number };
             }
             _ => {}
