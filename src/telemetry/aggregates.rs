@@ -83,7 +83,10 @@ impl Aggregates {
 fn entry(of: &Mutex<BTreeMap<Name, Arc<Measured>>>, key: &Key) -> Arc<Measured> {
     let name = Name {
         name: key.name().replacen('_', ".", usize::MAX),
-        labels: key.labels().map(|label| (label.key().to_owned(), label.value().to_owned())).collect(),
+        labels: key
+            .labels()
+            .map(|label| (label.key().to_owned(), label.value().to_owned()))
+            .collect(),
     };
     Arc::clone(lock(of).entry(name).or_default())
 }
@@ -94,7 +97,10 @@ fn restart(of: &Mutex<BTreeMap<Name, Arc<Measured>>>) {
     }
 }
 
-fn list(of: &Mutex<BTreeMap<Name, Arc<Measured>>>, print: fn(Summary, &Name) -> Option<Value>) -> Vec<Value> {
+fn list(
+    of: &Mutex<BTreeMap<Name, Arc<Measured>>>,
+    print: fn(Summary, &Name) -> Option<Value>,
+) -> Vec<Value> {
     lock(of).iter().filter_map(|(name, measured)| print(*lock(&measured.0), name)).collect()
 }
 
@@ -122,7 +128,11 @@ impl Summary {
         #[expect(clippy::cast_precision_loss, reason = "a count of ten seconds is far below 2^52")]
         let count = self.count as f64;
         let mean = self.sum / count;
-        let deviation = if self.count > 1 { ((self.squares - self.sum * mean).max(0.0) / (count - 1.0)).sqrt() } else { 0.0 };
+        let deviation = if self.count > 1 {
+            ((self.squares - self.sum * mean).max(0.0) / (count - 1.0)).sqrt()
+        } else {
+            0.0
+        };
         Some(json!({
             "Name": name.name, "Count": self.count, "Rate": self.sum / INTERVAL.as_secs_f64(), "Sum": self.sum,
             "Min": self.min, "Max": self.max, "Mean": mean, "Stddev": deviation, "Labels": name.labels,
@@ -173,8 +183,8 @@ mod tests {
         let aggregates = Aggregates::default();
         let key = Key::from_name("consul_kvs_apply");
         aggregates.json(UNIX_EPOCH);
-        aggregates.counter(&key).increment(2);
-        aggregates.counter(&key).increment(4);
+        CounterFn::increment(&*aggregates.counter(&key), 2);
+        CounterFn::increment(&*aggregates.counter(&key), 4);
         let told = aggregates.json(UNIX_EPOCH + Duration::from_secs(9));
         assert_eq!(told["Counters"][0]["Name"], "consul.kvs.apply");
         assert_eq!(told["Counters"][0]["Sum"], 6.0);

@@ -27,11 +27,20 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut out: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
         let mut said = Said::default();
         event.record(&mut said);
         let module = event.metadata().target().replacen("::", ".", usize::MAX);
-        if self.json { said.write_json(&mut out, event, module) } else { said.write_text(&mut out, event, &module) }
+        if self.json {
+            said.write_json(&mut out, event, module)
+        } else {
+            said.write_text(&mut out, event, &module)
+        }
     }
 }
 
@@ -44,7 +53,9 @@ impl Said {
         for (at, (name, value)) in self.fields.iter().enumerate() {
             let before = if at == 0 { ": " } else { " " };
             match value {
-                Value::String(text) if !text.contains([' ', '"', '\n']) => write!(out, "{before}{name}={text}")?,
+                Value::String(text) if !text.contains([' ', '"', '\n']) => {
+                    write!(out, "{before}{name}={text}")?
+                }
                 value => write!(out, "{before}{name}={value}")?,
             }
         }
@@ -63,7 +74,9 @@ impl Said {
 
     fn say(&mut self, field: &Field, value: Value) {
         match field.name() {
-            "message" => self.message = value.as_str().map_or_else(|| value.to_string(), str::to_owned),
+            "message" => {
+                self.message = value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+            }
             name => {
                 self.fields.insert(name.to_owned(), value);
             }
