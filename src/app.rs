@@ -20,7 +20,7 @@ use proconsul_anchors::handle::Handle;
 use proconsul_anchors::store::Store;
 use proconsul_compat::Site;
 use tokio::net::{TcpListener, UdpSocket};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, watch};
 use tracing::{error, info};
 
@@ -43,11 +43,19 @@ struct Sockets {
     dns_tcp: Vec<TcpListener>,
 }
 
+/// What the process is told from outside. Heard from the first moment: one that comes during the start waits for its end.
+struct Signals {
+    hangup: Signal,
+    interrupt: Signal,
+    terminate: Signal,
+}
+
 /// Runs the agent until it is told to stop.
 ///
 /// # Errors
 /// The text tells what kept it from starting, and what to do.
 pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> {
+    let mut signals = Signals::listen();
     let telemetry = start_telemetry(&config)?;
     let sockets = Sockets::bind(&config).await?;
     let store = Arc::new(open_store(&config)?);
@@ -102,7 +110,7 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
     let sessions = handle.clone();
     tokio::spawn(async move { sessions.expire_sessions().await });
 
-    wait_for_the_end(&reload, &leave).await;
+    signals.wait_for_the_end(&reload, &leave).await;
     stop.send_replace(true);
     let _ = tokio::time::timeout(DRAIN_MAX, handle.stop()).await;
     store.close();
@@ -130,24 +138,31 @@ fn open_agent(
         .map_err(|error| error.to_string())
 }
 
-/// Returns when the program is to end; a hang-up reads the configuration again.
-async fn wait_for_the_end(reload: &Reload, leave: &Notify) {
-    let listen = |kind| signal(kind).expect("a process can listen for its signals");
-    let (mut hangup, mut interrupt, mut terminate) = (
-        listen(SignalKind::hangup()),
-        listen(SignalKind::interrupt()),
-        listen(SignalKind::terminate()),
-    );
-    loop {
-        tokio::select! {
-            _ = hangup.recv() => {
-                if let Err(error) = reload.again() {
-                    error!(%error, "the configuration was not taken");
+// === impl Signals ===
+
+impl Signals {
+    fn listen() -> Self {
+        let listen = |kind| signal(kind).expect("a process can listen for its signals");
+        Self {
+            hangup: listen(SignalKind::hangup()),
+            interrupt: listen(SignalKind::interrupt()),
+            terminate: listen(SignalKind::terminate()),
+        }
+    }
+
+    /// Returns when the program is to end; a hang-up reads the configuration again.
+    async fn wait_for_the_end(&mut self, reload: &Reload, leave: &Notify) {
+        loop {
+            tokio::select! {
+                _ = self.hangup.recv() => {
+                    if let Err(error) = reload.again() {
+                        error!(%error, "the configuration was not taken");
+                    }
                 }
+                _ = self.interrupt.recv() => return info!("interrupted"),
+                _ = self.terminate.recv() => return info!("terminated"),
+                () = leave.notified() => return info!("leaving"),
             }
-            _ = interrupt.recv() => return info!("interrupted"),
-            _ = terminate.recv() => return info!("terminated"),
-            () = leave.notified() => return info!("leaving"),
         }
     }
 }

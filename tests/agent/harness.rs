@@ -1,30 +1,37 @@
-//! The binary, end to end, as a stranger starts it.
+//! Starts the binary, talks to it over its sockets and sees it end.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// How often a server that is starting is asked again, and how often at most.
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// How often a server that is doing something is asked again, and how often at most.
 const ASK_EVERY: Duration = Duration::from_millis(20);
 const ASKS_MAX: u32 = 1_000;
+/// An answer that takes longer never comes.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running agent; it ends with the test.
-struct Agent {
+pub(crate) struct Agent {
     process: Child,
     http: u16,
     dns: u16,
 }
 
 /// A folder of this test's own; it goes with the test.
-struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
+
+// === impl Agent ===
 
 impl Agent {
     /// Starts an agent with these arguments and waits until it has a leader.
-    fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         let (http, dns) = (free_port(), free_port());
         let process = command(arguments, http, dns)
             .stdout(Stdio::null())
@@ -32,42 +39,54 @@ impl Agent {
             .spawn()
             .unwrap();
         let mut agent = Self { process, http, dns };
-        for _ in 0..ASKS_MAX {
+        agent.until("it has a leader", |agent| {
             assert!(agent.process.try_wait().unwrap().is_none(), "the agent ended at its start");
-            if agent
-                .ask("GET", "/v1/status/leader", "")
-                .is_some_and(|(status, body)| status == 200 && body.contains(':'))
-            {
-                return agent;
+            let leader = agent.ask("GET", "/v1/status/leader", "");
+            leader.is_some_and(|(status, body)| status == 200 && body.contains(':'))
+        });
+        agent
+    }
+
+    /// Returns when something has become true.
+    pub(crate) fn until(&mut self, what: &str, mut is_true: impl FnMut(&mut Self) -> bool) {
+        for _ in 0..ASKS_MAX {
+            if is_true(self) {
+                return;
             }
             std::thread::sleep(ASK_EVERY);
         }
-        panic!("the agent has no leader");
+        panic!("waited in vain until {what}");
     }
 
     /// Status and body of one exchange; nothing when nobody answers.
-    fn ask(&self, method: &str, path: &str, body: &str) -> Option<(u16, String)> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.http)).ok()?;
-        let length = body.len();
-        write!(stream, "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}").ok()?;
+    pub(crate) fn ask(&self, method: &str, path: &str, body: &str) -> Option<(u16, String)> {
         let mut reply = String::new();
-        stream.read_to_string(&mut reply).ok()?;
+        self.open(method, path, body)?.read_to_string(&mut reply).ok()?;
         let (head, body) = reply.split_once("\r\n\r\n")?;
         Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
     }
 
-    fn put(&self, path: &str, body: &str) -> String {
+    /// Sends a request and leaves its answer on the connection.
+    pub(crate) fn open(&self, method: &str, path: &str, body: &str) -> Option<TcpStream> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.http)).ok()?;
+        stream.set_read_timeout(Some(PATIENCE)).ok()?;
+        let length = body.len();
+        write!(stream, "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}").ok()?;
+        Some(stream)
+    }
+
+    pub(crate) fn put(&self, path: &str, body: &str) -> String {
         let (status, reply) = self.ask("PUT", path, body).expect("the agent answers");
         assert_eq!(status, 200, "{path}: {reply}");
         reply
     }
 
-    fn get(&self, path: &str) -> String {
+    pub(crate) fn get(&self, path: &str) -> String {
         self.ask("GET", path, "").expect("the agent answers").1
     }
 
     /// The number of answers and the answer's bytes for a name's A records.
-    fn addresses(&self, name: &str) -> (u16, Vec<u8>) {
+    pub(crate) fn addresses(&self, name: &str) -> (u16, Vec<u8>) {
         let mut query = vec![0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
         for label in name.split('.') {
             query.push(u8::try_from(label.len()).unwrap());
@@ -75,11 +94,29 @@ impl Agent {
         }
         query.extend_from_slice(&[0, 0, 1, 0, 1]);
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.send_to(&query, ("127.0.0.1", self.dns)).unwrap();
         let mut reply = [0; 512];
         let length = socket.recv(&mut reply).unwrap();
         (u16::from_be_bytes([reply[6], reply[7]]), reply[..length].to_vec())
+    }
+
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(i32::try_from(self.process_id()).unwrap()), signal).unwrap();
+    }
+
+    /// How the process ended, once it has.
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        let mut status = None;
+        self.until("it ends", |agent| {
+            status = agent.process.try_wait().unwrap();
+            status.is_some()
+        });
+        status.expect("it was waited for")
     }
 }
 
@@ -90,8 +127,10 @@ impl Drop for Agent {
     }
 }
 
+// === impl Folder ===
+
 impl Folder {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let path =
@@ -100,8 +139,17 @@ impl Folder {
         Self(path)
     }
 
-    fn as_str(&self) -> &str {
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
         self.0.to_str().unwrap()
+    }
+
+    /// The arguments of an agent that keeps its data here.
+    pub(crate) fn arguments(&self) -> [&str; 4] {
+        ["-server", "-bootstrap", "-data-dir", self.as_str()]
     }
 }
 
@@ -122,68 +170,18 @@ fn command(arguments: &[&str], http: u16, dns: u16) -> Command {
     command
 }
 
-fn on_disk(folder: &Path) -> [&str; 4] {
-    ["-server", "-bootstrap", "-data-dir", folder.to_str().unwrap()]
-}
-
-/// Starts an agent that is expected to refuse.
-fn refused(arguments: &[&str]) -> String {
+/// What an agent says that is expected to refuse.
+pub(crate) fn refused(arguments: &[&str]) -> String {
     let Output { status, stderr, stdout, .. } =
         command(arguments, free_port(), free_port()).output().unwrap();
     assert!(!status.success(), "it started");
     String::from_utf8_lossy(&stderr).into_owned() + &String::from_utf8_lossy(&stdout)
 }
 
-fn replay(folder: &Folder) -> Output {
+/// Rebuilds every row from the log and compares.
+pub(crate) fn replay(folder: &Folder) -> Output {
     Command::new(env!("CARGO_BIN_EXE_proconsul"))
         .args(["replay", "--check", "-data-dir", folder.as_str()])
         .output()
         .unwrap()
-}
-
-const WEB: &str =
-    r#"{"Name":"web","Address":"10.9.8.7","Port":80,"Check":{"TTL":"1h","Status":"passing"}}"#;
-
-#[test]
-fn a_service_is_found_by_http_and_by_dns() {
-    let agent = Agent::start(&["-dev"]);
-    agent.put("/v1/agent/service/register", WEB);
-    assert!(agent.get("/v1/health/service/web?passing").contains("10.9.8.7"));
-    let (answers, reply) = agent.addresses("web.service.consul");
-    assert_eq!(answers, 1);
-    assert!(reply.ends_with(&[10, 9, 8, 7]));
-    agent.put("/v1/agent/service/deregister/web", "");
-    assert_eq!(agent.addresses("web.service.consul").0, 0);
-}
-
-#[test]
-fn what_was_acknowledged_is_there_after_a_kill() {
-    let folder = Folder::new();
-    let agent = Agent::start(&on_disk(&folder.0));
-    agent.put("/v1/agent/service/register", WEB);
-    agent.put("/v1/kv/app/key", "value");
-    drop(agent);
-    let report = replay(&folder);
-    assert!(report.status.success(), "{}", String::from_utf8_lossy(&report.stdout));
-    let agent = Agent::start(&on_disk(&folder.0));
-    assert_eq!(agent.get("/v1/kv/app/key?raw"), "value");
-    assert!(agent.get("/v1/agent/services").contains("10.9.8.7"));
-}
-
-#[test]
-fn a_second_one_on_the_same_data_is_refused() {
-    let folder = Folder::new();
-    let _first = Agent::start(&on_disk(&folder.0));
-    let told = refused(&on_disk(&folder.0));
-    assert!(told.contains(folder.as_str()), "{told}");
-}
-
-#[test]
-fn damaged_data_stops_the_start_and_is_named() {
-    let folder = Folder::new();
-    drop(Agent::start(&on_disk(&folder.0)));
-    let file = folder.0.join("scope.redb");
-    fs::write(&file, b"not what was written").unwrap();
-    let told = refused(&on_disk(&folder.0));
-    assert!(told.contains("scope.redb"), "{told}");
 }

@@ -1,0 +1,8 @@
+//! The binary, end to end, as a stranger starts it.
+
+#![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
+
+mod disk;
+mod harness;
+mod service;
+mod signals;

@@ -1,0 +1,86 @@
+//! How it ends, and how it reads its configuration again.
+
+use std::fs;
+use std::io::Read as _;
+
+use nix::sys::signal::Signal;
+
+use crate::harness::{Agent, Folder, replay};
+
+/// Requests that wait when the agent is told to end.
+const POLLS: usize = 20;
+/// A read that would wait for ten minutes.
+const POLL: &str = "/v1/kv/nobody/writes/this?index=1&wait=10m";
+
+/// Tells an agent with open polls to end: it does, in order, and leaves no connection open.
+fn check_end(arguments: &[&str], tell: impl Fn(&Agent)) {
+    let mut agent = Agent::start(arguments);
+    agent.put("/v1/kv/app/key", "value");
+    let mut polls: Vec<_> =
+        (0..POLLS).map(|_| agent.open("GET", POLL, "").expect("the agent listens")).collect();
+    tell(&agent);
+    assert_eq!(agent.ended().code(), Some(0), "{arguments:?}");
+    for poll in &mut polls {
+        // Whether it was answered or cut off: nobody holds it open.
+        let _closed = poll.read_to_end(&mut Vec::new());
+    }
+}
+
+fn interrupt(agent: &Agent) {
+    agent.signal(Signal::SIGINT);
+}
+
+fn terminate(agent: &Agent) {
+    agent.signal(Signal::SIGTERM);
+}
+
+fn leave(agent: &Agent) {
+    assert_eq!(agent.put("/v1/agent/leave", ""), "");
+}
+
+#[test]
+fn it_ends_when_told_with_polls_open() {
+    for tell in [interrupt, terminate, leave] {
+        check_end(&["-dev"], tell);
+        let folder = Folder::new();
+        check_end(&folder.arguments(), tell);
+        let report = replay(&folder);
+        assert!(report.status.success(), "{}", String::from_utf8_lossy(&report.stdout));
+        let agent = Agent::start(&folder.arguments());
+        assert_eq!(agent.get("/v1/kv/app/key?raw"), "value");
+    }
+}
+
+#[test]
+fn a_hang_up_reads_the_configuration_again() {
+    let folder = Folder::new();
+    let file = folder.path().join("web.hcl");
+    let write = |name: &str| {
+        fs::write(&file, format!("service {{ name = {name:?} port = 80 }}")).unwrap();
+    };
+    write("first");
+    let mut agent = Agent::start(&["-dev", "-config-dir", folder.as_str()]);
+    let services = |agent: &Agent| agent.get("/v1/agent/services");
+    assert!(services(&agent).contains(r#""first""#));
+    write("second");
+    agent.signal(Signal::SIGHUP);
+    agent.until("the new service is there", |agent| services(agent).contains(r#""second""#));
+    agent.until("the old service is gone", |agent| !services(agent).contains(r#""first""#));
+    fs::write(&file, "service {").unwrap();
+    agent.signal(Signal::SIGHUP);
+    // A file that cannot be read changes nothing.
+    let refused = agent.ask("PUT", "/v1/agent/reload", "").expect("the agent answers");
+    assert_eq!(refused.0, 500, "{}", refused.1);
+    assert!(services(&agent).contains(r#""second""#));
+}
+
+#[test]
+fn a_file_names_the_process_while_it_runs() {
+    let folder = Folder::new();
+    let file = folder.path().join("agent.pid");
+    let mut agent = Agent::start(&["-dev", "-pid-file", file.to_str().unwrap()]);
+    assert_eq!(fs::read_to_string(&file).unwrap(), agent.process_id().to_string());
+    agent.signal(Signal::SIGINT);
+    assert_eq!(agent.ended().code(), Some(0));
+    assert!(!file.exists());
+}
