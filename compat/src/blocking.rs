@@ -54,7 +54,8 @@ pub(crate) async fn for_nothing(site: &Site, options: &ReadOptions) -> Result<()
     Ok(())
 }
 
-fn own_datacenter(site: &Site, options: &ReadOptions) -> Result<(), Reject> {
+/// Refuses what is another datacenter's.
+pub(crate) fn own_datacenter(site: &Site, options: &ReadOptions) -> Result<(), Reject> {
     let own =
         options.datacenter.is_empty() || options.datacenter == *site.settings.identity.datacenter;
     if own { Ok(()) } else { Err(Reject::NoPathToDatacenter) }

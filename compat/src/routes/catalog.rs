@@ -248,7 +248,7 @@ pub(crate) async fn nodes(ask: Ask) -> Result<Reply, Reject> {
 }
 
 async fn list_nodes(ask: Ask, options: ReadOptions) -> Result<Reply, Reject> {
-    let narrow = Narrow::of(&options, &NODE)?;
+    let narrow = Narrow::of(&ask.site, &options, &NODE)?;
     let answer = blocking::read(&ask.site, &ask.caller, &options, &Query::Nodes).await?;
     let mut kept: Vec<NodeOut<'_>> = Vec::new();
     for row in answer.at.nodes().filter(|row| narrow.takes_node(&row.node)) {
@@ -268,7 +268,7 @@ pub(crate) async fn services(ask: Ask) -> Result<Reply, Reject> {
 }
 
 async fn list_services(ask: Ask, options: ReadOptions) -> Result<Reply, Reject> {
-    let narrow = Narrow::of(&options, &SERVICE_NODE)?;
+    let narrow = Narrow::of(&ask.site, &options, &SERVICE_NODE)?;
     let query = Query::Services { by_node_meta: narrow.by_node_meta() };
     let answer = blocking::read(&ask.site, &ask.caller, &options, &query).await?;
     let body = json(&names_and_tags(&answer.at, &narrow)?);
@@ -319,7 +319,7 @@ async fn list_service(
     name: String,
     tags: Vec<String>,
 ) -> Result<Reply, Reject> {
-    let narrow = Narrow::of(&options, &SERVICE_NODE)?;
+    let narrow = Narrow::of(&ask.site, &options, &SERVICE_NODE)?;
     let query = Query::Service(name.as_str().into());
     let answer = blocking::read(&ask.site, &ask.caller, &options, &query).await?;
     let body = match answer.at.service(&name) {
@@ -362,7 +362,7 @@ pub(crate) async fn connect(ask: Ask) -> Result<Reply, Reject> {
 
 /// The empty answer for a service without proxies; its index is that of a service that is not there.
 pub(crate) async fn meshless(ask: &Ask, options: &ReadOptions) -> Result<Reply, Reject> {
-    Narrow::of(options, &SERVICE_NODE)?;
+    Narrow::of(&ask.site, options, &SERVICE_NODE)?;
     let answer =
         blocking::read(&ask.site, &ask.caller, options, &Query::Service("".into())).await?;
     Ok(Reply::encoded(Bytes::from_static(b"[]"))
@@ -414,7 +414,7 @@ async fn one_node(
     name: &str,
     print: Print,
 ) -> Result<Reply, Reject> {
-    let narrow = Narrow::by_filter(&options, &NODE_SERVICE)?;
+    let narrow = Narrow::by_filter(&ask.site, &options, &NODE_SERVICE)?;
     let answer =
         blocking::read(&ask.site, &ask.caller, &options, &Query::Node(name.into())).await?;
     let body = match answer.at.node_by_name_or_id(name) {

@@ -27,7 +27,7 @@ pub(crate) async fn node(ask: Ask) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
     let options = ask.read_options()?;
     let name = Caseless::from(ask.named(Reject::MissingNodeName)?);
-    let narrow = Narrow::by_filter(&options, &HEALTH_CHECK);
+    let narrow = Narrow::by_filter(&ask.site, &options, &HEALTH_CHECK);
     let checks = |index: &Index| -> Vec<Arc<CheckRow>> {
         index.node(name.key()).into_iter().flat_map(|row| row.checks.values()).cloned().collect()
     };
@@ -41,7 +41,7 @@ pub(crate) async fn checks(ask: Ask) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
     let options = ask.read_options()?;
     let service = Caseless::from(ask.named(Reject::MissingServiceName)?);
-    let narrow = Narrow::of(&options, &HEALTH_CHECK);
+    let narrow = Narrow::of(&ask.site, &options, &HEALTH_CHECK);
     let query = Query::ServiceChecks {
         service: service.clone(),
         by_node_meta: !options.node_meta.is_empty(),
@@ -57,7 +57,7 @@ pub(crate) async fn state(ask: Ask) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
     let options = ask.read_options()?;
     let state = ask.named(Reject::MissingCheckState)?.to_owned();
-    let narrow = Narrow::of(&options, &HEALTH_CHECK);
+    let narrow = Narrow::of(&ask.site, &options, &HEALTH_CHECK);
     // Node meta decides which checks are shown, but their table's index stays the answer's.
     let query = Query::Checks { by_node_meta: false };
     let in_state = |row: &CheckRow| state == "any" || row.check.status.as_str() == state;
@@ -127,7 +127,7 @@ impl Lookup {
         let name = Caseless::from(ask.named(Reject::MissingServiceName)?);
         let passing = passing(ask)?;
         refuse_groups(ask)?;
-        let narrow = Narrow::of(&options, &CHECK_SERVICE_NODE)?;
+        let narrow = Narrow::of(&ask.site, &options, &CHECK_SERVICE_NODE)?;
         let tags = ask.params.all("tag").map(str::to_owned).collect();
         Ok(Self {
             site: Arc::clone(&ask.site),

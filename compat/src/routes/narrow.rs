@@ -5,6 +5,8 @@
 use proconsul_anchors::service::{Node, Tags};
 use serde::Serialize;
 
+use crate::Site;
+use crate::blocking::own_datacenter;
 use crate::extract::ReadOptions;
 use crate::filter::{Filter, Schema};
 use crate::reject::Reject;
@@ -17,8 +19,13 @@ pub(crate) struct Narrow {
 }
 
 impl Narrow {
-    /// Reads what narrows a list of records of this schema.
-    pub(crate) fn of(options: &ReadOptions, schema: &'static Schema) -> Result<Self, Reject> {
+    /// Reads what narrows a list of records of this schema. Another datacenter's list is refused before its expression is read.
+    pub(crate) fn of(
+        site: &Site,
+        options: &ReadOptions,
+        schema: &'static Schema,
+    ) -> Result<Self, Reject> {
+        own_datacenter(site, options)?;
         let filter = match options.filter.as_str() {
             "" => None,
             expression => Some(Filter::compile(expression, schema).map_err(Reject::Filter)?),
@@ -28,10 +35,11 @@ impl Narrow {
 
     /// The same for a list that node meta does not narrow.
     pub(crate) fn by_filter(
+        site: &Site,
         options: &ReadOptions,
         schema: &'static Schema,
     ) -> Result<Self, Reject> {
-        Ok(Self { node_meta: Vec::new(), ..Self::of(options, schema)? })
+        Ok(Self { node_meta: Vec::new(), ..Self::of(site, options, schema)? })
     }
 
     /// Whether the whole list is wanted, in its own order.
