@@ -215,6 +215,7 @@ impl Agent {
         definition: ServiceDefinition,
         existing: Existing,
     ) -> Result<(), NodeError> {
+        warn_of_name(&definition);
         self.write(|leaf, now| leaf.register_service(definition, existing, Source::Api, now)).await
     }
 
@@ -289,6 +290,7 @@ impl Agent {
         services: Vec<ServiceDefinition>,
         checks: Vec<(CheckDefinition, Option<Secret>)>,
     ) -> Result<(), Misconfigured> {
+        services.iter().for_each(warn_of_name);
         let now = self.now();
         let moved = self.leaf().configure(services, checks, now)?;
         self.finish(moved).await.map_err(Misconfigured::from)
@@ -316,7 +318,15 @@ impl Agent {
 
     /// A check was performed.
     pub async fn heard(&self, check: &Arc<str>, number: u64, result: ProbeResult) {
+        let status_of = |agent: &Self| agent.check(check).map(|entry| entry.check.status.clone());
+        let before = status_of(self);
         self.act(|leaf, now| leaf.heard(check, number, result, now)).await;
+        match status_of(self) {
+            Some(status) if before.as_ref() != Some(&status) => {
+                info!(%check, %status, "check status changed")
+            }
+            _ => {}
+        }
     }
 
     /// What the passing of time brings: TTLs run out, held outputs are told, services critical for too long go. The
@@ -324,6 +334,9 @@ impl Agent {
     pub fn tick(&self) -> impl Future<Output = ()> + Send + use<> {
         let now = self.now();
         let moved = self.leaf().tick(now);
+        for (service, _) in moved.groups.iter().filter(|(_, group)| group.service) {
+            warn!(%service, "service deregistered: critical for too long");
+        }
         let agent = self.clone();
         async move { agent.finish_own(moved).await }
     }
@@ -484,6 +497,14 @@ impl Agent {
                 false
             }
         }
+    }
+}
+
+/// Consul takes any name; DNS does not.
+fn warn_of_name(definition: &ServiceDefinition) {
+    let name = &definition.service.name;
+    if !name.is_empty() && name.label().is_none() {
+        warn!(service = %name, "a service of this name cannot be asked for over DNS");
     }
 }
 
