@@ -389,7 +389,8 @@ fn a_start_looks_closer_than_validate() {
     ] {
         assert_eq!(taken(hcl).startable(), Err(told.to_owned()), "{hcl}");
     }
-    assert_eq!(taken("log_level = \"warn\"").startable(), Ok(()));
+    assert_eq!(taken("log_level = \"warn\" server = true").startable(), Ok(()));
+    assert!(taken("").startable().unwrap_err().contains("not supported yet"));
 }
 
 #[test]

@@ -28,6 +28,11 @@ pub(crate) fn startable(config: &Config) -> Result<(), String> {
     if !POLICIES.contains(&config.acl.default_policy.as_str()) {
         return Err(format!("Unsupported default ACL policy: {}", config.acl.default_policy));
     }
+    if !config.role.server {
+        return Err("a client agent (server = false) is not supported yet: there is no server to join. Start with -server \
+                    -bootstrap, or with -dev"
+            .to_owned());
+    }
     Ok(())
 }
 

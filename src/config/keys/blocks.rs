@@ -156,7 +156,7 @@ pub(in crate::config) const HTTP: &[Key] = &[
     start("block_endpoints", Texts),
     start("allow_write_http_from", Texts),
     start("response_headers", TextMap),
-    quiet("use_cache", Bool),
+    start("use_cache", Bool),
     start("max_header_bytes", Int),
     quiet("read_timeout", Text),
     quiet("read_header_timeout", Text),
