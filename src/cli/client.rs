@@ -352,21 +352,22 @@ fn client(call: &Call, host: &str) -> Result<Client, String> {
 }
 
 fn authorities(call: &Call) -> Result<Vec<Certificate>, String> {
-    let mut files = Vec::new();
+    let mut paths = Vec::new();
     if let Some(path) = said(call, "ca-file", "CONSUL_CACERT") {
-        files.push(file(&path, "CA File")?);
+        paths.push(path);
     } else if let Some(folder) = said(call, "ca-path", "CONSUL_CAPATH") {
         let entries = fs::read_dir(Path::new(&folder))
             .map_err(|fault| format!("Error loading CA Path: open {folder}: {}", reason(&fault)))?;
-        for entry in entries.flatten() {
-            files.push(file(&entry.path().display().to_string(), "CA File")?);
+        paths.extend(entries.flatten().map(|entry| entry.path().display().to_string()));
+    }
+    let mut authorities = Vec::new();
+    for path in paths {
+        match Certificate::from_pem_bundle(&file(&path, "CA File")?) {
+            Ok(certificates) if !certificates.is_empty() => authorities.extend(certificates),
+            _ => return Err(format!("Error loading CA File: Couldn't parse PEM in: {path}")),
         }
     }
-    let read = |pem: &Vec<u8>| {
-        Certificate::from_pem_bundle(pem).map_err(|fault| format!("Error loading CA File: {fault}"))
-    };
-    let bundles: Vec<Vec<Certificate>> = files.iter().map(read).collect::<Result<_, _>>()?;
-    Ok(bundles.into_iter().flatten().collect())
+    Ok(authorities)
 }
 
 fn file(path: &str, what: &str) -> Result<Vec<u8>, String> {

@@ -1,6 +1,7 @@
 //! Lines of data: what Go's flag parser makes of words, as Consul 1.22.7 tells it.
 
 use super::*;
+use crate::config::sources_from;
 
 fn rewritten(command: &str, line: &str) -> String {
     let entry = entries().find(|entry| entry.name() == command).unwrap();
@@ -47,6 +48,17 @@ fn flags_are_rewritten_as_go_reads_them() {
     ] {
         assert_eq!(rewritten(command, line), expected, "{command} {line}");
     }
+}
+
+#[test]
+fn files_and_folders_keep_their_order() {
+    let command = entries().find(|entry| entry.name() == "agent").unwrap().command();
+    let line = "-config-dir a -hcl x=1 -config-file b -dev -config-dir c -join j -retry-join k -node-meta p:q -http-port=-1";
+    let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+    let words = argv::rewrite(&command, &words).unwrap();
+    let sources = sources_from(&command.no_binary_name(true).get_matches_from(words)).unwrap();
+    assert_eq!(sources.paths, ["a", "b", "c"].map(std::path::PathBuf::from));
+    assert_eq!((sources.fragments.as_slice(), sources.dev), (["x=1".to_owned()].as_slice(), true));
 }
 
 #[test]
