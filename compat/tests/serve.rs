@@ -1,0 +1,221 @@
+//! The whole HTTP side over a scope in memory: requests as text, answers as text.
+
+use std::sync::Arc;
+
+use proconsul_anchors::agent::Agent;
+use proconsul_anchors::clock::{Clock, Time};
+use proconsul_anchors::group::GroupSettings;
+use proconsul_anchors::handle::Handle;
+use proconsul_anchors::node::LeafSettings;
+use proconsul_anchors::service::Node;
+use proconsul_anchors::store::Store;
+use proconsul_compat::{Control, Settings, Site, Stats, serve};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// It is always the same moment.
+struct Still;
+
+impl Clock for Still {
+    fn now(&self) -> Time {
+        Time(1_700_000_000_000_000_000)
+    }
+}
+
+/// A program that can do nothing.
+struct Nobody;
+
+impl Control for Nobody {
+    fn reload(&self) -> Result<(), String> {
+        Err("no configuration".to_owned())
+    }
+
+    fn leave(&self) {}
+
+    fn metrics_json(&self) -> String {
+        "{}".to_owned()
+    }
+
+    fn metrics_prometheus(&self) -> String {
+        String::new()
+    }
+
+    fn stats(&self) -> Stats {
+        Stats::new()
+    }
+
+    fn host_json(&self) -> String {
+        "{}".to_owned()
+    }
+}
+
+/// A server of its own for one test; it ends with it.
+struct Server {
+    address: std::net::SocketAddr,
+    _stop: watch::Sender<bool>,
+}
+
+impl Server {
+    async fn start(settings: Settings) -> Self {
+        let store = Arc::new(Store::in_memory().unwrap());
+        let clock: Arc<dyn Clock> = Arc::new(Still);
+        let group = GroupSettings { scope: "dc1".into(), member: "node".into() };
+        let handle = Handle::open(Arc::clone(&store), group, Arc::clone(&clock)).await.unwrap();
+        let node = Node { name: "node".into(), address: "127.0.0.1".into(), ..Node::default() };
+        let agent = Agent::open(LeafSettings::new(node), 1, Arc::new(handle.clone()), store, clock)
+            .unwrap();
+        let site = Arc::new(Site { handle, agent, settings, control: Arc::new(Nobody) });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopping) = watch::channel(false);
+        tokio::spawn(serve(listener, site, stopping));
+        Self { address, _stop: stop }
+    }
+
+    /// Sends a request (its first line, and a body) and returns the whole answer.
+    async fn ask(&self, line: &str, body: &str) -> String {
+        let head = format!(
+            "{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        self.send(&(head + body)).await
+    }
+
+    async fn send(&self, text: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(text.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        String::from_utf8(answer).unwrap()
+    }
+
+    /// Asks one after the other; each answer must have this status and this body.
+    async fn check(&self, exchanges: &[(&str, &str, u16, &str)]) {
+        for (line, body, status, expected) in exchanges {
+            let answer = self.ask(line, body).await;
+            let (head, answered) = answer.split_once("\r\n\r\n").unwrap();
+            assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{line}: {answer}");
+            assert_eq!(answered, *expected, "{line}");
+        }
+    }
+}
+
+fn header<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
+    answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+}
+
+#[tokio::test]
+async fn what_is_registered_is_found() {
+    let server = Server::start(Settings::default()).await;
+    let registration =
+        r#"{"Node":"n1","Address":"10.0.0.1","Service":{"Service":"web","Port":80,"Tags":["v1"]}}"#;
+    server
+        .check(&[
+            ("PUT /v1/catalog/register", registration, 200, "true"),
+            ("GET /v1/catalog/services", "", 200, r#"{"web":["v1"]}"#),
+            ("GET /v1/catalog/service/web?tag=V1&filter=ServicePort==81", "", 200, "[]"),
+            ("GET /v1/health/state/any", "", 200, "[]"),
+            ("GET /v1/catalog/node/n9", "", 200, "null"),
+            ("GET /v1/catalog/datacenters", "", 200, r#"["dc1"]"#),
+            ("PUT /v1/catalog/deregister", r#"{"Node":"n1"}"#, 200, "true"),
+            ("GET /v1/catalog/services", "", 200, "{}"),
+        ])
+        .await;
+}
+
+#[tokio::test]
+async fn refusals_are_told_in_consuls_words() {
+    let server = Server::start(Settings::default()).await;
+    server
+        .check(&[
+            ("GET /v1/nope", "", 404, "Invalid URL path: not a recognized HTTP API endpoint\n"),
+            (
+                "GET /v1/operator/license",
+                "",
+                404,
+                "Invalid URL path: not a recognized HTTP API endpoint\n",
+            ),
+            ("POST /v1/kv/a", "", 405, "method POST not allowed"),
+            ("GET /v1/acl/tokens", "", 401, "ACL support disabled"),
+            ("GET /v1/catalog/nodes?a=%zz", "", 500, ""),
+            ("GET /v1/catalog/nodes?wait=1", "", 400, "Invalid wait time"),
+            ("GET /v1/catalog/nodes?dc=DC1", "", 500, "No path to datacenter"),
+            (
+                "GET /v1/kv/a?ns=x",
+                "",
+                400,
+                r#"Invalid query parameter: "ns" - Namespaces are a Consul Enterprise feature"#,
+            ),
+            ("PUT /v1/kv/a?cas=x", "", 500, r#"strconv.ParseUint: parsing "x": invalid syntax"#),
+            ("PUT /v1/kv/a?acquire=s&cas=1", "", 400, "Conflicting flags: acquire=s&cas=1\n"),
+            ("PUT /v1/catalog/register", "{", 400, "Request decode failed: unexpected EOF"),
+            ("PUT /v1/agent/reload", "", 500, "no configuration"),
+        ])
+        .await;
+    let answer = server.ask("PUT /v1/txn", "[]").await;
+    assert!(answer.starts_with("HTTP/1.1 501 ") && answer.contains("README"), "{answer}");
+}
+
+#[tokio::test]
+async fn headers_are_those_of_a_read() {
+    let server = Server::start(Settings::default()).await;
+    let answer = server.ask("GET /v1/kv/none", "").await;
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    let expected = [
+        ("X-Consul-Index", Some("1")),
+        ("X-Consul-Knownleader", Some("true")),
+        ("X-Consul-Lastcontact", Some("0")),
+        ("X-Consul-Query-Backend", Some("blocking-query")),
+        ("X-Consul-Default-Acl-Policy", Some("allow")),
+        ("X-Consul-Effective-Consistency", None),
+        ("Content-Type", None),
+        ("Vary", Some("Accept-Encoding")),
+    ];
+    for (name, value) in expected {
+        assert_eq!(header(&answer, name), value, "{name}");
+    }
+    let moved = server.ask("GET /v1/kv?keys", "").await;
+    assert_eq!((header(&moved, "Location"), header(&moved, "Vary")), (Some("/v1/kv/?keys"), None));
+}
+
+#[tokio::test]
+async fn a_waiting_read_is_answered_by_the_write_that_concerns_it() {
+    let server = Server::start(Settings::default()).await;
+    let first = server.ask("PUT /v1/kv/a", "1").await;
+    assert!(first.ends_with("true"), "{first}");
+    let seen = server.ask("GET /v1/kv/a", "").await;
+    let index = header(&seen, "X-Consul-Index").unwrap();
+    let line = format!("GET /v1/kv/a?raw&index={index}&wait=600s");
+    let (woken, _) = tokio::join!(server.ask(&line, ""), server.ask("PUT /v1/kv/a", "2"));
+    assert!(woken.ends_with("\r\n\r\n2"), "{woken}");
+}
+
+#[tokio::test]
+async fn heads_that_cannot_be_read_are_answered() {
+    let server = Server::start(Settings::default()).await;
+    let cases = [
+        ("GET / HTTP/9.9\r\nHost: x\r\n\r\n", "HTTP/1.1 505 "),
+        ("GET /v1/kv/a\r\n\r\n", "HTTP/1.1 400 Bad Request\r\n"),
+        ("GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 400 "),
+        (
+            "GET / HTTP/1.1\r\nHost: x\r\nBad Name: x\r\n\r\n",
+            "HTTP/1.1 400 Bad Request: invalid header name\r\n",
+        ),
+    ];
+    for (text, start) in cases {
+        let answer = server.send(text).await;
+        assert!(answer.starts_with(start), "{text:?}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn values_have_a_bound() {
+    let server = Server::start(Settings { kv_value_bytes_max: 4, ..Settings::default() }).await;
+    let see =
+        "See https://developer.hashicorp.com/docs/agent/config/config-files#kv_max_value_size.";
+    let told = format!("Request body(5 bytes) too large, max size: 4 bytes. {see}");
+    server
+        .check(&[("PUT /v1/kv/a", "12345", 413, &told), ("PUT /v1/kv/a", "1234", 200, "true")])
+        .await;
+}
