@@ -7,8 +7,8 @@
 //! ```
 //!
 //! [`serve`] is given a listener and a [`Site`]: the door to the index, what the program tells of itself ([`Settings`]), and
-//! what the agent's pages may ask of the program ([`Control`]). Handlers return values; nothing below [`reply`] and
-//! [`reject`] writes to a response. `wire` alone knows Consul's JSON, `go` alone what Go's standard library prints.
+//! what the agent's pages may ask of the program ([`Control`]). Handlers return values; nothing below `reply` and
+//! `reject` writes to a response. `wire` alone knows Consul's JSON, `go` alone what Go's standard library prints.
 #![warn(missing_docs)]
 
 mod blocking;
