@@ -11,6 +11,7 @@ use http::header::{CONNECTION, CONTENT_TYPE, EXPECT, HOST, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
 use hyper::body::Incoming;
 use metrics::Histogram;
+use tracing::debug;
 
 use crate::Site;
 use crate::extract::path::{Asked, Path};
@@ -110,6 +111,8 @@ fn handle(
     path: Path,
     body: Incoming,
 ) -> Begun {
+    // Neither the query string nor the whole path: either may hold a secret.
+    debug!(method = %head.method, route = route.path, from = %peer, "request");
     let headers = &head.headers;
     let query = params::read(head.uri.query().unwrap_or(""));
     let asked_pretty = query.as_ref().is_ok_and(|params| params.has("pretty"));
