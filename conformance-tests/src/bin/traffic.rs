@@ -58,7 +58,8 @@ fn run() -> Result<(), String> {
     Ok(())
 }
 
+/// In memory, as the test does and for its reason.
 fn start(kind: Kind) -> Result<Subject, String> {
-    let mut subject = Subject::start(Setup::of(kind, Mode::Disk))?;
+    let mut subject = Subject::start(Setup::of(kind, Mode::Dev))?;
     subject.settle().map(|()| subject)
 }
