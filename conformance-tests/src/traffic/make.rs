@@ -1,5 +1,7 @@
 //! What a seed asks.
 
+use std::collections::BTreeMap;
+
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
 use super::Step;
@@ -25,7 +27,7 @@ const AGENT_CHECKS: &[&str] = &[
 const AGENT_SERVICES: &[(&str, &str)] =
     &[("web1", "web"), ("web2", "web"), ("api1", "api"), ("db1", "db"), ("", "api")];
 const TAGS: &[&str] = &["v1", "v2", "Blue"];
-const STATUSES: &[&str] = &["passing", "warning", "critical"];
+const STATUSES: &[&str; 3] = &["passing", "warning", "critical"];
 const KEYS: &[&str] = &["a", "a/b", "a/c", "b/", "b/x/y", "c", "x%20y", ""];
 const VALUES: &[&str] = &["1", "2", "", "<three>", "{\"json\":true}"];
 const SLOTS: usize = 6;
@@ -83,13 +85,14 @@ type Maker = fn(&mut Traffic) -> Step;
 pub struct Traffic {
     dice: StdRng,
     sessions: usize,
+    statuses: BTreeMap<String, &'static str>,
 }
 
 impl Traffic {
     /// The stream of that seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { dice: StdRng::seed_from_u64(seed), sessions: 0 }
+        Self { dice: StdRng::seed_from_u64(seed), sessions: 0, statuses: BTreeMap::new() }
     }
 }
 
@@ -209,15 +212,18 @@ impl Traffic {
 
     fn agent_status(&mut self, check: &str) -> Step {
         if self.once_in(3) {
-            let status = quoted(self.of(STATUSES));
-            let body = self.object(&[(1, "Status", status), (2, "Output", quoted("out"))]);
+            let status = self.of(STATUSES);
+            self.told(check, status);
+            let body = self.object(&[(1, "Status", quoted(status)), (2, "Output", quoted("out"))]);
             return step(
                 "PUT /v1/agent/check/update/",
                 &format!("/v1/agent/check/update/{check}"),
                 &body,
             );
         }
-        let verb = self.of(&["pass", "warn", "fail"]);
+        let at = self.dice.random_range(0..STATUSES.len());
+        let verb = ["pass", "warn", "fail"][at];
+        self.told(check, STATUSES[at]);
         let note = self.query(&[(2, "note=noted".to_owned())]);
         step(
             &format!("PUT /v1/agent/check/{verb}/"),
@@ -229,9 +235,12 @@ impl Traffic {
     fn agent_service(&mut self) -> String {
         let &(id, name) = AGENT_SERVICES.choose(&mut self.dice).expect("there are some");
         let name = if self.once_in(20) { "other" } else { name };
-        let check = self.embedded_check(id, "c1");
-        let checks =
-            format!("[{},{}]", self.embedded_check(id, "c2"), self.embedded_check(id, "c3"));
+        let check = self.embedded_check(id, "c1", "");
+        let checks = format!(
+            "[{},{}]",
+            self.embedded_check(id, "c2", ":1"),
+            self.embedded_check(id, "c3", ":2")
+        );
         let parts = [
             (1, "Name", quoted(name)),
             (1, "ID", quoted(id)),
@@ -260,12 +269,30 @@ impl Traffic {
         self.object(&parts)
     }
 
-    /// A check inside a service; without an id of its own when the service has none.
-    fn embedded_check(&mut self, service: &str, check: &str) -> String {
-        let own = if service.is_empty() { u32::MAX } else { 2 };
+    /// The status for a registration: the one that the check has by now if it is there. With another, the real program may
+    /// or may not write it for a moment.
+    fn status(&mut self, check: &str) -> &'static str {
+        let status = self.of(STATUSES);
+        self.statuses.entry(check.to_owned()).or_insert(status)
+    }
+
+    /// Remembers what a TTL check was told.
+    fn told(&mut self, check: &str, status: &'static str) {
+        if !check.ends_with("-c2") && !check.ends_with("-c3") {
+            self.statuses.insert(check.to_owned(), status);
+        }
+    }
+
+    /// A check inside a service, at a place of its list if there is one; often without an id of its own.
+    fn embedded_check(&mut self, service: &str, check: &str, place: &str) -> String {
+        let own = format!("{service}-{check}");
+        let named = !service.is_empty() && self.once_in(2);
+        let default =
+            format!("service:{}{place}", if service.is_empty() { "api" } else { service });
+        let status = self.status(if named { &own } else { &default });
         let parts = [
-            (own, "CheckID", quoted(&format!("{service}-{check}"))),
-            (2, "Status", quoted(self.of(STATUSES))),
+            (if named { 1 } else { u32::MAX }, "CheckID", quoted(&own)),
+            (1, "Status", quoted(status)),
             (5, "Notes", quoted("a note")),
             (3, "Name", quoted("named")),
         ];
@@ -280,7 +307,7 @@ impl Traffic {
             (1, "ID", quoted(check)),
             (1, "Name", quoted("alone")),
             (of_service, "ServiceID", quoted(service)),
-            (2, "Status", quoted(self.of(STATUSES))),
+            (1, "Status", quoted(self.status(check))),
             (5, "Notes", quoted("a note")),
         ];
         self.with_kind(check, &parts)
