@@ -113,42 +113,57 @@ fn handle(
 ) -> Begun {
     // Neither the query string nor the whole path: either may hold a secret.
     debug!(method = %head.method, route = route.path, from = %peer, "request");
-    let headers = &head.headers;
-    let query = params::read(head.uri.query().unwrap_or(""));
-    let asked_pretty = query.as_ref().is_ok_and(|params| params.has("pretty"));
-    let pretty = match (asked_pretty, site.settings.indent) {
-        (true, _) => Pretty::Asked,
-        (false, true) => Pretty::Always,
-        (false, false) => Pretty::Compact,
+    let params = params::read(head.uri.query().unwrap_or(""));
+    let pretty =
+        match (params.as_ref().is_ok_and(|params| params.has("pretty")), site.settings.indent) {
+            (true, _) => Pretty::Asked,
+            (false, true) => Pretty::Always,
+            (false, false) => Pretty::Compact,
+        };
+    let finish = Finish::of(&head.method, &path.decoded, &head.headers, pretty);
+    let params = match params.map_err(|params::Malformed| Reject::QueryString) {
+        Ok(_) if is_blocked(site, &path) => return Begun::Done(finish.send(Err(Reject::Blocked))),
+        Ok(_) if asks_for_methods(route, head) => {
+            return Begun::Done(finish.options(route.methods));
+        }
+        Ok(params) => params,
+        Err(reject) => return Begun::Done(finish.send(Err(reject))),
     };
-    let finish = Finish::of(&head.method, &path.decoded, headers, pretty);
-    let reject = |finish: &Finish, reject| Begun::Done(finish.send(Err(reject)));
-    let Ok(params) = query else { return reject(&finish, Reject::QueryString) };
-    if site.settings.block_endpoints.iter().any(|prefix| path.decoded.starts_with(prefix.as_str()))
-    {
-        return reject(&finish, Reject::Blocked);
-    }
-    if head.method == Method::OPTIONS && !route.methods.is_empty() {
-        return Begun::Done(finish.options(route.methods));
-    }
-    if !route.methods.is_empty() && !route.methods.contains(&head.method) {
-        let allowed = with_options(route.methods);
-        return reject(&finish, Reject::Method { asked: head.method.clone(), allowed });
-    }
-    if !may_write(site, peer, &head.method) {
-        return reject(&finish, Reject::Restricted);
+    if let Err(reject) = check_method(site, peer, route, &head.method) {
+        return Begun::Done(finish.send(Err(reject)));
     }
     let ask = Ask {
         site: Arc::clone(site),
         method: head.method.clone(),
-        caller: caller(headers, &params, peer),
+        caller: caller(&head.headers, &params, peer),
         matched: route.path.len(),
         path: path.decoded,
         params,
-        headers: Said::of(headers),
+        headers: Said::of(&head.headers),
         body: Some(body),
     };
     Begun::Working((route.run)(ask, route), finish, timer)
+}
+
+fn is_blocked(site: &Site, path: &Path) -> bool {
+    site.settings.block_endpoints.iter().any(|prefix| path.decoded.starts_with(prefix.as_str()))
+}
+
+/// Whether the answer is the route's methods alone. Where the handler decides about them itself, it is asked.
+fn asks_for_methods(route: &Route, head: &http::request::Parts) -> bool {
+    head.method == Method::OPTIONS && !route.methods.is_empty()
+}
+
+fn check_method(
+    site: &Site,
+    peer: SocketAddr,
+    route: &Route,
+    method: &Method,
+) -> Result<(), Reject> {
+    if !route.methods.is_empty() && !route.methods.contains(method) {
+        return Err(Reject::Method { asked: method.clone(), allowed: with_options(route.methods) });
+    }
+    if may_write(site, peer, method) { Ok(()) } else { Err(Reject::Restricted) }
 }
 
 fn may_write(site: &Site, peer: SocketAddr, method: &Method) -> bool {

@@ -50,7 +50,7 @@ pub(crate) struct NodeServiceForm {
     pub(crate) kind: String,
     pub(crate) id: String,
     pub(crate) service: String,
-    pub(crate) tags: Vec<String>,
+    pub(crate) tags: Option<Vec<String>>,
     pub(crate) address: String,
     pub(crate) tagged_addresses: Option<BTreeMap<String, AddressForm>>,
     pub(crate) meta: Option<BTreeMap<String, String>>,
@@ -216,8 +216,9 @@ pub(crate) fn wait(nanos: Nanos) -> Duration {
     Duration::from_nanos(u64::try_from(nanos.0).unwrap_or(0))
 }
 
-pub(crate) fn tags(tags: Vec<String>) -> Tags {
-    tags.into_iter().map(String::into_boxed_str).collect()
+/// A list that was not given stays so.
+pub(crate) fn tags(tags: Option<Vec<String>>) -> Tags {
+    tags.map(|tags| tags.into_iter().collect()).unwrap_or_default()
 }
 
 pub(crate) fn texts(texts: Vec<String>) -> Vec<Box<str>> {
