@@ -82,7 +82,7 @@ impl Aggregates {
 
 fn entry(of: &Mutex<BTreeMap<Name, Arc<Measured>>>, key: &Key) -> Arc<Measured> {
     let name = Name {
-        name: key.name().replacen('_', ".", usize::MAX),
+        name: key.name().to_owned(),
         labels: key
             .labels()
             .map(|label| (label.key().to_owned(), label.value().to_owned()))
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn a_counter_is_told_once_an_interval() {
         let aggregates = Aggregates::default();
-        let key = Key::from_name("consul_kvs_apply");
+        let key = Key::from_name("consul.kvs.apply");
         aggregates.json(UNIX_EPOCH);
         CounterFn::increment(&*aggregates.counter(&key), 2);
         CounterFn::increment(&*aggregates.counter(&key), 4);

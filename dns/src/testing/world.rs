@@ -114,7 +114,9 @@ impl Builder {
             match key {
                 "port" => service.port = value.parse().unwrap(),
                 "addr" => service.address = plain(value).into(),
-                "tags" => service.tags = value.split(',').map(|tag| plain(tag).into()).collect(),
+                "tags" => {
+                    service.tags = value.split(',').map(|tag| plain(tag).into_boxed_str()).collect()
+                }
                 "weights" => service.weights = weights(value),
                 "ports" => {
                     service.rare = Some(Box::new(Rare { ports: ports(value), ..Rare::default() }))
