@@ -235,12 +235,14 @@ impl Traffic {
     fn agent_service(&mut self) -> String {
         let &(id, name) = AGENT_SERVICES.choose(&mut self.dice).expect("there are some");
         let name = if self.once_in(20) { "other" } else { name };
-        let check = self.embedded_check(id, "c1", "");
-        let checks = format!(
-            "[{},{}]",
-            self.embedded_check(id, "c2", ":1"),
-            self.embedded_check(id, "c3", ":2")
-        );
+        let (one, list) = (self.once_in(3), self.once_in(5));
+        // Unnamed checks are numbered when there are several; the single one comes first.
+        let first = if list { ":1" } else { "" };
+        let check = self.embedded_check(id, "c1", first);
+        let places = if one { [":2", ":3"] } else { [":1", ":2"] };
+        let second = self.embedded_check(id, "c2", places[0]);
+        let third = self.embedded_check(id, "c3", places[1]);
+        let given = |there: bool| if there { 1 } else { u32::MAX };
         let parts = [
             (1, "Name", quoted(name)),
             (1, "ID", quoted(id)),
@@ -263,8 +265,8 @@ impl Traffic {
                 "TaggedAddresses",
                 "{\"wan\":{\"Address\":\"198.51.100.1\",\"Port\":9}}".to_owned(),
             ),
-            (3, "Check", check),
-            (5, "Checks", checks),
+            (given(one), "Check", check),
+            (given(list), "Checks", format!("[{second},{third}]")),
         ];
         self.object(&parts)
     }
