@@ -1,7 +1,6 @@
 //! The whole program on one page: bind, open, wire, serve, drain.
 
 mod control;
-mod definitions;
 mod host;
 mod reload;
 mod settings;

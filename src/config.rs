@@ -30,10 +30,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use proconsul_anchors::service::Locality;
+
 pub(crate) use address::Listen;
+pub(crate) use debug::{check_fields, service_fields};
 pub(crate) use flags::{SETTINGS, agent_arguments, sources_from};
 pub(crate) use host::Host;
-pub(crate) use service::{CheckDefinition, ServiceDefinition};
+pub(crate) use service::{CheckEntry, ServiceEntry};
 pub(crate) use source::{Format, Sources, reason};
 pub(crate) use template::Network;
 
@@ -80,9 +83,9 @@ pub(crate) struct Config {
     /// Servers to join (`retry_join`). Joining comes later: a server list that is not empty stops the start.
     pub(crate) retry_join: Vec<String>,
     /// Services of the configuration. Read again on reload.
-    pub(crate) services: Vec<ServiceDefinition>,
+    pub(crate) services: Vec<ServiceEntry>,
     /// Checks of the configuration. Read again on reload.
-    pub(crate) checks: Vec<CheckDefinition>,
+    pub(crate) checks: Vec<CheckEntry>,
     /// Whether answers carry WAN addresses to other datacenters.
     pub(crate) translate_wan_addrs: bool,
     /// Whether keys may hold any character.
@@ -112,15 +115,6 @@ pub(crate) struct Node {
     pub(crate) tagged_addresses: BTreeMap<String, String>,
     /// Region and zone.
     pub(crate) locality: Option<Locality>,
-}
-
-/// Region and zone.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Locality {
-    /// The cloud region.
-    pub(crate) region: String,
-    /// The zone in it.
-    pub(crate) zone: String,
 }
 
 /// What a node does in its datacenter.

@@ -4,11 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use proconsul_anchors::agent::Agent;
+use proconsul_anchors::node::definition::ServiceDefinition;
 use tokio::runtime::Handle as Runtime;
 use tracing::{error, info, warn};
 
-use super::{definitions, settings};
-use crate::config::{Config, Host, Sources};
+use super::settings;
+use crate::config::{CheckEntry, Config, Host, ServiceEntry, Sources};
 use crate::telemetry::{Telemetry, level};
 
 /// The parts that a reload reaches.
@@ -59,20 +60,24 @@ impl Reload {
 }
 
 /// Services and checks as the leaf takes them.
-type Definitions = (
-    Vec<proconsul_anchors::node::definition::ServiceDefinition>,
-    Vec<(
-        proconsul_anchors::node::definition::CheckDefinition,
-        Option<proconsul_anchors::caller::Secret>,
-    )>,
-);
+type Definitions = (Vec<ServiceDefinition>, Vec<CheckEntry>);
 
 /// All services and checks of a configuration.
 ///
 /// # Errors
 /// The text names the one that cannot be taken.
 pub(super) fn definitions_of(config: &Config) -> Result<Definitions, String> {
-    let services = config.services.iter().map(definitions::service).collect::<Result<_, _>>()?;
-    let checks = config.checks.iter().map(definitions::check_with_token).collect();
-    Ok((services, checks))
+    let services = config.services.iter().map(served).collect::<Result<_, _>>()?;
+    Ok((services, config.checks.clone()))
+}
+
+fn served(entry: &ServiceEntry) -> Result<ServiceDefinition, String> {
+    let service = entry.service();
+    if entry.proxy.is_some() || entry.connect.is_some() || !service.kind().is_empty() {
+        return Err(format!(
+            "service {:?}: kind, proxy and connect are not supported yet (Connect); remove them",
+            service.name.as_str()
+        ));
+    }
+    Ok(entry.definition.clone())
 }

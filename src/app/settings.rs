@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use http::{HeaderName, HeaderValue};
 use proconsul_anchors::node::{LeafSettings, Server};
 use proconsul_anchors::pairs::Pairs;
-use proconsul_anchors::service::{Locality, Node};
+use proconsul_anchors::service::Node;
 use proconsul_dns::{ServiceTtl, SoaTimes, Zone};
 
 use crate::config::{CONSUL_VERSION, Config};
@@ -188,10 +188,7 @@ fn node(config: &Config, node_id: &str) -> Node {
             tagged.iter().map(|(key, value)| (key.clone(), value.as_str().into())).collect(),
         ),
         meta: Some(own.into_iter().chain(given).collect()),
-        locality: config.node.locality.as_ref().map(|there| Locality {
-            region: there.region.as_str().into(),
-            zone: there.zone.as_str().into(),
-        }),
+        locality: config.node.locality.clone(),
     }
 }
 

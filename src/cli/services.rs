@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Arg, value_parser};
-use proconsul_anchors::duration::show_wait;
+use proconsul_anchors::node::definition::CheckDefinition;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use super::client::{Api, server_flags, tenancy_flags};
 use super::{Call, Entry, FAILED, print_err, text, texts, told};
-use crate::config::{CheckDefinition, Config, Host, ServiceDefinition, Sources};
+use crate::config::{Config, Host, ServiceEntry, Sources, check_fields, service_fields};
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
@@ -63,7 +62,7 @@ fn register_flags() -> Vec<Arg> {
 }
 
 /// The services of files, read as the agent reads them.
-fn from_files(files: &[&str]) -> Result<Vec<ServiceDefinition>, String> {
+fn from_files(files: &[&str]) -> Result<Vec<ServiceEntry>, String> {
     let sources = Sources {
         paths: files.iter().map(PathBuf::from).collect(),
         dev: true,
@@ -87,8 +86,9 @@ fn register(call: &Call) -> u8 {
             Err("Service registration requires arguments or -id, not both.".to_owned())
         }
         (true, false) => from_flags(call, name).map(|body| vec![(name.to_owned(), body)]),
-        (false, true) => from_files(&words)
-            .map(|services| services.iter().map(|one| (one.name.clone(), body(one))).collect()),
+        (false, true) => from_files(&words).map(|services| {
+            services.iter().map(|one| (one.service().name.as_str().to_owned(), body(one))).collect()
+        }),
     };
     each(call, services, |api, name, body| {
         let done =
@@ -120,9 +120,10 @@ fn deregister(call: &Call) -> u8 {
     })
 }
 
-fn named(service: &ServiceDefinition) -> (String, Value) {
-    let id = if service.id.is_empty() { &service.name } else { &service.id };
-    (service.name.clone(), Value::from(id.as_str()))
+fn named(entry: &ServiceEntry) -> (String, Value) {
+    let service = entry.service();
+    let id = if service.id.as_str().is_empty() { &service.name } else { &service.id };
+    (service.name.as_str().to_owned(), Value::from(id.as_str()))
 }
 
 /// Does the same with each service; the first fault ends it.
@@ -168,44 +169,23 @@ fn address(text: &str) -> Result<Value, String> {
 }
 
 /// The body of a registration from a definition.
-fn body(service: &ServiceDefinition) -> Value {
-    let tagged = service.tagged_addresses.iter();
-    let tagged: Map<String, Value> = tagged
-        .map(|(key, (address, port))| (key.clone(), json!({ "Address": address, "Port": port })))
-        .collect();
-    let ports = service
-        .ports
-        .iter()
-        .map(|(name, port, default)| json!({ "Name": name, "Port": port, "Default": default }));
-    let locality = service
-        .locality
-        .as_ref()
-        .map(|place| json!({ "Region": place.region, "Zone": place.zone }));
-    without_empty(json!({
-        "Kind": service.kind, "ID": service.id, "Name": service.name, "Tags": service.tags, "Port": service.port,
-        "Ports": ports.collect::<Vec<_>>(), "Address": service.address, "SocketPath": service.socket_path,
-        "TaggedAddresses": tagged, "EnableTagOverride": service.enable_tag_override, "Meta": service.meta,
-        "Weights": { "Passing": service.weights.0, "Warning": service.weights.1 },
-        "Checks": service.checks.iter().map(check).collect::<Vec<_>>(), "Proxy": service.proxy, "Connect": service.connect,
-        "Locality": locality,
-    }))
+fn body(entry: &ServiceEntry) -> Value {
+    let mut body = service_fields(entry.service());
+    let checks = entry.definition.checks.iter().map(check).collect();
+    for (name, value) in [
+        ("Checks", Value::Array(checks)),
+        ("Proxy", json!(entry.proxy)),
+        ("Connect", json!(entry.connect)),
+    ] {
+        body.insert(name.to_owned(), value);
+    }
+    without_empty(Value::Object(body))
 }
 
 fn check(check: &CheckDefinition) -> Value {
-    let time = |time: Duration| if time.is_zero() { String::new() } else { show_wait(time) };
-    without_empty(json!({
-        "CheckID": check.id, "Name": check.name, "Notes": check.notes, "Status": check.status, "Args": check.args,
-        "HTTP": check.http, "Header": check.header, "Method": check.method, "Body": check.body,
-        "DisableRedirects": check.disable_redirects, "TCP": check.tcp, "TCPUseTLS": check.tcp_use_tls, "UDP": check.udp,
-        "Interval": time(check.interval), "DockerContainerID": check.docker_container_id, "Shell": check.shell,
-        "GRPC": check.grpc, "GRPCUseTLS": check.grpc_use_tls, "TLSServerName": check.tls_server_name,
-        "TLSSkipVerify": check.tls_skip_verify, "AliasNode": check.alias_node, "AliasService": check.alias_service,
-        "Timeout": time(check.timeout), "TTL": time(check.ttl), "H2PING": check.h2ping, "H2PingUseTLS": check.h2ping_use_tls,
-        "OSService": check.os_service, "SuccessBeforePassing": check.success_before_passing,
-        "FailuresBeforeWarning": check.failures_before_warning, "FailuresBeforeCritical": check.failures_before_critical,
-        "DeregisterCriticalServiceAfter": time(check.deregister_critical_service_after),
-        "OutputMaxSize": check.output_max_size,
-    }))
+    let mut body = check_fields(check);
+    body.insert("CheckID".to_owned(), check.id.as_ref().into());
+    without_empty(Value::Object(body))
 }
 
 /// An object without the fields that say nothing.

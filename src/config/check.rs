@@ -16,7 +16,7 @@ use super::address::{self, Listen};
 use super::faults::Faults;
 use super::host::Host;
 use super::raw::Raw;
-use super::service::{self, CheckDefinition, ServiceDefinition};
+use super::service::{self, CheckEntry, ServiceEntry};
 use super::source::Merged;
 use super::{Config, Leaving, Loaded, Node, Role, Telemetry, template};
 
@@ -39,8 +39,8 @@ pub(crate) fn check(merged: Merged, dev: bool, host: &Host) -> Result<Loaded, St
 /// The parts that Consul reads first, because they can stop the reading or warn.
 struct Parts {
     service_ttl: BTreeMap<String, Duration>,
-    checks: Vec<CheckDefinition>,
-    services: Vec<ServiceDefinition>,
+    checks: Vec<CheckEntry>,
+    services: Vec<ServiceEntry>,
     role: Role,
     network: network::Addresses,
     listening: network::Listening,
@@ -58,11 +58,11 @@ fn parts(
 ) -> Result<Parts, String> {
     let service_ttl = settings::service_ttl(raw, faults);
     let checks =
-        raw.blocks("checks").iter().map(|check| CheckDefinition::read(check, faults)).collect();
+        raw.blocks("checks").iter().map(|check| service::check_entry(check, faults)).collect();
     let services = raw
         .blocks("services")
         .iter()
-        .map(|service| ServiceDefinition::read(service, faults))
+        .map(|service| ServiceEntry::read(service, faults))
         .collect();
     let role = role(raw, dev, warnings);
     let ports = network::ports(raw, role, faults)?;

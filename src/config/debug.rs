@@ -6,6 +6,7 @@
 mod definitions;
 mod quiet;
 
+pub(crate) use definitions::{check_fields, service_fields};
 use serde_json::{Map, Value, json};
 
 use super::address::Listen;
@@ -99,11 +100,7 @@ impl Config {
     }
 
     fn view_agent(&self, node_id: &str) -> Value {
-        let locality = self
-            .node
-            .locality
-            .as_ref()
-            .map(|place| json!({ "Region": place.region, "Zone": place.zone }));
+        let locality = self.node.locality.as_ref().map(definitions::place);
         json!({
             "BuildDate": "1970-01-01 00:00:01 +0000 UTC",
             "DataDir": self.raw.text_or_empty("data_dir"), "Datacenter": self.datacenter, "DevMode": self.role.dev,

@@ -1,5 +1,8 @@
 //! Lines of data: configuration texts, and what Consul 1.22.7 says of them. Where a line number is told, it is ours.
 
+use proconsul_anchors::node::definition::ServiceDefinition;
+use proconsul_anchors::service::{ServiceAddress, Weights};
+
 use super::host::Interface;
 use super::*;
 
@@ -289,13 +292,15 @@ fn services_and_checks_are_read_in_both_spellings() {
            checks = [{ id = \"x\" http = \"http://y\" interval = \"1m\" header { A = [\"b\"] } }] tagged_addresses { lan { address = \"z\" port = 1 } } }
          check { Name = \"n\" Args = [\"true\"] Interval = \"3s\" ServiceID = \"web\" DeregisterCriticalServiceAfter = \"1m\" }",
     );
-    let service = &config.services[0];
-    assert_eq!((service.name.as_str(), service.port, service.weights), ("web", 80, (5, 1)));
-    assert_eq!(service.tagged_addresses["lan"], ("z".to_owned(), 1));
-    assert_eq!(service.checks.iter().map(|check| check.id.as_str()).collect::<Vec<_>>(), ["x", ""]);
-    assert_eq!((service.checks[0].interval.as_secs(), service.checks[1].ttl.as_secs()), (60, 5));
-    let check = &config.checks[0];
-    assert_eq!((check.name.as_str(), check.service_id.as_str(), check.args.len()), ("n", "web", 1));
+    let ServiceDefinition { service, checks, .. } = &config.services[0].definition;
+    let Weights { passing, warning } = service.weights;
+    assert_eq!((service.name.as_str(), service.port, passing, warning), ("web", 80, 5, 1));
+    let lan = service.tagged_addresses.as_ref().unwrap().get("lan");
+    assert_eq!(lan, Some(&ServiceAddress { address: "z".into(), port: 1 }));
+    assert_eq!(checks.iter().map(|check| check.id.as_ref()).collect::<Vec<_>>(), ["x", ""]);
+    assert_eq!((checks[0].interval.as_secs(), checks[1].ttl.as_secs()), (60, 5));
+    let (check, _) = &config.checks[0];
+    assert_eq!((&*check.name, &*check.service_id, check.script_args.len()), ("n", "web", 1));
     assert_eq!(check.deregister_critical_service_after.as_secs(), 60);
 }
 
@@ -316,7 +321,7 @@ fn later_sources_win_and_lists_append() {
     );
     assert_eq!(config.dns.recursors, ["1.1.1.1", "2.2.2.2"]);
     assert_eq!(
-        config.services.iter().map(|service| service.name.as_str()).collect::<Vec<_>>(),
+        config.services.iter().map(|entry| entry.service().name.as_str()).collect::<Vec<_>>(),
         ["s1", "s2", "s3"]
     );
     assert_eq!(config.node.meta.len(), 2);

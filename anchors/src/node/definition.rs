@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::caller::Secret;
 use crate::pairs::Pairs;
-use crate::service::{Service, ServicePort, Status};
+use crate::service::{Service, ServicePort, Status, Weights};
 
 /// Consul's bound on pairs in a meta map.
 pub const META_PAIRS_MAX: usize = 64;
@@ -265,8 +265,7 @@ impl ServiceDefinition {
         if is_any_address(&service.address) {
             return Err(InvalidService::AnyAddress);
         }
-        validate_weights(service.weights.passing, service.weights.warning)
-            .map_err(InvalidService::Weights)?;
+        validate_weights(service.weights).map_err(InvalidService::Weights)?;
         validate_meta(service.meta.as_ref()).map_err(InvalidService::Meta)?;
         validate_ports(service.port, service.ports()).map_err(InvalidService::Ports)?;
         for check in &self.checks {
@@ -470,7 +469,9 @@ fn validate_pair(key: &str, value: &str) -> Result<(), InvalidPair> {
     Ok(())
 }
 
-fn validate_weights(passing: i64, warning: i64) -> Result<(), InvalidWeights> {
+/// Consul's rules for the weights of a service.
+pub fn validate_weights(weights: Weights) -> Result<(), InvalidWeights> {
+    let Weights { passing, warning } = weights;
     if passing < 1 {
         return Err(InvalidWeights::Passing);
     }
@@ -483,14 +484,18 @@ fn validate_weights(passing: i64, warning: i64) -> Result<(), InvalidWeights> {
     Ok(())
 }
 
-/// Both findings of Consul are told: that `port` and `ports` exclude each other, and the first fault of `ports`.
 fn validate_ports(port: i64, ports: &[ServicePort]) -> Result<(), InvalidPorts> {
+    let faults = port_faults(port, ports);
+    if faults.is_empty() { Ok(()) } else { Err(InvalidPorts(faults)) }
+}
+
+/// Both findings of Consul: that `port` and `ports` exclude each other, and the first fault of `ports`.
+pub fn port_faults(port: i64, ports: &[ServicePort]) -> Vec<InvalidPort> {
     if ports.is_empty() {
-        return Ok(());
+        return Vec::new();
     }
     let both = (port != 0).then_some(InvalidPort::Both);
-    let faults: Vec<InvalidPort> = both.into_iter().chain(port_fault(ports)).collect();
-    if faults.is_empty() { Ok(()) } else { Err(InvalidPorts(faults)) }
+    both.into_iter().chain(port_fault(ports)).collect()
 }
 
 fn port_fault(ports: &[ServicePort]) -> Option<InvalidPort> {

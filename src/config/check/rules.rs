@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 
 use nix::sys::resource::{Resource, getrlimit};
+use proconsul_anchors::node::definition::validate_meta;
 
 use super::network::Listening;
 use crate::config::address::{self, Listen};
@@ -32,7 +33,8 @@ pub(super) fn hold(
     dns_names(config, listening)?;
     bootstrap(config)?;
     sizes(config)?;
-    service::meta(&config.node.meta).map_err(|fault| format!("node_meta invalid: {fault}"))?;
+    let meta = config.node.meta.iter().map(|(key, value)| (key.as_str(), value.as_str().into()));
+    validate_meta(Some(&meta.collect())).map_err(|fault| format!("node_meta invalid: {fault}"))?;
     encryption_key(&config.raw)?;
     unique(config, listening)?;
     faults.done()?;
@@ -65,12 +67,7 @@ fn identity(config: &Config, warnings: &mut Vec<String>) -> Result<(), String> {
     ui_path(&config.raw)?;
     config.data_dir.as_deref().map_or(Ok(()), folder)?;
     node_name(&config.node.name, warnings)?;
-    if config
-        .node
-        .locality
-        .as_ref()
-        .is_some_and(|place| place.region.is_empty() && !place.zone.is_empty())
-    {
+    if config.node.locality.as_ref().is_some_and(service::is_zone_alone) {
         return Err("locality is invalid: zone cannot be set without region".to_owned());
     }
     if config.raw.text("segment").is_some_and(|name| !name.is_empty())
@@ -250,10 +247,11 @@ fn unique(config: &Config, listening: &Listening) -> Result<(), String> {
 
 fn definitions(config: &Config) -> Result<(), String> {
     for service in &config.services {
-        service.consistent().map_err(|fault| format!("service {:?}: {fault}", service.name))?;
+        let name = service.service().name.as_str();
+        service.consistent().map_err(|fault| format!("service {name:?}: {fault}"))?;
     }
-    for check in &config.checks {
-        check.consistent().map_err(|fault| format!("check {:?}: {fault}", check.name))?;
+    for (check, _) in &config.checks {
+        check.validate().map_err(|fault| format!("check {:?}: {fault}", check.name))?;
     }
     Ok(())
 }
