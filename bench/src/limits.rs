@@ -3,12 +3,12 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::net::{SocketAddr, UdpSocket};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
 use axum::routing::{get, put};
@@ -25,10 +25,11 @@ const RECORD_BYTES: usize = 1024;
 /// Longer than any datagram of the work.
 const DATAGRAM_BYTES_MAX: usize = 4096;
 
-/// Answers every GET with the very bytes of a recorded answer, at once, or for `/park` after the next `PUT /wake`.
+/// Answers every GET with the very bytes of a recorded answer, at once, or for `/park/N` after the `PUT /wake`
+/// that follows N others.
 ///
 /// The router is axum's, the connections are plain hyper's: `axum::serve` holds half as much again for each of them.
-pub(crate) fn serve_http(reply: &Path, address: SocketAddr) -> Result<(), Failure> {
+pub(crate) fn serve_http(reply: &std::path::Path, address: SocketAddr) -> Result<(), Failure> {
     let reply = Reply::parse(&fs::read(reply)?)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -45,19 +46,19 @@ pub(crate) fn serve_http(reply: &Path, address: SocketAddr) -> Result<(), Failur
 }
 
 fn router(reply: Arc<Reply>) -> Router {
-    let (wake, _) = watch::channel(());
+    let (wake, _) = watch::channel(0_u64);
     let (woken, parked) = (wake.clone(), Arc::clone(&reply));
-    let park = move || {
+    let park = move |Path(after): Path<u64>| {
         let (mut woken, reply) = (woken.subscribe(), Arc::clone(&parked));
         async move {
             // An error means that the sender is gone, and with it the server.
-            let _ = woken.changed().await;
+            let _ = woken.wait_for(|wakes| *wakes > after).await;
             reply.response()
         }
     };
     Router::new()
-        .route("/park", get(park))
-        .route("/wake", put(move || async move { wake.send_replace(()) }))
+        .route("/park/{after}", get(park))
+        .route("/wake", put(move || async move { wake.send_modify(|wakes| *wakes += 1) }))
         .fallback(move || {
             let reply = Arc::clone(&reply);
             async move { reply.response() }
@@ -115,7 +116,11 @@ pub(crate) struct Appends {
 }
 
 /// Appends `batch` records, syncs them, and so on until the time is over. It holds up the thread.
-pub(crate) fn synced_appends(dir: &Path, batch: usize, length: Duration) -> io::Result<Appends> {
+pub(crate) fn synced_appends(
+    dir: &std::path::Path,
+    batch: usize,
+    length: Duration,
+) -> io::Result<Appends> {
     let path = dir.join("appends");
     let mut file = File::create(&path)?;
     let bytes = vec![b'x'; RECORD_BYTES * batch];

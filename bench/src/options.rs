@@ -44,7 +44,7 @@ pub(crate) enum Work {
 /// The limits that have to be processes of their own, so that their CPU and memory can be read like a subject's.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Limit {
-    /// Answers every GET with the bytes and headers kept in a file; `/park` waits for `PUT /wake`.
+    /// Answers every GET with the bytes and headers kept in a file; `/park/N` waits for more than N `PUT /wake`.
     LimitHttp {
         /// A whole HTTP/1.1 answer.
         reply: PathBuf,

@@ -72,10 +72,11 @@ enum Watch {
 }
 
 impl Watch {
-    fn read(&self, index: u64) -> Vec<u8> {
+    /// Both forms name what the reader has seen: a read that arrives late, after the change, is answered at once.
+    fn read(&self, index: u64, changes: u16) -> Vec<u8> {
         match self {
             Self::Service(path) => http::get(&format!("{path}&index={index}&wait=5m")),
-            Self::Bare => http::get("/park"),
+            Self::Bare => http::get(&format!("/park/{changes}")),
         }
     }
 
@@ -101,7 +102,7 @@ async fn watch(server: &Server, watch: &Watch, findings: &mut Findings) -> Resul
         watchers.push(Connection::open(server.http).await?);
     }
     for nth in 0..CHANGES {
-        let waiting = park(watchers, watch.read(index));
+        let waiting = park(watchers, watch.read(index, nth));
         quiet(server.process).await?;
         let held =
             server.process.resident()?.saturating_sub(before) as f64 / 1024.0 / WATCHERS as f64;
