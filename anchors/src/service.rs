@@ -12,8 +12,11 @@ use serde::{Deserialize, Serialize};
 use crate::name::Caseless;
 use crate::pairs::Pairs;
 
-/// Tags in the order in which they were given, duplicates included.
-pub type Tags = Arc<[Box<str>]>;
+/// Tags in the order in which they were given, duplicates included. A list that was never given differs from an empty
+/// one, as in Consul, where replacing the one by the other is a change.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Tags(Option<Arc<[Box<str>]>>);
 
 /// A machine, or whatever a registration calls one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -190,7 +193,10 @@ pub struct Checked {
 /// How a check is run: the `Definition` of Consul's `HealthCheck`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-#[expect(missing_docs, reason = "the fields of Consul's HealthCheckDefinition, named as its reference names them")]
+#[expect(
+    missing_docs,
+    reason = "the fields of Consul's HealthCheckDefinition, named as its reference names them"
+)]
 pub struct Definition {
     pub interval: Duration,
     pub timeout: Duration,
@@ -266,7 +272,7 @@ pub enum Behavior {
 }
 
 fn no_tags(tags: &Tags) -> bool {
-    tags.is_empty()
+    !tags.were_given()
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
@@ -277,6 +283,29 @@ fn is_zero(number: &i64) -> bool {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
 fn is_false(flag: &bool) -> bool {
     !*flag
+}
+
+// === impl Tags ===
+
+impl Tags {
+    /// Whether a list was given, be it an empty one.
+    pub fn were_given(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+impl std::ops::Deref for Tags {
+    type Target = [Box<str>];
+
+    fn deref(&self) -> &Self::Target {
+        self.0.as_deref().unwrap_or_default()
+    }
+}
+
+impl<T: Into<Box<str>>> FromIterator<T> for Tags {
+    fn from_iter<I: IntoIterator<Item = T>>(tags: I) -> Self {
+        Self(Some(tags.into_iter().map(Into::into).collect()))
+    }
 }
 
 // === impl Service ===

@@ -179,7 +179,8 @@ fn open(catalog: &Arc<Catalog>, board: &Arc<Board>) -> Agent {
 }
 
 fn service(id: &str, tag: &str) -> ServiceDefinition {
-    let service = Service { name: id.into(), tags: [tag.into()].into(), ..Service::default() };
+    let service =
+        Service { name: id.into(), tags: [tag].into_iter().collect(), ..Service::default() };
     ServiceDefinition { service, ..ServiceDefinition::default() }
 }
 

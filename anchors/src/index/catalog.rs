@@ -503,7 +503,7 @@ fn with_service(node: &NodeRow, check: &Check) -> Check {
         Some(row) => Checked {
             id: named.id.clone(),
             name: row.service.name.clone(),
-            tags: Arc::clone(&row.service.tags),
+            tags: row.service.tags.clone(),
         },
         None => named.clone(),
     });

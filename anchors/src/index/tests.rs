@@ -84,7 +84,7 @@ fn service(id: &str, name: &str, tags: &[&str]) -> Service {
     Service {
         id: id.into(),
         name: name.into(),
-        tags: tags.iter().map(|tag| (*tag).into()).collect(),
+        tags: tags.iter().copied().collect(),
         ..Service::default()
     }
 }

@@ -341,7 +341,7 @@ fn check_of(definition: &CheckDefinition, service: Option<&Service>) -> Check {
 }
 
 fn checked(service: &Service) -> Checked {
-    Checked { id: service.id.clone(), name: service.name.clone(), tags: Arc::clone(&service.tags) }
+    Checked { id: service.id.clone(), name: service.name.clone(), tags: service.tags.clone() }
 }
 
 fn maintenance_notes(reason: &str, what: &str) -> Box<str> {

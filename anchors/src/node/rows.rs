@@ -72,7 +72,8 @@ impl Leaf {
     }
 
     /// Takes kept rows back in. A check is critical until it is performed, but for a TTL check that still holds: a
-    /// service whose state is not known must not get traffic. Rows of other parts of the store are left alone.
+    /// service whose state is not known must not get traffic. Rows of other parts of the store are left alone. Returns the
+    /// checks that are not taken back: commands that the program may not run any more, and what has lost its service.
     ///
     /// # Errors
     /// A row that is no row of this program's.
@@ -80,7 +81,7 @@ impl Leaf {
         &mut self,
         rows: impl IntoIterator<Item = (String, Vec<u8>)>,
         now: Time,
-    ) -> Result<(), LeafRowError> {
+    ) -> Result<Vec<RowKey>, LeafRowError> {
         let mut checks = Vec::new();
         for (key, bytes) in rows {
             let bad = |reason| LeafRowError { key: key.clone(), reason };
@@ -92,17 +93,17 @@ impl Leaf {
                 checks.push(serde_json::from_slice::<CheckRow>(&bytes).map_err(bad)?);
             }
         }
-        for row in checks {
-            self.restore_check(row, now);
-        }
+        let refused =
+            checks.into_iter().filter_map(|row| self.restore_check(row.into(), now)).collect();
         self.follow_all_aliases(now, &mut super::Moved::default());
-        Ok(())
+        Ok(refused)
     }
 
-    fn restore_check(&mut self, row: CheckRow, now: Time) {
-        let mut entry = LeafCheck::from(row);
-        if entry.service_id().is_some_and(|of| !self.services.contains_key(of)) {
-            return;
+    fn restore_check(&mut self, mut entry: LeafCheck, now: Time) -> Option<RowKey> {
+        let is_orphan = entry.service_id().is_some_and(|of| !self.services.contains_key(of));
+        let is_script = entry.definition.as_deref().is_some_and(CheckDefinition::is_script);
+        if is_orphan || (is_script && !self.settings.remote_scripts) {
+            return Some(RowKey::Check(entry.check.id.as_str().into()));
         }
         if entry.valid_until.is_none_or(|until| until <= now) {
             entry.check.status = Status::Critical;
@@ -115,6 +116,7 @@ impl Leaf {
         if let Some(definition) = definition {
             self.plan(&id, &definition, now);
         }
+        None
     }
 }
 

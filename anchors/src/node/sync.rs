@@ -192,7 +192,7 @@ impl Server {
 impl Adopted {
     fn of(own: &Service, remote: &Service) -> Option<Self> {
         let tags =
-            (own.enable_tag_override && own.tags != remote.tags).then(|| Arc::clone(&remote.tags));
+            (own.enable_tag_override && own.tags != remote.tags).then(|| remote.tags.clone());
         let given = remote
             .tagged_addresses
             .iter()

@@ -502,6 +502,8 @@ fn scripts_need_leave_and_some_kinds_are_refused() {
         docker checks are not supported yet
         > check o os:5s
         not implemented
+        > restart
+        check/s is refused
         ",
     );
 }
@@ -653,8 +655,8 @@ impl World {
             .filter_map(|key| Some((key.to_string(), self.leaf.row(&key)?)))
             .collect();
         self.leaf = Leaf::new(settings(), 7, self.now);
-        self.leaf.restore(rows, self.now).unwrap();
-        String::new()
+        let refused = self.leaf.restore(rows, self.now).unwrap();
+        refused.iter().map(|key| format!("{key} is refused\n")).collect()
     }
 }
 
@@ -675,7 +677,7 @@ fn service(words: &[&str]) -> ServiceDefinition {
         id: plain[0].into(),
         name: (*plain.last().unwrap()).into(),
         address: option(words, "address=").unwrap_or_default().into(),
-        tags: tags.map(Into::into).collect(),
+        tags: tags.collect(),
         enable_tag_override: words.contains(&"override"),
         ..Service::default()
     };
