@@ -126,7 +126,13 @@ impl Agent {
     ) -> Result<Self, OpenError> {
         let now = clock.now();
         let mut leaf = Leaf::new(settings, seed, now);
-        leaf.restore(shelf.rows()?, now)?;
+        let refused = leaf.restore(shelf.rows()?, now)?;
+        for key in &refused {
+            warn!(%key, "a kept check is not allowed any more and is forgotten");
+        }
+        if !refused.is_empty() {
+            shelf.put(refused.into_iter().map(|key| (key.to_string(), None)).collect())?;
+        }
         Ok(Self(Arc::new(Inner {
             leaf: Mutex::new(leaf),
             keeper: Keeper::new(shelf),

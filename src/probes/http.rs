@@ -11,13 +11,13 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
+use hyper::client::conn::{http1, http2};
 use hyper::ext::ReasonPhrase;
 use hyper::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION,
 };
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use proconsul_anchors::agent::ProbeResult;
 use proconsul_anchors::node::definition::HttpSpec;
 use proconsul_anchors::service::Status;
@@ -127,8 +127,29 @@ async fn exchange(
         return send(stream, request, ends).await;
     }
     let host = Place::parse(&place).map(|place| place.host).unwrap_or_default();
-    let stream = trust.greet(&spec.tls, &host, Alpn::Http11, stream).await;
-    send(stream.map_err(|error| tls_words(&error, &host))?, request, ends).await
+    let stream = trust.greet(&spec.tls, &host, Alpn::Http, stream).await;
+    let stream = stream.map_err(|error| tls_words(&error, &host))?;
+    match stream.get_ref().1.alpn_protocol() {
+        Some(b"h2") => {
+            send_http2(stream, ask.http2_request(target).map_err(|error| error.to_string())?).await
+        }
+        _ => send(stream, request, ends).await,
+    }
+}
+
+/// To a server that chose HTTP/2.
+async fn send_http2<S>(
+    stream: S,
+    request: Request<Full<Bytes>>,
+) -> Result<Response<Incoming>, String>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let words = |error: hyper::Error| error.to_string();
+    let (mut sender, connection) =
+        http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.map_err(words)?;
+    tokio::spawn(connection);
+    sender.send_request(request).await.map_err(words)
 }
 
 async fn send<S>(
@@ -252,6 +273,16 @@ impl Ask {
         if self.body.is_empty() && matches!(self.method.as_str(), "POST" | "PUT" | "PATCH") {
             header.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
+        Ok(request)
+    }
+
+    /// The same for HTTP/2: the host stands in the URL, and what concerns a connection alone may not be said.
+    fn http2_request(&self, target: &Target) -> Result<Request<Full<Bytes>>, http::Error> {
+        let mut request = self.request(target)?;
+        let host = request.headers_mut().remove(HOST);
+        let host = host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or(&target.authority);
+        *request.uri_mut() = format!("https://{host}{}", target.path).parse()?;
+        request.headers_mut().remove(CONNECTION);
         Ok(request)
     }
 

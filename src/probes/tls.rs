@@ -27,7 +27,9 @@ pub(super) struct Trust {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Alpn {
     None,
-    Http11,
+    /// HTTP/2, or 1.1 if the server has no other.
+    Http,
+    /// HTTP/2 and nothing else.
     Http2,
 }
 
@@ -92,7 +94,7 @@ impl Trust {
         config.resumption = Resumption::disabled();
         config.alpn_protocols = match alpn {
             Alpn::None => Vec::new(),
-            Alpn::Http11 => vec![b"http/1.1".to_vec()],
+            Alpn::Http => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
             Alpn::Http2 => vec![b"h2".to_vec()],
         };
         config
