@@ -95,6 +95,22 @@ fn code(path: &Path) -> Vec<(usize, String)> {
 fn is_test(path: &Path) -> bool {
     path.file_stem().is_some_and(|name| name == "tests" || name == "testing")
         || path.components().any(|part| part.as_os_str() == "tests")
+        || is_declared_for_tests(path)
+}
+
+/// Whether the module above a file takes it in for tests alone.
+fn is_declared_for_tests(path: &Path) -> bool {
+    let (Some(folder), Some(name)) =
+        (path.parent(), path.file_stem().and_then(|name| name.to_str()))
+    else {
+        return false;
+    };
+    let declaration = format!("#[cfg(test)]\nmod {name};");
+    let above = [folder.with_extension("rs"), folder.join("lib.rs"), folder.join("main.rs")];
+    above
+        .iter()
+        .filter_map(|file| fs::read_to_string(file).ok())
+        .any(|text| text.contains(&declaration))
 }
 
 #[test]
