@@ -76,32 +76,33 @@ impl Write<'_> {
         if there.is_some() && registration.skip_node_update {
             return;
         }
-        self.leave_former_name(node);
+        let former = self.leave_former_name(node);
         match there {
             // A new spelling of the name alone is no change; it comes along with the next one.
-            Some(row) if row.node == *node => {}
-            Some(row) => self.change_node(&row, node),
-            None => self.add_node(node),
+            Some(row) if row.node == *node && former.is_none() => {}
+            Some(row) => self.change_node(&row, node, former.as_deref()),
+            None => self.add_node(node, former.as_deref()),
         }
     }
 
-    /// The same id under another name is a rename: what was registered under the old name goes.
-    fn leave_former_name(&mut self, node: &Node) {
+    /// The same id under another name is a rename: what was registered under the old name goes, and the node is the one
+    /// that it was.
+    fn leave_former_name(&mut self, node: &Node) -> Option<Arc<NodeRow>> {
         if node.id.is_empty() {
-            return;
+            return None;
         }
-        let former = self.index.node_by_id(&node.id).map(|row| row.node.name.clone());
-        if let Some(former) = former.filter(|former| *former != node.name) {
-            self.take_node(&former);
-        }
+        let former =
+            self.index.node_by_id(&node.id).filter(|row| row.node.name != node.name).cloned()?;
+        self.take_node(&former.node.name);
+        Some(former)
     }
 
-    fn add_node(&mut self, node: &Node) {
+    fn add_node(&mut self, node: &Node, former: Option<&NodeRow>) {
         let revision = self.revision();
         let row = NodeRow {
-            uid: self.mint(),
+            uid: former.map_or_else(|| self.mint(), |row| row.uid),
             node: node.clone(),
-            created: revision,
+            created: former.map_or(revision, |row| row.created),
             modified: revision,
             index: revision,
             entry: self.stamp.seq,
@@ -113,12 +114,15 @@ impl Write<'_> {
         self.touch_node(&node.name);
     }
 
-    fn change_node(&mut self, there: &NodeRow, node: &Node) {
+    fn change_node(&mut self, there: &NodeRow, node: &Node, former: Option<&NodeRow>) {
         let revision = self.revision();
         if !there.node.id.eq_ignore_ascii_case(&node.id) {
             self.index.node_ids.remove(there.node.id.to_ascii_lowercase().as_str());
         }
+        let identity = former.unwrap_or(there);
         let row = NodeRow {
+            uid: identity.uid,
+            created: identity.created,
             node: node.clone(),
             modified: revision,
             index: revision,

@@ -94,6 +94,13 @@ struct KeyValue {
 impl RowId {
     /// The row's key: a letter for its kind, then each part after its length.
     pub fn to_key(&self) -> Vec<u8> {
+        let mut key = Vec::new();
+        self.write_key(&mut key);
+        key
+    }
+
+    /// As [`RowId::to_key`], into a buffer whose content it replaces.
+    pub(crate) fn write_key(&self, key: &mut Vec<u8>) {
         let (kind, parts): (u8, [Option<&Arc<str>>; 2]) = match self {
             Self::Marks => (b'a', [None, None]),
             Self::Node(node) => (b'b', [Some(node), None]),
@@ -104,14 +111,14 @@ impl RowId {
             Self::Grave(key) => (b'g', [Some(key), None]),
             Self::Session(id) => (b'h', [Some(id), None]),
         };
-        let mut key = vec![kind];
+        key.clear();
+        key.push(kind);
         for part in parts.into_iter().flatten() {
             let length = u32::try_from(part.len())
                 .expect("no part of a key is longer than a request's body");
             key.extend_from_slice(&length.to_be_bytes());
             key.extend_from_slice(part.as_bytes());
         }
-        key
     }
 
     /// The row that a key names.
@@ -152,22 +159,34 @@ fn part(bytes: &[u8]) -> Option<(Arc<str>, &[u8])> {
 impl Index {
     /// The value of one row; nothing when the row is gone.
     pub fn row(&self, id: &RowId) -> Option<Vec<u8>> {
-        match id {
+        let mut value = Vec::new();
+        self.write_row(id, &mut value).then_some(value)
+    }
+
+    /// As [`Index::row`], into a buffer whose content it replaces. Whether the row is there.
+    pub(crate) fn write_row(&self, id: &RowId, value: &mut Vec<u8>) -> bool {
+        value.clear();
+        let written = match id {
             RowId::Marks => {
-                Some(encode(&MarksValue { revision: self.revision, marks: self.marks }))
+                Some(encode(value, &MarksValue { revision: self.revision, marks: self.marks }))
             }
-            RowId::Node(key) => self.nodes.get(key).map(|row| node_value(row)),
-            RowId::Service(node, id) => {
-                self.nodes.get(node)?.services.get(id).map(|row| instance_value(row))
-            }
-            RowId::Check(node, id) => {
-                self.nodes.get(node)?.checks.get(id).map(|row| check_value(row))
-            }
-            RowId::ServiceMark(name) => self.services.get(name).map(|row| mark_value(row)),
-            RowId::Key(key) => self.keys.get(key).map(|row| key_value(row)),
-            RowId::Grave(key) => self.graves.get(key).map(encode),
-            RowId::Session(id) => self.sessions.get(id).map(|row| session_value(row)),
-        }
+            RowId::Node(key) => self.nodes.get(key).map(|row| encode_node(value, row)),
+            RowId::Service(node, id) => self
+                .nodes
+                .get(node)
+                .and_then(|row| row.services.get(id))
+                .map(|row| encode_instance(value, row)),
+            RowId::Check(node, id) => self
+                .nodes
+                .get(node)
+                .and_then(|row| row.checks.get(id))
+                .map(|row| encode_check(value, row)),
+            RowId::ServiceMark(name) => self.services.get(name).map(|row| encode_mark(value, row)),
+            RowId::Key(key) => self.keys.get(key).map(|row| encode_key(value, row)),
+            RowId::Grave(key) => self.graves.get(key).map(|grave| encode(value, grave)),
+            RowId::Session(id) => self.sessions.get(id).map(|row| encode_session(value, row)),
+        };
+        written.is_some()
     }
 
     /// The names of all rows.
@@ -276,24 +295,27 @@ impl Index {
 
 // === rows and their values ===
 
-fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    serde_json::to_vec(value).expect("a record has text keys only")
+fn encode(out: &mut Vec<u8>, value: &impl Serialize) {
+    serde_json::to_writer(out, value).expect("a record has text keys only");
 }
 
 fn decode<T: DeserializeOwned>(id: &RowId, value: &[u8]) -> Result<T, RowError> {
     serde_json::from_slice(value).map_err(|error| RowError::Value(id.clone(), error))
 }
 
-fn node_value(row: &NodeRow) -> Vec<u8> {
-    encode(&Stamped {
-        uid: row.uid,
-        created: row.created,
-        modified: row.modified,
-        entry: row.entry,
-        index: Some(row.index),
-        node: None,
-        record: &row.node,
-    })
+fn encode_node(out: &mut Vec<u8>, row: &NodeRow) {
+    encode(
+        out,
+        &Stamped {
+            uid: row.uid,
+            created: row.created,
+            modified: row.modified,
+            entry: row.entry,
+            index: Some(row.index),
+            node: None,
+            record: &row.node,
+        },
+    );
 }
 
 fn node_row(value: Stamped<Node>) -> NodeRow {
@@ -310,16 +332,19 @@ fn node_row(value: Stamped<Node>) -> NodeRow {
     }
 }
 
-fn instance_value(row: &Instance) -> Vec<u8> {
-    encode(&Stamped {
-        uid: row.uid,
-        created: row.created,
-        modified: row.modified,
-        entry: row.entry,
-        index: None,
-        node: Some(row.node.clone()),
-        record: &row.service,
-    })
+fn encode_instance(out: &mut Vec<u8>, row: &Instance) {
+    encode(
+        out,
+        &Stamped {
+            uid: row.uid,
+            created: row.created,
+            modified: row.modified,
+            entry: row.entry,
+            index: None,
+            node: Some(row.node.clone()),
+            record: &row.service,
+        },
+    );
 }
 
 fn instance_row(value: Stamped<Service>, node: &Caseless) -> Instance {
@@ -334,16 +359,19 @@ fn instance_row(value: Stamped<Service>, node: &Caseless) -> Instance {
     }
 }
 
-fn check_value(row: &CheckRow) -> Vec<u8> {
-    encode(&Stamped {
-        uid: row.uid,
-        created: row.created,
-        modified: row.modified,
-        entry: row.entry,
-        index: None,
-        node: Some(row.node.clone()),
-        record: &row.check,
-    })
+fn encode_check(out: &mut Vec<u8>, row: &CheckRow) {
+    encode(
+        out,
+        &Stamped {
+            uid: row.uid,
+            created: row.created,
+            modified: row.modified,
+            entry: row.entry,
+            index: None,
+            node: Some(row.node.clone()),
+            record: &row.check,
+        },
+    );
 }
 
 fn check_row(value: Stamped<Check>, node: &Caseless) -> CheckRow {
@@ -358,29 +386,32 @@ fn check_row(value: Stamped<Check>, node: &Caseless) -> CheckRow {
     }
 }
 
-fn mark_value(row: &ServiceRow) -> Vec<u8> {
-    encode(&ServiceMarkValue { name: row.name.clone(), index: row.index })
+fn encode_mark(out: &mut Vec<u8>, row: &ServiceRow) {
+    encode(out, &ServiceMarkValue { name: row.name.clone(), index: row.index });
 }
 
 fn empty_service(name: Caseless) -> ServiceRow {
     ServiceRow { name, index: 0, instances: OrdMap::new(), bodies: Bodies::default() }
 }
 
-fn key_value(row: &KeyRow) -> Vec<u8> {
-    encode(&Stamped {
-        uid: row.uid,
-        created: row.created,
-        modified: row.modified,
-        entry: row.entry,
-        index: None,
-        node: None,
-        record: KeyValue {
-            value: row.value.to_vec(),
-            flags: row.flags,
-            lock_index: row.lock_index,
-            session: row.session.clone(),
+fn encode_key(out: &mut Vec<u8>, row: &KeyRow) {
+    encode(
+        out,
+        &Stamped {
+            uid: row.uid,
+            created: row.created,
+            modified: row.modified,
+            entry: row.entry,
+            index: None,
+            node: None,
+            record: KeyValue {
+                value: row.value.to_vec(),
+                flags: row.flags,
+                lock_index: row.lock_index,
+                session: row.session.clone(),
+            },
         },
-    })
+    );
 }
 
 fn key_row(key: &Arc<str>, value: Stamped<KeyValue>) -> KeyRow {
@@ -397,16 +428,19 @@ fn key_row(key: &Arc<str>, value: Stamped<KeyValue>) -> KeyRow {
     }
 }
 
-fn session_value(row: &SessionRow) -> Vec<u8> {
-    encode(&Stamped {
-        uid: row.uid,
-        created: row.created,
-        modified: row.modified,
-        entry: row.entry,
-        index: None,
-        node: None,
-        record: &row.session,
-    })
+fn encode_session(out: &mut Vec<u8>, row: &SessionRow) {
+    encode(
+        out,
+        &Stamped {
+            uid: row.uid,
+            created: row.created,
+            modified: row.modified,
+            entry: row.entry,
+            index: None,
+            node: None,
+            record: &row.session,
+        },
+    );
 }
 
 fn session_row(value: Stamped<Session>) -> SessionRow {
