@@ -3,7 +3,7 @@
 use crate::{
     http::Answer,
     json::Json,
-    ties::{Ties, sort_key},
+    ties::{Source, Ties, sort_key},
 };
 
 /// Headers that speak of the connection or the clock, not of the answer.
@@ -125,7 +125,7 @@ fn compare_headers(
         }
         let (l, r) = (exact(left, name), exact(right, name));
         let equal = match (&l[..], &r[..]) {
-            ([l], [r]) if name == "X-Consul-Index" => index_text(l, r, ties),
+            ([l], [r]) if name == "X-Consul-Index" => index_text(l, r, ties, Source::Answer),
             ([l], [r]) if OPAQUE_KEYS.contains(&name.as_str()) => ties.word(l, r),
             ([l], [r]) => ties.text(l, r),
             (l, r) => l == r,
@@ -141,9 +141,9 @@ fn exact<'a>(answer: &'a Answer, name: &str) -> Vec<&'a str> {
     answer.headers.iter().filter(|(n, _)| n == name).map(|(_, value)| value.as_str()).collect()
 }
 
-fn index_text(left: &str, right: &str, ties: &mut Ties) -> bool {
+fn index_text(left: &str, right: &str, ties: &mut Ties, source: Source) -> bool {
     match (left.parse(), right.parse()) {
-        (Ok(l), Ok(r)) => ties.index(l, r),
+        (Ok(l), Ok(r)) => ties.index(l, r, source),
         _ => left == right,
     }
 }
@@ -210,7 +210,7 @@ impl Walk<'_> {
                 }
             }
             (Json::Number(l), Json::Number(r)) if is_index(place) => {
-                if !index_text(l, r, self.ties) {
+                if !index_text(l, r, self.ties, Source::Row) {
                     self.differ(place, l, r);
                 }
             }
