@@ -1,5 +1,6 @@
 //! From a request to its handler: in Consul's order of looking at things.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -19,6 +20,7 @@ use crate::extract::{Ask, Said, caller, params, path};
 use crate::reject::Reject;
 use crate::reply::{Finish, Pretty, Reply, Sent, TEXT_UTF8, bare, translated, with_options};
 use crate::routes::{Found, Route};
+use crate::server::malformed::Answering;
 
 /// Consul's timers count milliseconds.
 const MILLIS: f64 = 1000.0;
@@ -26,52 +28,65 @@ const MILLIS: f64 = 1000.0;
 /// A handler at work.
 pub(crate) type Working = Pin<Box<dyn Future<Output = Result<Reply, Reject>> + Send>>;
 
-/// An answer at once, as bare as Go's own server gives it or with the configured headers; or a handler to wait for, how to finish what it says and where to note how long it took.
+/// An answer at once, or a handler to wait for, how to finish what it says and where to note how long it took.
 enum Begun {
-    Bare(Sent),
-    Done(Sent),
+    Done(Box<Sent>),
     Working(Working, Finish, &'static Histogram),
+}
+
+impl Begun {
+    /// An answer as Go's own server gives it.
+    fn bare(sent: Sent) -> Self {
+        Self::Done(Box::new(sent))
+    }
+
+    /// An answer with the configured headers.
+    fn done(site: &Site, mut sent: Sent) -> Self {
+        add_own_headers(site, &mut sent);
+        Self::bare(sent)
+    }
 }
 
 /// Answers one request. All that is wanted of its head is taken before this returns, so that a handler that waits for
 /// minutes does not keep the connection's read buffer.
 pub(crate) fn answer(
     site: &Arc<Site>,
+    answering: &Answering,
     peer: SocketAddr,
     request: Request<Incoming>,
-) -> impl Future<Output = Sent> + Send + use<> {
+) -> impl Future<Output = Result<Sent, Infallible>> + Send + use<> {
     let began = Instant::now();
     let begun = begin(site, peer, request);
-    let site = Arc::clone(site);
+    let (site, answering) = (Arc::clone(site), answering.clone());
     async move {
-        let mut sent = match begun {
-            Begun::Bare(sent) => return sent,
-            Begun::Done(sent) => sent,
+        let sent = match begun {
+            Begun::Done(sent) => *sent,
             Begun::Working(working, finish, timer) => {
-                let sent = finish.send(working.await);
+                let mut sent = finish.send(working.await);
                 timer.record(began.elapsed().as_secs_f64() * MILLIS);
+                add_own_headers(&site, &mut sent);
                 sent
             }
         };
-        add_own_headers(&site, &mut sent);
-        sent
+        answering.begin();
+        Ok(sent)
     }
 }
 
 fn begin(site: &Arc<Site>, peer: SocketAddr, request: Request<Incoming>) -> Begun {
     let (head, body) = request.into_parts();
     if let Some(refused) = refuse_head(&head) {
-        return Begun::Bare(refused);
+        return Begun::bare(refused);
     }
     let path = match path::read(head.uri.path()) {
         Asked::Here(path) => path,
-        Asked::Malformed => return Begun::Bare(malformed("400 Bad Request")),
+        Asked::Malformed => return Begun::bare(malformed("400 Bad Request")),
         Asked::Elsewhere(clean) => {
-            return Begun::Bare(elsewhere(&head.method, &clean, head.uri.query()));
+            return Begun::bare(elsewhere(&head.method, &clean, head.uri.query()));
         }
     };
     if site.settings.refuse_unprintable_paths && !path.is_printable() {
-        return Begun::Bare(bare(StatusCode::BAD_REQUEST, HeaderMap::new(), Bytes::new()));
+        return Begun::bare(bare(StatusCode::BAD_REQUEST, HeaderMap::new(), Bytes::new()));
     }
     match crate::routes::find(path.matched()) {
         Found::Route(route, timers) => {
@@ -79,9 +94,9 @@ fn begin(site: &Arc<Site>, peer: SocketAddr, request: Request<Incoming>) -> Begu
             handle(site, peer, (route, timer), &head, path, body)
         }
         Found::Directory(directory) => {
-            Begun::Bare(elsewhere(&head.method, &directory, head.uri.query()))
+            Begun::bare(elsewhere(&head.method, &directory, head.uri.query()))
         }
-        Found::Nothing => Begun::Done(nothing_there(&path)),
+        Found::Nothing => Begun::done(site, nothing_there(&path)),
     }
 }
 
@@ -122,15 +137,17 @@ fn handle(
         };
     let finish = Finish::of(&head.method, &path.decoded, &head.headers, pretty);
     let params = match params.map_err(|params::Malformed| Reject::QueryString) {
-        Ok(_) if is_blocked(site, &path) => return Begun::Done(finish.send(Err(Reject::Blocked))),
+        Ok(_) if is_blocked(site, &path) => {
+            return Begun::done(site, finish.send(Err(Reject::Blocked)));
+        }
         Ok(_) if asks_for_methods(route, head) => {
-            return Begun::Done(finish.options(route.methods));
+            return Begun::done(site, finish.options(route.methods));
         }
         Ok(params) => params,
-        Err(reject) => return Begun::Done(finish.send(Err(reject))),
+        Err(reject) => return Begun::done(site, finish.send(Err(reject))),
     };
     if let Err(reject) = check_method(site, peer, route, &head.method) {
-        return Begun::Done(finish.send(Err(reject)));
+        return Begun::done(site, finish.send(Err(reject)));
     }
     let ask = Ask {
         site: Arc::clone(site),

@@ -1,9 +1,9 @@
 //! The listener's side: connections, their bounds, and the end.
 
-mod malformed;
+pub(crate) mod malformed;
 
 use std::collections::HashMap;
-use std::convert::Infallible;
+use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -22,7 +22,7 @@ use crate::{Site, dispatch};
 
 /// Serves the API until `stop` says so; then what is on its way gets a moment, and everything else ends.
 pub async fn serve(listener: TcpListener, site: Arc<Site>, mut stop: watch::Receiver<bool>) {
-    let clients = Arc::new(Clients::default());
+    let house = Arc::new(House { server: server(&site), site, clients: Arc::default() });
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -31,9 +31,7 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>, mut stop: watch::Rece
             _ = stop.wait_for(|stop| *stop) => break,
         };
         match accepted {
-            Ok((stream, peer)) => {
-                connections.spawn(connection(stream, peer, Arc::clone(&site), Arc::clone(&clients)))
-            }
+            Ok((stream, peer)) => connections.spawn(connection(&house, stream, peer)),
             Err(error) => {
                 warn!(%error, "no connection could be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -45,39 +43,58 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>, mut stop: watch::Rece
     tokio::time::sleep(DRAIN_MAX).await;
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, site: Arc<Site>, clients: Arc<Clients>) {
-    let Some(_place) = clients.enter(peer.ip(), site.settings.connections_per_client_max) else {
-        refuse(stream).await;
-        return;
-    };
-    // Answers are written whole: waiting for more to send would only delay them.
-    if let Err(error) = stream.set_nodelay(true) {
-        debug!(%error, "no delay could not be set");
-    }
+/// What all connections share.
+struct House {
+    server: http1::Builder,
+    site: Arc<Site>,
+    clients: Arc<Clients>,
+}
+
+fn server(site: &Site) -> http1::Builder {
     let mut server = http1::Builder::new();
     server
         .title_case_headers(true)
         .timer(TokioTimer::new())
         .header_read_timeout(site.settings.idle_timeout)
         .max_buf_size(site.settings.header_bytes_max.max(BUFFER_MIN));
-    let answering = Answering::default();
-    let stream = Guarded::new(stream, answering.clone());
-    let service = service_fn(move |request| {
-        let answer = dispatch::answer(&site, peer, request);
-        let answering = answering.clone();
-        async move {
-            let answer = answer.await;
-            answering.begin();
-            Ok::<_, Infallible>(answer)
+    server
+}
+
+/// Serves one connection to its end. Thousands of these may wait: each keeps as little as it can.
+fn connection(
+    house: &House,
+    stream: TcpStream,
+    peer: SocketAddr,
+) -> impl Future<Output = ()> + Send + use<> {
+    // Answers are written whole: waiting for more to send would only delay them.
+    if let Err(error) = stream.set_nodelay(true) {
+        debug!(%error, "no delay could not be set");
+    }
+    let max = house.site.settings.connections_per_client_max;
+    let mut entered = match house.clients.enter(peer.ip(), max) {
+        None => Err(stream),
+        Some(place) => {
+            let answering = Answering::default();
+            let stream = TokioIo::new(Guarded::new(stream, answering.clone()));
+            let site = Arc::clone(&house.site);
+            let service =
+                service_fn(move |request| dispatch::answer(&site, &answering, peer, request));
+            Ok((house.server.serve_connection(stream, service), place))
         }
-    });
-    let mut serving = server.serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = (&mut serving).await {
+    };
+    async move {
+        let ended = match &mut entered {
+            Ok((serving, _place)) => serving.await,
+            Err(stream) => return Box::pin(send_last(stream, TOO_MANY)).await,
+        };
+        let Err(error) = ended else { return };
         debug!(%error, "a connection ended");
-        if error.is_parse() {
-            let parts = serving.into_parts();
+        if let Ok((serving, _place)) = entered
+            && error.is_parse()
+        {
+            let mut parts = Box::new(serving.into_parts());
             let answer = malformed::answer(&parts.read_buf, error.is_parse_too_large());
-            send_last(parts.io.into_inner().stream, &answer).await;
+            Box::pin(send_last(&mut parts.io.inner_mut().stream, &answer)).await;
         }
     }
 }
@@ -85,14 +102,11 @@ async fn connection(stream: TcpStream, peer: SocketAddr, site: Arc<Site>, client
 /// The smallest buffer that the HTTP library takes.
 const BUFFER_MIN: usize = 8192;
 
-/// Tells a client that it has too many connections, as Consul does: at once and raw.
-async fn refuse(stream: TcpStream) {
-    const TOO_MANY: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nYour IP is issuing too many concurrent connections, please rate limit your calls\n";
-    send_last(stream, TOO_MANY).await;
-}
+/// What a client with too many connections is told, as Consul does: at once and raw.
+const TOO_MANY: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nYour IP is issuing too many concurrent connections, please rate limit your calls\n";
 
 /// Sends the last that a client will hear on a connection.
-async fn send_last(mut stream: TcpStream, answer: &[u8]) {
+async fn send_last(stream: &mut TcpStream, answer: &[u8]) {
     let sent = async {
         stream.write_all(answer).await?;
         stream.shutdown().await

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 
 /// Whether one of our answers is on its way out.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Answering(Arc<AtomicBool>);
+pub(crate) struct Answering(Arc<AtomicBool>);
 
 /// A stream that passes on our answers, and of what the HTTP library says by itself only the request to go on.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ const GO_ON: &[u8] = b"HTTP/1.1 100";
 
 impl Answering {
     /// From here on what is written is an answer of ours, until it is flushed.
-    pub(super) fn begin(&self) {
+    pub(crate) fn begin(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
