@@ -21,6 +21,7 @@ use proconsul_compat::Site;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
 use tracing::{error, info};
 
 use self::control::Program;
@@ -86,7 +87,6 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
         agent: agent.clone(),
         node_id,
         telemetry: telemetry.clone(),
-        runtime: tokio::runtime::Handle::current(),
     });
     let program = Program {
         telemetry,
@@ -102,7 +102,7 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
         settings: http,
         control: Arc::new(program),
     });
-    sockets.serve(&site, &dns, &stopping);
+    let mut serving = sockets.serve(&site, &dns, &stopping);
     // Tools that start agents wait for this sentence of Consul's.
     info!("Consul agent running!");
     tokio::spawn(roles::agent::run(agent, stopping.clone()));
@@ -111,7 +111,9 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
 
     signals.wait_for_the_end(&reload, &leave).await;
     stop.send_replace(true);
-    let _ = tokio::time::timeout(DRAIN_MAX, handle.stop()).await;
+    let served = async { while serving.join_next().await.is_some() {} };
+    let _late =
+        tokio::time::timeout(DRAIN_MAX, async { tokio::join!(served, handle.stop()) }).await;
     store.close();
     Ok(())
 }
@@ -154,7 +156,7 @@ impl Signals {
         loop {
             tokio::select! {
                 _ = self.hangup.recv() => {
-                    if let Err(error) = reload.again() {
+                    if let Err(error) = reload.again().await {
                         error!(%error, "the configuration was not taken");
                     }
                 }
@@ -202,18 +204,19 @@ impl Sockets {
         Ok(sockets)
     }
 
-    /// Starts a server on each; they end when the program is stopping.
+    /// Starts a server on each; they end when the program is stopping and what was on its way has gone out.
     fn serve(
         self,
         site: &Arc<Site>,
         dns: &Arc<ArcSwap<proconsul_dns::Settings>>,
         stopping: &watch::Receiver<bool>,
-    ) {
+    ) -> JoinSet<()> {
+        let mut serving = JoinSet::new();
         for listener in self.http {
-            tokio::spawn(proconsul_compat::serve(listener, Arc::clone(site), stopping.clone()));
+            serving.spawn(proconsul_compat::serve(listener, Arc::clone(site), stopping.clone()));
         }
         for socket in self.dns_udp {
-            tokio::spawn(proconsul_dns::serve_udp(
+            serving.spawn(proconsul_dns::serve_udp(
                 socket,
                 site.handle.clone(),
                 Arc::clone(dns),
@@ -221,13 +224,14 @@ impl Sockets {
             ));
         }
         for listener in self.dns_tcp {
-            tokio::spawn(proconsul_dns::serve_tcp(
+            serving.spawn(proconsul_dns::serve_tcp(
                 listener,
                 site.handle.clone(),
                 Arc::clone(dns),
                 stopping.clone(),
             ));
         }
+        serving
     }
 }
 

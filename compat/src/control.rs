@@ -1,17 +1,22 @@
 //! What the HTTP side asks of the program around it.
 
 use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
 
 /// Sections of `/v1/agent/self`'s `Stats`, each with its pairs.
 pub type Stats = BTreeMap<String, BTreeMap<String, String>>;
 
+/// A reload under way.
+pub type Reloading<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
+
 /// The program, as far as the agent's pages can move it.
 pub trait Control: Send + Sync + 'static {
-    /// Reads the configuration again (`PUT /v1/agent/reload`).
+    /// Reads the configuration again (`PUT /v1/agent/reload`); done when services and checks are registered anew.
     ///
     /// # Errors
     /// The text to answer with when the configuration is not taken.
-    fn reload(&self) -> Result<(), String>;
+    fn reload(&self) -> Reloading<'_>;
 
     /// Leaves and stops, after the reply has gone out (`PUT /v1/agent/leave`).
     fn leave(&self);

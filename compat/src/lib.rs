@@ -30,7 +30,7 @@ use std::sync::Arc;
 use proconsul_anchors::agent::Agent;
 use proconsul_anchors::handle::Handle;
 
-pub use crate::control::{Control, Stats};
+pub use crate::control::{Control, Reloading, Stats};
 pub use crate::server::serve;
 pub use crate::settings::{Identity, Network, Settings};
 

@@ -10,7 +10,7 @@ use proconsul_anchors::handle::Handle;
 use proconsul_anchors::node::LeafSettings;
 use proconsul_anchors::service::Node;
 use proconsul_anchors::store::Store;
-use proconsul_compat::{Control, Settings, Site, Stats, serve};
+use proconsul_compat::{Control, Reloading, Settings, Site, Stats, serve};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -28,8 +28,8 @@ impl Clock for Still {
 struct Nobody;
 
 impl Control for Nobody {
-    fn reload(&self) -> Result<(), String> {
-        Err("no configuration".to_owned())
+    fn reload(&self) -> Reloading<'_> {
+        Box::pin(async { Err("no configuration".to_owned()) })
     }
 
     fn leave(&self) {}

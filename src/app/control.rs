@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use proconsul_anchors::agent::Agent;
 use proconsul_anchors::handle::Handle;
-use proconsul_compat::{Control, Stats};
+use proconsul_compat::{Control, Reloading, Stats};
 use tokio::sync::Notify;
 
 use super::host;
@@ -25,8 +25,8 @@ pub(super) struct Program {
 }
 
 impl Control for Program {
-    fn reload(&self) -> Result<(), String> {
-        self.reload.again()
+    fn reload(&self) -> Reloading<'_> {
+        Box::pin(self.reload.again())
     }
 
     fn leave(&self) {

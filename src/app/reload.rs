@@ -5,8 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use proconsul_anchors::agent::Agent;
 use proconsul_anchors::node::definition::ServiceDefinition;
-use tokio::runtime::Handle as Runtime;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use super::settings;
 use crate::config::{CheckEntry, Config, Host, ServiceEntry, Sources};
@@ -20,17 +19,26 @@ pub(super) struct Reload {
     pub(super) agent: Agent,
     pub(super) node_id: String,
     pub(super) telemetry: Telemetry,
-    pub(super) runtime: Runtime,
 }
 
 // === impl Reload ===
 
 impl Reload {
-    /// Reads the configuration again. Nothing changes when it is not taken.
+    /// Reads the configuration again; done when services and checks are registered anew. Nothing changes when it is
+    /// not taken; when only its services or checks are not, those stay as they were.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(super) fn again(&self) -> Result<(), String> {
+    pub(super) async fn again(&self) -> Result<(), String> {
+        let (services, checks) = self.take()?;
+        let configured = self.agent.configure(services, checks).await;
+        configured.map_err(|error| format!("Failed reloading services: {error}"))?;
+        info!("configuration reloaded");
+        Ok(())
+    }
+
+    /// Reads the sources and hands on everything but services and checks, which it returns.
+    fn take(&self) -> Result<Definitions, String> {
         let loaded = Config::load(&self.sources, &Host::ask())?;
         for warning in &loaded.warnings {
             warn!("{warning}");
@@ -41,21 +49,12 @@ impl Reload {
         }
         let next = current.reloaded(&loaded.config);
         let dns = settings::dns(&next)?;
-        let (services, checks) = definitions_of(&next)?;
+        let definitions = definitions_of(&next)?;
         self.dns.store(Arc::new(dns));
         self.telemetry.set_level(level(&next.log.level));
         self.agent.settle(settings::leaf(&next, &self.node_id));
-        let agent = self.agent.clone();
-        self.runtime.spawn(async move {
-            match agent.configure(services, checks).await {
-                Ok(()) => info!("configuration reloaded"),
-                Err(error) => {
-                    error!(%error, "services and checks of the configuration were not taken")
-                }
-            }
-        });
         *current = next;
-        Ok(())
+        Ok(definitions)
     }
 }
 

@@ -66,12 +66,18 @@ fn a_hang_up_reads_the_configuration_again() {
     agent.signal(Signal::SIGHUP);
     agent.until("the new service is there", |agent| services(agent).contains(r#""second""#));
     agent.until("the old service is gone", |agent| !services(agent).contains(r#""first""#));
-    fs::write(&file, "service {").unwrap();
-    agent.signal(Signal::SIGHUP);
-    // A file that cannot be read changes nothing.
-    let refused = agent.ask("PUT", "/v1/agent/reload", "").expect("the agent answers");
-    assert_eq!(refused.0, 500, "{}", refused.1);
-    assert!(services(&agent).contains(r#""second""#));
+    // Who asks for it is answered when it is done.
+    write("third");
+    agent.put("/v1/agent/reload", "");
+    assert!(services(&agent).contains(r#""third""#));
+    // A file that cannot be read, or defines what cannot be, changes nothing.
+    for broken in ["service {", "service { name = \"\" }"] {
+        fs::write(&file, broken).unwrap();
+        agent.signal(Signal::SIGHUP);
+        let refused = agent.ask("PUT", "/v1/agent/reload", "").expect("the agent answers");
+        assert_eq!(refused.0, 500, "{}", refused.1);
+        assert!(services(&agent).contains(r#""third""#));
+    }
 }
 
 #[test]

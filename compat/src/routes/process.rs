@@ -81,7 +81,7 @@ fn wants_prometheus(ask: &Ask) -> bool {
 
 /// `PUT /v1/agent/reload`.
 pub(crate) async fn reload(ask: Ask) -> Result<Reply, Reject> {
-    ask.site.control.reload().map_err(Reject::Reload)?;
+    ask.site.control.reload().await.map_err(Reject::Reload)?;
     Ok(Reply::nothing())
 }
 
