@@ -1,8 +1,10 @@
 //! gRPC checks: the health protocol of gRPC (`grpc.health.v1.Health/Check`).
 
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use futures_util::FutureExt as _;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
@@ -108,10 +110,21 @@ where
         let broken = |error: hyper::Error| unconnected(&preface_words(&error));
         let (mut sender, connection) =
             http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.map_err(broken)?;
-        tokio::spawn(connection);
         let request = request(scheme, server, service)
             .map_err(|error| RpcError(INTERNAL, error.to_string()))?;
-        read(sender.send_request(request).await.map_err(broken)?).await
+        let mut asked =
+            pin!(async move { read(sender.send_request(request).await.map_err(broken)?).await });
+        // Whoever asks is only told that the connection broke; the connection tells why.
+        tokio::select! {
+            biased;
+            ended = connection => match (ended, asked.as_mut().now_or_never()) {
+                (_, Some(Ok(status))) => Ok(status),
+                (Err(error), _) => Err(broken(error)),
+                (Ok(()), Some(failed)) => failed,
+                (Ok(()), None) => asked.await,
+            },
+            answer = &mut asked => answer,
+        }
     };
     match timeout_at(until, exchange).await {
         Ok(answer) => answer,
