@@ -33,7 +33,7 @@ use self::definition::{
 pub use self::rows::{LeafRowError, RowKey};
 use crate::caller::Secret;
 use crate::clock::Time;
-use crate::service::{Check, Node, Service, Status};
+use crate::service::{Check, Node, Service, Status, Tags};
 
 /// The id of the check that maintenance puts on the node.
 pub const NODE_MAINTENANCE: &str = "_node_maintenance";
@@ -374,9 +374,15 @@ impl Leaf {
 // === impl LeafService ===
 
 impl LeafService {
-    /// Names the content: the same content has the same hash, and that is all that may be asked of it.
+    /// Names the content: the same content has the same hash, and that is all that may be asked of it. Tags and meta that
+    /// were never given are shown as empty ones, and so are the same.
     pub fn content_hash(&self) -> String {
-        let text = serde_json::to_vec(&self.service).expect("a service is plain data");
+        let mut shown = self.service.clone();
+        shown.meta = shown.meta.filter(|meta| !meta.is_empty());
+        if shown.tags.is_empty() {
+            shown.tags = Tags::default();
+        }
+        let text = serde_json::to_vec(&shown).expect("a service is plain data");
         let digest = Sha256::digest(&text);
         digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
