@@ -168,7 +168,8 @@ impl Index {
         value.clear();
         let written = match id {
             RowId::Marks => {
-                Some(encode(value, &MarksValue { revision: self.revision, marks: self.marks }))
+                encode(value, &MarksValue { revision: self.revision, marks: self.marks });
+                Some(())
             }
             RowId::Node(key) => self.nodes.get(key).map(|row| encode_node(value, row)),
             RowId::Service(node, id) => self
