@@ -156,6 +156,7 @@ static ROUTES: &[Route] = &[
     page!("/v1/agent/metrics", GET, process::metrics),
     page!("/v1/agent/reload", PUT, process::reload),
     page!("/v1/agent/leave", PUT, process::leave),
+    page!("/v1/agent/join/", PUT, process::join),
     page!("/v1/agent/force-leave/", PUT, process::force_leave),
     page!("/v1/agent/maintenance", PUT, agent::maintenance),
     page!("/v1/agent/services", GET, agent::services),
@@ -174,7 +175,6 @@ static ROUTES: &[Route] = &[
     page!("/v1/agent/check/update/", PUT, agent::update),
 
     // --- not built yet ---
-    later("/v1/agent/join/", PUT),
     later("/v1/agent/monitor", GET),
     later("/v1/agent/metrics/stream", GET),
     later("/v1/agent/connect/authorize", POST),

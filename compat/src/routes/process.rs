@@ -91,6 +91,18 @@ pub(crate) async fn leave(ask: Ask) -> Result<Reply, Reject> {
     Ok(Reply::nothing())
 }
 
+/// `PUT /v1/agent/join/<address>`: a member may always join itself, and there is no other yet.
+pub(crate) async fn join(ask: Ask) -> Result<Reply, Reject> {
+    ask.refuse_enterprise(Tenancy::Partition)?;
+    let identity = &ask.site.settings.identity;
+    let (host, port) = ask.rest().rsplit_once(':').unwrap_or((ask.rest(), ""));
+    let own_port = port.is_empty() || port.parse() == Ok(identity.serf_lan_port);
+    if own_port && host == &*identity.advertise {
+        return Ok(Reply::nothing());
+    }
+    Err(Reject::NotBuilt { method: ask.method, route: "/v1/agent/join/" })
+}
+
 /// `PUT /v1/agent/force-leave/<node>`: a member that is alive stays, and there is no other.
 pub(crate) async fn force_leave(ask: Ask) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Partition)?;
