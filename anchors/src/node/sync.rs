@@ -146,14 +146,17 @@ impl Leaf {
         Some(Change::Deregister(Removal::Check { node: node.clone(), id }))
     }
 
-    /// Whether the catalog's check shows tags from before its service got others. A check that was not registered again
-    /// with the service keeps its old tags on both sides.
-    fn tags_are_outdated(&self, remote: &CheckRow, entry: &LeafCheck) -> bool {
+    /// Whether the catalog's check shows name or tags from before its service got others. A check that was not registered
+    /// again with the service keeps the old ones on both sides.
+    fn shows_old_service(&self, remote: &CheckRow, entry: &LeafCheck) -> bool {
         let (Some(shown), Some(own)) = (&remote.check.service, &entry.check.service) else {
             return false;
         };
-        let service = self.services.get(own.id.as_str());
-        shown.tags != own.tags && service.is_some_and(|service| service.service.tags == own.tags)
+        let Some(service) = self.services.get(own.id.as_str()).map(|entry| &entry.service) else {
+            return false;
+        };
+        let is_current = service.tags == own.tags && service.name.same_spelling(&own.name);
+        is_current && (shown.tags != own.tags || !shown.name.same_spelling(&own.name))
     }
 
     /// A check of the leaf that the catalog has not, or has otherwise; with the output that was told last while a newer
@@ -163,7 +166,7 @@ impl Leaf {
         let remote = row.and_then(|row| row.checks.get(entry.check.id.key()));
         let held = self.holds_output(id);
         let same = |remote: &Arc<CheckRow>| {
-            same_check(&remote.check, &entry.check, held) && !self.tags_are_outdated(remote, entry)
+            same_check(&remote.check, &entry.check, held) && !self.shows_old_service(remote, entry)
         };
         if remote.is_some_and(same) {
             return None;

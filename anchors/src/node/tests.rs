@@ -383,6 +383,29 @@ fn sync_writes_what_differs_and_nothing_else() {
 }
 
 #[test]
+fn checks_show_the_service_that_they_came_with() {
+    check(
+        "
+        > service a web tags=x check=c:ttl:10s check=d:ttl:10s
+        ok
+        > sync
+        register node, consul [serfHealth=passing]
+        register a [c=critical d=critical]
+        > service a db tags=x check=c:ttl:10s
+        ok
+        > sync
+        register a [c=critical]
+        > service a db tags=y check=c:ttl:10s
+        ok
+        > sync
+        register a [c=critical]
+        > sync
+        nothing
+        ",
+    );
+}
+
+#[test]
 fn the_agent_is_the_authority_for_its_node() {
     check(
         "
