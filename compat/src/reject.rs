@@ -349,3 +349,53 @@ fn refusal(refusal: &Refusal) -> String {
         Refusal::Storage(_) | Refusal::Overloaded | Refusal::Stopping => refusal.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refusal_has_consuls_status_and_words() {
+        let taken = Refusal::NodeNameTaken {
+            name: "b".into(),
+            former: Some("10.0.0.1".into()),
+            id: "i1".into(),
+            holder: "i2".into(),
+            holder_name: "B".into(),
+            holder_address: "10.0.0.2".into(),
+        };
+        let renaming = "failed inserting node: Error while renaming Node ID: \"i1\" (10.0.0.1): Node name b is reserved by node i2 with name B (10.0.0.2)";
+        let nameless = "failed inserting check on node \"n\": failed health check lookup: index error: object is missing a value for this index";
+        let cases = [
+            (Refusal::UnknownNode("n".into()), 500, "apply failed: Missing node registration"),
+            (
+                Refusal::UnknownCheck("c".into()),
+                500,
+                "apply failed: Missing check 'c' registration",
+            ),
+            (
+                Refusal::CriticalCheck("c".into()),
+                500,
+                "apply failed: Check 'c' is in critical state",
+            ),
+            (Refusal::UnknownSession("s".into()), 500, "raft apply failed: invalid session \"s\""),
+            (Refusal::MissingSession, 500, "raft apply failed: missing session"),
+            (Refusal::NamelessCheck { node: "n".into() }, 500, nameless),
+            (Refusal::NoLeader, 500, "No cluster leader"),
+            (Refusal::Denied("r".into()), 403, "Permission denied: refused by rule r"),
+            (taken, 500, renaming),
+        ];
+        for (refusal, status, text) in cases {
+            let reject = Reject::Refused(Box::new(refusal));
+            assert_eq!((reject.status().as_u16(), reject.to_string().as_str()), (status, text));
+        }
+    }
+
+    #[test]
+    fn what_is_found_during_a_query_keeps_its_status() {
+        let reject = Reject::NoPathToDatacenter.queried();
+        assert_eq!(reject.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(reject.met_the_query() && reject.to_string() == "No path to datacenter");
+        assert!(!Reject::WaitTime.met_the_query());
+    }
+}
