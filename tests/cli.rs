@@ -11,11 +11,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
 
+#[path = "agent/ports.rs"]
+mod ports;
+
 use std::fmt::Write as _;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
+
+use ports::free_port;
 
 /// How often an agent that is starting is asked again, and how often at most.
 const ASK_EVERY: Duration = Duration::from_millis(20);
@@ -32,10 +37,6 @@ struct Subject {
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/cli")
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl Subject {

@@ -15,6 +15,12 @@ impl Config {
             ("Version", format!("'{CONSUL_VERSION}' (proconsul {})", env!("CARGO_PKG_VERSION"))),
             ("Node ID", format!("'{node_id}'")),
             ("Node name", format!("'{}'", self.node.name)),
+            (
+                "Data dir",
+                self.data_dir.as_deref().map_or("none, all is in memory".to_owned(), |dir| {
+                    format!("'{}'", dir.display())
+                }),
+            ),
             ("Datacenter", format!("'{}' (Segment: '{segment}')", self.datacenter)),
             ("Server", format!("{} (Bootstrap: {})", role.server, role.bootstrap)),
             (

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+
+use crate::ports::free_port;
 
 /// How often a server that is doing something is asked again, and how often at most.
 const ASK_EVERY: Duration = Duration::from_millis(20);
@@ -35,12 +37,12 @@ impl Agent {
         let (http, dns) = (free_port(), free_port());
         let process = command(arguments, http, dns)
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let mut agent = Self { process, http, dns };
         agent.until("it has a leader", |agent| {
-            assert!(agent.process.try_wait().unwrap().is_none(), "the agent ended at its start");
+            assert!(agent.process.try_wait().unwrap().is_none(), "it ended: {}", agent.said());
             let leader = agent.ask("GET", "/v1/status/leader", "");
             leader.is_some_and(|(status, body)| status == 200 && body.contains(':'))
         });
@@ -109,6 +111,13 @@ impl Agent {
         kill(Pid::from_raw(i32::try_from(self.process_id()).unwrap()), signal).unwrap();
     }
 
+    /// What a process that ended said on standard error.
+    fn said(&mut self) -> String {
+        let mut said = String::new();
+        let _unreadable = self.process.stderr.take().unwrap().read_to_string(&mut said);
+        said
+    }
+
     /// How the process ended, once it has.
     pub(crate) fn ended(&mut self) -> ExitStatus {
         let mut status = None;
@@ -157,10 +166,6 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn command(arguments: &[&str], http: u16, dns: u16) -> Command {

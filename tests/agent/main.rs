@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
 
 mod disk;
+mod files;
 mod harness;
+mod ports;
 mod service;
 mod signals;

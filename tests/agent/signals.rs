@@ -79,14 +79,3 @@ fn a_hang_up_reads_the_configuration_again() {
         assert!(services(&agent).contains(r#""third""#));
     }
 }
-
-#[test]
-fn a_file_names_the_process_while_it_runs() {
-    let folder = Folder::new();
-    let file = folder.path().join("agent.pid");
-    let mut agent = Agent::start(&["-dev", "-pid-file", file.to_str().unwrap()]);
-    assert_eq!(fs::read_to_string(&file).unwrap(), agent.process_id().to_string());
-    agent.signal(Signal::SIGINT);
-    assert_eq!(agent.ended().code(), Some(0));
-    assert!(!file.exists());
-}
