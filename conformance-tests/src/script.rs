@@ -17,7 +17,7 @@
 //! < body
 //! = name /0/ID
 //! ```
-//! Lines of `@` hold for the file, `~` say how this answer is compared, `>` is the request, `<` the answer that was recorded,
+//! Lines of `@` hold for the file, `~` say how this answer is compared (`differs REASON` excuses the subject), `>` is the request, `<` the answer that was recorded,
 //! and `=` keeps a piece of the answer (a place in its JSON, or `header X`) under a name, for `{name}` in later requests; `{port 8500}` there is the port that the subject has instead.
 //! A body line `> @repeat 5 ab` or `> @hex ff00` stands for bytes that cannot be written; `> @raw` sends the rest, joined by CRLF, as it is.
 

@@ -51,6 +51,8 @@ pub struct Unequal {
     pub request: String,
     /// In which places.
     pub differences: Vec<Difference>,
+    /// Both bodies.
+    pub bodies: (String, String),
 }
 
 /// What a run showed.
@@ -125,9 +127,10 @@ pub fn play(
     let mut report = Report::default();
     for step in stream {
         let answers = (left.play(&step)?, right.play(&step)?);
+        let bodies = (answers.0.text(), answers.1.text());
         let differences = compare(&answers.0, &answers.1, &mut ties, &step.rules);
         if !differences.is_empty() {
-            report.unequal.push(unequal(report.asked, &step, differences));
+            report.unequal.push(unequal(report.asked, &step, differences, bodies));
         }
         report.asked += 1;
     }
@@ -174,8 +177,9 @@ pub fn probe(
     let mut parted = Vec::new();
     let mut known = BTreeSet::new();
     for (n, step) in stream.enumerate() {
-        let mut differences =
-            compare(&left.play(&step)?, &right.play(&step)?, &mut ties, &step.rules);
+        let answers = (left.play(&step)?, right.play(&step)?);
+        let bodies = (answers.0.text(), answers.1.text());
+        let mut differences = compare(&answers.0, &answers.1, &mut ties, &step.rules);
         let probes: &[&str] = if step.request.method == "GET" { &[] } else { PROBES };
         for target in probes {
             let read = Request::new("GET", target);
@@ -195,7 +199,7 @@ pub fn probe(
             known = differences.into_iter().map(|d| d.place).collect();
         }
         if !fresh.is_empty() {
-            parted.push(unequal(n, &step, fresh));
+            parted.push(unequal(n, &step, fresh, bodies));
             if parted.len() == limit {
                 break;
             }
@@ -204,8 +208,13 @@ pub fn probe(
     Ok(parted)
 }
 
-fn unequal(step: usize, of: &Step, differences: Vec<Difference>) -> Unequal {
-    Unequal { step, route: of.route.clone(), request: of.said(), differences }
+fn unequal(
+    step: usize,
+    of: &Step,
+    differences: Vec<Difference>,
+    bodies: (String, String),
+) -> Unequal {
+    Unequal { step, route: of.route.clone(), request: of.said(), differences, bodies }
 }
 
 struct Side {
