@@ -3,23 +3,31 @@
 //! ```text
 //!   propose ─▶ queue ─▶ keeper: one batch at a time
 //!                         │  raft entry ─▶ log: one durable commit           (1 fdatasync)
-//!                         │  committed  ─▶ machine: index, lineage, rows     (not synced, see `store`)
-//!                         ▼              ─▶ publish
+//!                         │  committed  ─▶ machine: index ─▶ publish
+//!                         ▼                    └─▶ backlog: lineage, rows    (written now and then, not synced)
 //!                       replies
 //! ```
 //!
 //! What arrives while a batch is synced waits in the queue and makes the next one. Everything of a group runs on a thread
 //! of its own: a sync blocks nobody else, and a batch goes from task to task without waking another thread.
 //!
-//! **Crash.** The log's commit contains the applications of all batches before it, so a store that comes back holds the
-//! order up to some batch, the application of the one before, and nothing half. The start applies the rest again;
-//! `machine` is deterministic, so that the same entries make the same bytes.
+//! **Crash.** Only the log's commit acknowledges. What a batch makes (entries of the lineage, payloads, hashes, rows, the
+//! mark of what is applied) waits in the `backlog` and is written with that of many others, in one transaction: when it
+//! is as much as may wait, when nothing comes for a while, and before anybody reads it from the store: a snapshot, a
+//! checkpoint, a reader of the lineage, the end. A later commit of the log takes the transaction to the disk. So a store
+//! that comes back holds the order up to some batch, everything that the batches up to an earlier one made, and nothing
+//! half. The start applies the rest again: `machine` is deterministic, so that the same entries make the same bytes. The
+//! log has all of the rest, because it lets go only of what a snapshot covers, and a snapshot is a view of the store after
+//! the backlog was written.
 //!
 //! **A disk that refuses.** redb stops at the first I/O error, and so does the raft core. The batch and those after
 //! it are refused, reads go on from the published index. Each later batch tries to take the store into use again; what
 //! the log holds beyond the last acknowledged batch is cut off then, because it was refused. A group of one may do that:
-//! no other member has seen it. Only a crash in between can make a refused batch appear, whole.
+//! no other member has seen it. Only a crash in between can make a refused batch appear, whole. What the backlog held is
+//! dropped then and comes from the log again. A batch is refused for want of room in the backlog before it is applied:
+//! what was published is never taken back.
 
+mod backlog;
 mod fold;
 mod keeper;
 mod log;
@@ -34,6 +42,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 
+pub(crate) use self::backlog::Backlog;
 use self::keeper::Ask;
 pub(crate) use self::log::raft_entries_beyond;
 use crate::change::Change;
@@ -152,14 +161,15 @@ impl Group {
         }
         let (asks, queue) = mpsc::channel(limits::WRITES_WAITING_MAX);
         let (ready, started) = oneshot::channel();
+        let backlog = Arc::new(Backlog::new(Arc::clone(&store)));
         let group = Self {
             asks,
             waiting_bytes: Arc::default(),
             stopped: Arc::default(),
-            lineage: Lineage::new(Arc::clone(&store)),
+            lineage: Lineage::new(Arc::clone(&store), Arc::clone(&backlog)),
         };
         let waiting_bytes = Arc::clone(&group.waiting_bytes);
-        keeper::spawn(store, settings, publish, waiting_bytes, queue, ready)
+        keeper::spawn(store, settings, publish, backlog, waiting_bytes, queue, ready)
             .map_err(StartError::Thread)?;
         let index =
             started.await.unwrap_or_else(|_| Err(StartError::Raft("its thread ended".into())))?;

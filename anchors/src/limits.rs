@@ -18,6 +18,19 @@ pub const BATCH_BYTES_MAX: usize = 1 << 20;
 /// Batches that the raft log keeps before a snapshot lets them go: with [`BATCH_BYTES_MAX`] its bound in bytes.
 pub const RAFT_ENTRIES_MAX: u64 = 256;
 
+/// Batches that may be applied and not written. Far below [`RAFT_ENTRIES_MAX`], so that the log still has them all; also
+/// what a start after a crash has to apply again. In this crate's tests few, so that short histories meet the bound.
+pub const BACKLOG_BATCHES_MAX: u64 = if cfg!(test) { 3 } else { 128 };
+
+/// Bytes of lineage that may be applied and not written: what they cost in memory.
+pub const BACKLOG_BYTES_MAX: usize = 2 << 20;
+
+/// Rows that may wait to be written. Each is a name; a deleted tree of keys has many, and no other bound meets it.
+pub const BACKLOG_ROWS_MAX: usize = 32_768;
+
+/// When no write came for so long, what was applied is written.
+pub const BACKLOG_REST: Duration = Duration::from_millis(250);
+
 /// The latest batches that are kept in memory between their append and their application.
 pub const RAFT_ENTRIES_CACHED_MAX: usize = 4;
 

@@ -8,6 +8,7 @@ pub mod note;
 pub mod tiles;
 
 use redb::{ReadableTable, WriteTransaction};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tlog_tiles::tlog::{EMPTY_HASH, Hash, node_hash, record_hash, stored_hash_index};
 
@@ -26,7 +27,7 @@ pub(crate) struct Edge {
     peaks: Vec<Hash>,
 }
 
-/// A leaf's hash and those of the subtrees that it completes, each with its place in the table.
+/// Hashes of leaves and of the subtrees that they complete, each with its place in the table.
 pub(crate) type Grown = Vec<(u64, Hash)>;
 
 // === impl Edge ===
@@ -51,10 +52,10 @@ impl Edge {
         self.size
     }
 
-    /// Appends a leaf.
-    pub(crate) fn append(&mut self, leaf: &[u8]) -> Grown {
+    /// Appends a leaf; what the tree grew by is added to `grown`.
+    pub(crate) fn append(&mut self, leaf: &[u8], grown: &mut Grown) {
         let mut hash = record_hash(leaf);
-        let mut grown = vec![(stored_hash_index(0, self.size), hash)];
+        grown.push((stored_hash_index(0, self.size), hash));
         let mut level = 0;
         while self.size >> level & 1 == 1 {
             hash = node_hash(self.peaks[usize::from(level)], hash);
@@ -64,7 +65,6 @@ impl Edge {
         self.size += 1;
         self.peaks.resize(self.peaks.len().max(usize::from(level) + 1), EMPTY_HASH);
         self.peaks[usize::from(level)] = hash;
-        grown
     }
 
     /// The root of the tree over all leaves.
@@ -83,39 +83,62 @@ pub fn payload_digest(salt: &[u8; SALT_BYTES], payload: &[u8]) -> String {
     crate::encoding::hex::encode(&digest)
 }
 
-/// The tables of the lineage, open for appending.
-pub(crate) struct Writer<'tx> {
-    entries: redb::Table<'tx, u64, &'static [u8]>,
-    payloads: redb::Table<'tx, u64, &'static [u8]>,
-    hashes: redb::Table<'tx, u64, [u8; 32]>,
+/// New entries of the lineage that wait to be written, in few pieces of memory.
+#[derive(Default)]
+pub(crate) struct Spool {
+    /// Of each entry: its seq, and where its leaf and its payload end.
+    entries: Vec<(u64, usize, usize)>,
+    leaves: Vec<u8>,
+    /// Each a salt and a change, as they are kept.
+    payloads: Vec<u8>,
+    grown: Grown,
 }
 
-// === impl Writer ===
+// === impl Spool ===
 
-impl<'tx> Writer<'tx> {
-    pub(crate) fn open(tx: &'tx WriteTransaction) -> Result<Self, Fault> {
-        let entries = tx.open_table(ENTRIES)?;
-        Ok(Self { entries, payloads: tx.open_table(PAYLOADS)?, hashes: tx.open_table(HASHES)? })
-    }
-
-    /// Writes an entry, what the edge grew by it, and its payload.
+impl Spool {
+    /// Takes an entry and its payload, and lets the edge grow by it.
     pub(crate) fn append(
         &mut self,
-        seq: u64,
-        leaf: &[u8],
-        grown: &Grown,
+        edge: &mut Edge,
+        entry: &impl Serialize,
         salt: &[u8; SALT_BYTES],
         payload: &[u8],
-    ) -> Result<(), Fault> {
-        self.entries.insert(seq, leaf)?;
-        for (place, hash) in grown {
-            self.hashes.insert(place, hash.0)?;
+    ) {
+        let (seq, start) = (edge.size(), self.leaves.len());
+        serde_json::to_writer(&mut self.leaves, entry).expect("entries are plain values");
+        edge.append(&self.leaves[start..], &mut self.grown);
+        self.payloads.extend_from_slice(salt);
+        self.payloads.extend_from_slice(payload);
+        self.entries.push((seq, self.leaves.len(), self.payloads.len()));
+    }
+
+    /// What leaves and payloads take in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        self.leaves.len() + self.payloads.len()
+    }
+
+    /// Forgets everything; what was allocated stays.
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+        self.leaves.clear();
+        self.payloads.clear();
+        self.grown.clear();
+    }
+
+    /// Writes the entries, their payloads and what the tree grew by.
+    pub(crate) fn write(&self, tx: &WriteTransaction) -> Result<(), Fault> {
+        let (mut entries, mut payloads) = (tx.open_table(ENTRIES)?, tx.open_table(PAYLOADS)?);
+        let (mut leaf, mut payload) = (0, 0);
+        for (seq, leaf_end, payload_end) in &self.entries {
+            entries.insert(seq, &self.leaves[leaf..*leaf_end])?;
+            payloads.insert(seq, &self.payloads[payload..*payload_end])?;
+            (leaf, payload) = (*leaf_end, *payload_end);
         }
-        let length = SALT_BYTES + payload.len();
-        let mut kept = self.payloads.insert_reserve(seq, length)?;
-        let (first, rest) = kept.as_mut().split_at_mut(SALT_BYTES);
-        first.copy_from_slice(salt);
-        rest.copy_from_slice(payload);
+        let mut hashes = tx.open_table(HASHES)?;
+        for (place, hash) in &self.grown {
+            hashes.insert(place, hash.0)?;
+        }
         Ok(())
     }
 }
@@ -153,7 +176,9 @@ mod tests {
         let mut kept = Kept(BTreeMap::new());
         for size in 0..200 {
             assert_eq!(edge.root(), tree_hash(size, &kept).unwrap(), "of {size} leaves");
-            kept.0.extend(edge.append(format!("leaf {size}").as_bytes()));
+            let mut grown = Vec::new();
+            edge.append(format!("leaf {size}").as_bytes(), &mut grown);
+            kept.0.extend(grown);
             assert_eq!(edge.size(), size + 1);
         }
     }

@@ -30,7 +30,8 @@ pub struct ReplayReport {
     pub refused: u64,
     /// Rows of the projection.
     pub rows: u64,
-    /// Batches that were ordered and not applied when the process ended: the next start applies them.
+    /// Batches that were ordered, and whose effect was not written yet when the process ended: the next start applies
+    /// them (again).
     pub waiting: u64,
     /// The root over all entries, as a checkpoint tells it.
     pub root: String,
@@ -167,6 +168,7 @@ impl Replay {
         let entries = self.tx.open_table(ENTRIES)?;
         let payloads = self.tx.open_table(PAYLOADS)?;
         let hashes = self.tx.open_table(HASHES)?;
+        let mut grown = Vec::new();
         for row in entries.iter()? {
             let (seq, leaf) = row?;
             let (seq, leaf) = (seq.value(), leaf.value());
@@ -182,7 +184,9 @@ impl Replay {
                 Ok((entry, sealed)) => self.compare_entry(&entry, leaf, &sealed),
                 Err(reason) => return Ok(Err(ReplayError::Entry { seq, reason })),
             }
-            for (place, hash) in self.edge.append(leaf) {
+            grown.clear();
+            self.edge.append(leaf, &mut grown);
+            for &(place, hash) in &grown {
                 if hashes.get(place)?.is_none_or(|stored| Hash(stored.value()) != hash) {
                     self.differs(Difference::Hash { seq, place });
                 }
@@ -321,7 +325,7 @@ impl fmt::Display for ReplayReport {
         if self.waiting > 0 {
             writeln!(
                 f,
-                "waiting   {} ordered and not yet applied: the next start does",
+                "waiting   {} ordered and not yet written: the next start does",
                 self.waiting
             )?;
         }

@@ -1,10 +1,10 @@
 //! A scope's store: one redb file, or the same in memory.
 //!
 //! Two kinds of transactions are written. The raft log's are durable: one `fdatasync` each, and nothing is acknowledged
-//! before. The application's ([`group::machine`](crate::group)) are not synced at all; redb orders commits, so the
-//! next durable one takes them along. A crash between the two loses the application, never the order, and the next start
-//! applies the log's tail again. Each application is followed by the durable commit of the next batch before there is
-//! another, so that unsynced pages never pile up beyond one batch.
+//! before. What was applied ([`group`](crate::group)) is written for many batches at once and not synced at all; redb
+//! orders commits, so the next durable one takes it along. A crash between the two loses what was applied, never the order,
+//! and the next start applies the log's tail again. Under load each such transaction is followed by the durable commit of
+//! the next batch before there is another, so that unsynced pages never pile up beyond one of them.
 //!
 //! redb refuses all work after an I/O error until the file is opened anew (`Store::reopen`).
 
@@ -49,7 +49,8 @@ pub struct Store {
     broken: AtomicBool,
     /// What the last transaction that failed said.
     failure: Mutex<Option<(io::ErrorKind, String)>>,
-    _lock: Option<File>,
+    /// Held until the store is closed.
+    lock: Mutex<Option<File>>,
 }
 
 /// A row of the leaf scope and its value; `None` to forget it.
@@ -195,7 +196,7 @@ impl Store {
             leaf_failed: Notify::new(),
             broken: AtomicBool::new(false),
             failure: Mutex::default(),
-            _lock: lock,
+            lock: Mutex::new(lock),
         }
     }
 
@@ -285,9 +286,11 @@ impl Store {
         })
     }
 
-    /// Ends the use of the file in good order, so that the next start need not look for what a crash left behind.
+    /// Ends the use of the file in good order, so that the next start need not look for what a crash left behind. Another
+    /// may open the directory from then on, though somebody may still hold this value.
     pub fn close(&self) {
         drop(self.database.write().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     /// One transaction, committed as durably as asked.

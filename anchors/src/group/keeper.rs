@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
+use super::backlog::Backlog;
 use super::log::RaftLog;
 use super::machine::{Machine, Outlet};
 use super::nobody::Nobody;
@@ -72,13 +73,14 @@ pub(super) fn spawn(
     store: Arc<Store>,
     settings: GroupSettings,
     publish: Arc<dyn Publish>,
+    backlog: Arc<Backlog>,
     waiting_bytes: Arc<AtomicUsize>,
     queue: mpsc::Receiver<Ask>,
     ready: oneshot::Sender<Result<Index, StartError>>,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let notary = Notary::new(&settings.scope, store.keys().scope().clone());
-    let outlet = Arc::new(Outlet::new(publish, notary));
+    let outlet = Arc::new(Outlet::new(publish, notary, backlog));
     let retry_at = Instant::now();
     let mut keeper = Keeper {
         store,
@@ -135,9 +137,14 @@ impl Keeper {
         let store = Arc::clone(&self.store);
         loop {
             let ask = tokio::select! {
+                biased;
                 ask = self.queue.recv() => ask,
                 () = store.leaf_failed() => {
                     self.mend().await;
+                    continue;
+                }
+                () = rest(&self.outlet.backlog) => {
+                    self.settle().await;
                     continue;
                 }
             };
@@ -155,6 +162,14 @@ impl Keeper {
                     return;
                 }
             }
+        }
+    }
+
+    /// Writes what was applied. A store that refuses is found out here as well as by a write.
+    async fn settle(&mut self) {
+        if let Err(error) = self.outlet.backlog.flush() {
+            warn!(%error, "what was applied could not be written yet");
+            self.mend().await;
         }
     }
 
@@ -241,6 +256,8 @@ impl Keeper {
         if Instant::now() < self.retry_at {
             return Err(Refusal::Storage(self.store.last_failure().unwrap_or_default().into()));
         }
+        // It leads beyond what the store will be found to hold; the log leads there again.
+        self.outlet.backlog.clear();
         let reopened = self.store.reopen().and_then(|()| match self.acknowledged {
             Some(last) => RaftLog::forget_after(&self.store, last),
             None => Ok(()),
@@ -284,6 +301,14 @@ impl Keeper {
         }
         self.shut_down_raft().await;
     }
+}
+
+/// Returns when there is something to write and nothing else came for a while.
+async fn rest(backlog: &Backlog) {
+    if backlog.is_empty() {
+        std::future::pending::<()>().await;
+    }
+    tokio::time::sleep(limits::BACKLOG_REST).await;
 }
 
 fn raft_error(error: impl std::fmt::Display) -> StartError {

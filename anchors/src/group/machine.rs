@@ -1,9 +1,9 @@
-//! What is ordered becomes what is known: each batch goes into the index, the lineage and the rows in one transaction.
+//! What is ordered becomes what is known: each batch goes into the index at once, and into the backlog of what is to be
+//! written of it.
 //!
 //! Nothing here asks a clock or a random source; the same entries make the same bytes, on every member and after every
-//! restart. See [`super`] for why the transaction need not be synced.
+//! restart. See [`super`] for why what is applied need not be written yet.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,13 +14,16 @@ use openraft::{
 };
 use redb::{Durability, ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 
+use super::backlog::{Backlog, Waiting};
 use super::raft::{Batch, Image, LogId, Membership, RaftEntry, StorageError, Types, Verdicts};
 use super::{Publish, StartError};
 use crate::clock::Time;
-use crate::index::{Index, RowId, Touched, WatchKey};
+#[cfg(test)]
+use crate::index::RowId;
+use crate::index::{Index, Touched, WatchKey};
 use crate::limits;
+use crate::lineage::Edge;
 use crate::lineage::note::Notary;
-use crate::lineage::{Edge, Writer};
 use crate::store::tables::{APPLIED, CHECKPOINT, ENTRIES, HASHES, MEMBERSHIP, PAYLOADS, ROWS};
 use crate::store::{Fault, Store, StoreError};
 
@@ -43,6 +46,7 @@ pub(super) struct Outlet {
     /// The latest state of the machine.
     latest: Mutex<Latest>,
     notary: Notary,
+    pub(super) backlog: Arc<Backlog>,
 }
 
 /// What the keeper needs to know of the machine.
@@ -55,7 +59,7 @@ pub(super) struct Latest {
     signed: (u64, Time),
 }
 
-/// Builds snapshots: a view of the store as it was when the builder was asked for.
+/// Builds snapshots: a view of the store, with nothing left waiting, from when the builder was asked for.
 pub(super) struct Builder(Option<Result<Snapshot<Types>, StoreError>>);
 
 // === impl Machine ===
@@ -76,6 +80,7 @@ impl Machine {
     }
 
     fn read_back(&mut self) -> Result<(), StartError> {
+        self.outlet.backlog.clear();
         let rows: Vec<(Vec<u8>, Vec<u8>)> = self.store.read(|tx| {
             self.edge = Edge::load(&tx.open_table(ENTRIES)?, &tx.open_table(HASHES)?)?;
             self.applied = APPLIED.read(tx)?;
@@ -103,84 +108,61 @@ impl Machine {
         self.outlet.set(latest);
     }
 
-    fn apply_all(&mut self, entries: Vec<RaftEntry>) -> Result<Vec<Verdicts>, StoreError> {
-        let Some(last) = entries.last().map(|entry| entry.log_id) else { return Ok(Vec::new()) };
-        let store = Arc::clone(&self.store);
+    /// Fails only where there was no room for an entry: what is applied is never refused afterwards.
+    fn apply_all(&mut self, entries: &[RaftEntry]) -> Result<Vec<Verdicts>, StoreError> {
+        let outlet = Arc::clone(&self.outlet);
         let mut touched = Touched::default();
-        let mut newest = Time::default();
-        let mut signed = self.outlet.latest().signed;
-        let verdicts = store.write(Durability::None, |tx| {
-            let mut verdicts = Vec::with_capacity(entries.len());
-            for entry in &entries {
-                verdicts.push(match &entry.payload {
-                    EntryPayload::Blank => Verdicts::default(),
-                    EntryPayload::Membership(members) => {
-                        self.membership =
-                            StoredMembership::new(Some(entry.log_id), members.clone());
-                        MEMBERSHIP.write(tx, &self.membership)?;
-                        Verdicts::default()
-                    }
-                    EntryPayload::Normal(batch) => {
-                        newest = batch.0.last().map_or(newest, |sealed| sealed.terms.at);
-                        self.apply_batch(tx, batch, &mut touched)?
-                    }
-                });
-            }
-            self.write_rows(tx, &touched)?;
-            if newest.since(signed.1) >= limits::CHECKPOINT_INTERVAL {
-                signed = (self.edge.size(), newest);
-                CHECKPOINT
-                    .write(tx, &self.outlet.notary.sign(self.edge.size(), self.edge.root()))?;
-            }
-            APPLIED.write(tx, &last)?;
-            Ok(verdicts)
-        })?;
-        self.applied = Some(last);
+        let mut signed = outlet.latest().signed;
+        let mut verdicts = Vec::with_capacity(entries.len());
+        for entry in entries {
+            outlet.backlog.make_room()?;
+            let mut waiting = outlet.backlog.waiting();
+            verdicts.push(match &entry.payload {
+                EntryPayload::Blank => Verdicts::default(),
+                EntryPayload::Membership(members) => {
+                    self.membership = StoredMembership::new(Some(entry.log_id), members.clone());
+                    waiting.keep_members(&self.membership);
+                    Verdicts::default()
+                }
+                EntryPayload::Normal(batch) => {
+                    let verdicts = self.apply_batch(&mut waiting, batch, &mut touched);
+                    self.sign_at_times(&mut waiting, batch, &mut signed);
+                    verdicts
+                }
+            });
+            self.applied = Some(entry.log_id);
+            waiting.reaches(&self.index, entry.log_id, 1);
+        }
         self.tell(signed);
-        self.outlet.publish(&self.index, touched);
+        outlet.publish(&self.index, touched);
         Ok(verdicts)
     }
 
     fn apply_batch(
         &mut self,
-        tx: &WriteTransaction,
+        waiting: &mut Waiting,
         batch: &Batch,
         touched: &mut Touched,
-    ) -> Result<Verdicts, Fault> {
-        let mut lineage = Writer::open(tx)?;
+    ) -> Verdicts {
         let mut verdicts = Vec::with_capacity(batch.0.len());
         for sealed in batch.0.iter() {
-            let seq = self.edge.size();
-            let folded = sealed.fold(&mut self.index, seq);
-            let leaf = serde_json::to_vec(&folded.entry).expect("entries are plain values");
-            let grown = self.edge.append(&leaf);
-            lineage.append(
-                seq,
-                &leaf,
-                &grown,
-                &sealed.terms.salt,
-                sealed.payload.get().as_bytes(),
-            )?;
+            let folded = sealed.fold(&mut self.index, self.edge.size());
+            let payload = sealed.payload.get().as_bytes();
+            waiting.lineage.append(&mut self.edge, &folded.entry, &sealed.terms.salt, payload);
             touched.keys.extend(folded.touched.keys);
-            touched.rows.extend(folded.touched.rows);
             touched.freed.extend(folded.touched.freed);
+            waiting.add_rows(folded.touched.rows);
             verdicts.push(folded.verdict);
         }
-        Ok(Verdicts(verdicts))
+        Verdicts(verdicts)
     }
 
-    /// Each touched row once, in the order of the table.
-    fn write_rows(&self, tx: &WriteTransaction, touched: &Touched) -> Result<(), Fault> {
-        let rows: BTreeMap<Vec<u8>, &RowId> =
-            touched.rows.iter().map(|id| (id.to_key(), id)).collect();
-        let mut table = tx.open_table(ROWS)?;
-        for (key, id) in rows {
-            match self.index.row(id) {
-                Some(value) => drop(table.insert(key.as_slice(), value.as_slice())?),
-                None => drop(table.remove(key.as_slice())?),
-            }
+    fn sign_at_times(&self, waiting: &mut Waiting, batch: &Batch, signed: &mut (u64, Time)) {
+        let Some(newest) = batch.0.last().map(|sealed| sealed.terms.at) else { return };
+        if newest.since(signed.1) >= limits::CHECKPOINT_INTERVAL {
+            *signed = (self.edge.size(), newest);
+            waiting.keep_checkpoint(self.outlet.notary.sign(self.edge.size(), self.edge.root()));
         }
-        Ok(())
     }
 
     /// Everything that two machines of the same entries must have in common.
@@ -190,6 +172,7 @@ impl Machine {
     }
 
     fn snapshot(&self) -> Result<Snapshot<Types>, StoreError> {
+        self.outlet.backlog.flush()?;
         let view = self.store.view()?;
         let last_log_id = self.store.read(|_| APPLIED.read(&view))?;
         let last_membership = self.store.read(|_| MEMBERSHIP.read(&view))?.unwrap_or_default();
@@ -199,6 +182,7 @@ impl Machine {
     }
 
     fn install(&mut self, image: &ReadTransaction) -> Result<(), StartError> {
+        self.outlet.backlog.clear();
         self.store.write(Durability::Immediate, |tx| {
             copy(image, tx, ENTRIES)?;
             copy(image, tx, PAYLOADS)?;
@@ -256,7 +240,8 @@ impl RaftStateMachine<Types> for Machine {
         I: IntoIterator<Item = RaftEntry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        let applied = self.apply_all(entries.into_iter().collect());
+        let entries: Vec<RaftEntry> = entries.into_iter().collect();
+        let applied = self.apply_all(&entries);
         applied.map_err(|error| StorageIOError::write_state_machine(AnyError::new(&error)).into())
     }
 
@@ -306,8 +291,9 @@ impl RaftSnapshotBuilder<Types> for Builder {
 
 impl Outlet {
     /// Nothing is published until [`Outlet::open`].
-    pub(super) fn new(publish: Arc<dyn Publish>, notary: Notary) -> Self {
-        Self { publish, floor: AtomicU64::new(u64::MAX), latest: Mutex::default(), notary }
+    pub(super) fn new(publish: Arc<dyn Publish>, notary: Notary, backlog: Arc<Backlog>) -> Self {
+        let floor = AtomicU64::new(u64::MAX);
+        Self { publish, floor, latest: Mutex::default(), notary, backlog }
     }
 
     /// From now on what is newer than the latest state is published.
@@ -332,8 +318,9 @@ impl Outlet {
         }
     }
 
-    /// Signs the lineage as it is, and keeps what was signed.
+    /// Signs the lineage as it is, and keeps what was signed, with all that waited to be written.
     pub(super) fn checkpoint(&self, store: &Store) -> Result<Box<str>, StoreError> {
+        self.backlog.flush()?;
         let mut latest = self.latest();
         if latest.signed.0 == latest.edge.size()
             && let Some(note) = store.read(|tx| CHECKPOINT.read(tx))?

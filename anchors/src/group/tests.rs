@@ -37,7 +37,8 @@ impl StoreBuilder<Types, RaftLog, Machine> for InMemory {
     async fn build(&self) -> Result<((), RaftLog, Machine), StorageError> {
         let store = Arc::new(Store::in_memory().unwrap());
         let notary = Notary::new("dc1", store.keys().scope().clone());
-        let outlet = Arc::new(Outlet::new(Arc::new(Seen::default()), notary));
+        let backlog = Arc::new(Backlog::new(Arc::clone(&store)));
+        let outlet = Arc::new(Outlet::new(Arc::new(Seen::default()), notary, backlog));
         Ok(((), RaftLog::new(Arc::clone(&store)), Machine::load(store, outlet).unwrap()))
     }
 }
@@ -175,6 +176,25 @@ async fn what_was_acknowledged_survives_any_crash() {
             judge(&disk.after(crash), &acknowledged, &format!("seed {seed}, {crash:?}")).await;
         }
     }
+}
+
+#[tokio::test]
+async fn what_waits_to_be_written_is_read_and_survives() {
+    let disk = new_disk();
+    let run = start_on(&disk, 1).await;
+    let mut acknowledged = Vec::new();
+    for number in 0..20 {
+        let committed = run.group.propose(put("k", &number.to_string())).await.unwrap();
+        acknowledged.push(("k".to_owned(), number, committed.revision));
+    }
+    let killed = disk.after(Crash::Killed);
+    let keys = Keys::from_seeds([1; 32], [1; 32]);
+    let report = check_database("the disk", &killed.opener()().unwrap(), &keys).unwrap();
+    assert!(report.is_clean(), "{report}");
+    // The last batch is never written before another one is ordered.
+    assert!((1..=limits::BACKLOG_BATCHES_MAX + 1).contains(&report.waiting), "{report}");
+    assert_eq!(run.group.lineage().size().unwrap(), 20, "readers see what waits");
+    judge(&killed, &acknowledged, "killed").await;
 }
 
 #[tokio::test]
@@ -371,6 +391,7 @@ async fn a_snapshot_makes_another_member_the_same() {
             let outlet = Arc::new(Outlet::new(
                 Arc::new(Seen::default()),
                 Notary::new("dc1", store.keys().scope().clone()),
+                Arc::new(Backlog::new(Arc::clone(&store))),
             ));
             Machine::load(store, outlet).unwrap()
         });

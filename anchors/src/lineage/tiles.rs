@@ -7,6 +7,7 @@ use tlog_tiles::tile::Tile;
 use tlog_tiles::tlog::{self, Hash, HashReader, RecordProof, TreeProof};
 
 use super::{Edge, split_payload};
+use crate::group::Backlog;
 use crate::store::tables::{CHECKPOINT, ENTRIES, HASHES, PAYLOADS};
 use crate::store::{Fault, Store, StoreError};
 
@@ -17,7 +18,11 @@ const TILE_ENTRIES: u64 = 1 << TILE_HEIGHT;
 
 /// Reads a scope's lineage; cheap to clone. Each call sees one consistent state.
 #[derive(Clone)]
-pub struct Lineage(Arc<Store>);
+pub struct Lineage {
+    store: Arc<Store>,
+    /// Entries that the store does not have yet.
+    backlog: Arc<Backlog>,
+}
 
 /// What an entry is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,8 +55,14 @@ pub enum LineageError {
 // === impl Lineage ===
 
 impl Lineage {
-    pub(crate) fn new(store: Arc<Store>) -> Self {
-        Self(store)
+    pub(crate) fn new(store: Arc<Store>, backlog: Arc<Backlog>) -> Self {
+        Self { store, backlog }
+    }
+
+    /// The store, after everything that was applied is written to it.
+    fn settled(&self) -> Result<&Store, StoreError> {
+        self.backlog.flush()?;
+        Ok(&self.store)
     }
 
     /// How many entries there are.
@@ -60,7 +71,7 @@ impl Lineage {
     /// [`LineageError::Store`].
     pub fn size(&self) -> Result<u64, LineageError> {
         Ok(self
-            .0
+            .settled()?
             .read(|tx| Ok(tx.open_table(ENTRIES)?.last()?.map_or(0, |(seq, _)| seq.value() + 1)))?)
     }
 
@@ -70,7 +81,7 @@ impl Lineage {
     /// [`LineageError::Store`].
     pub fn entry(&self, seq: u64) -> Result<Option<Vec<u8>>, LineageError> {
         Ok(self
-            .0
+            .settled()?
             .read(|tx| Ok(tx.open_table(ENTRIES)?.get(seq)?.map(|leaf| leaf.value().to_owned())))?)
     }
 
@@ -79,7 +90,7 @@ impl Lineage {
     /// # Errors
     /// [`LineageError::Store`].
     pub fn payload(&self, seq: u64) -> Result<Option<Payload>, LineageError> {
-        let kept = self.0.read(|tx| {
+        let kept = self.settled()?.read(|tx| {
             let Some(kept) = tx.open_table(PAYLOADS)?.get(seq)? else { return Ok(None) };
             let Some((salt, payload)) = split_payload(kept.value()) else {
                 return Err(Fault::damaged(format!("the payload of entry {seq} has no salt")));
@@ -94,7 +105,7 @@ impl Lineage {
     /// # Errors
     /// [`LineageError::Store`].
     pub fn kept_checkpoint(&self) -> Result<Option<Box<str>>, LineageError> {
-        Ok(self.0.read(|tx| CHECKPOINT.read(tx))?)
+        Ok(self.settled()?.read(|tx| CHECKPOINT.read(tx))?)
     }
 
     /// The root of the tree over the first `size` entries.
@@ -142,7 +153,7 @@ impl Lineage {
         let first = number.saturating_mul(TILE_ENTRIES);
         let end = first.saturating_add(width.into());
         self.in_tree(end, end, |_| Ok(()))?;
-        let bundle = self.0.read(|tx| {
+        let bundle = self.settled()?.read(|tx| {
             let mut bundle = Vec::new();
             for row in tx.open_table(ENTRIES)?.range(first..end)? {
                 let (seq, leaf) = row?;
@@ -163,8 +174,8 @@ impl Lineage {
         asked: u64,
         work: impl FnOnce(&Hashes) -> Result<T, tlog::Error>,
     ) -> Result<T, LineageError> {
-        let view = self.0.view()?;
-        let (have, hashes) = self.0.read(|_| Hashes::of(&view))?;
+        let view = self.settled()?.view()?;
+        let (have, hashes) = self.store.read(|_| Hashes::of(&view))?;
         if size > have || asked > size {
             return Err(LineageError::Beyond { size: have, asked: size.max(asked) });
         }
