@@ -85,13 +85,13 @@ pub(crate) async fn play(
 }
 
 /// Sends registrations to a server; every one has to succeed.
-pub(crate) async fn seed(server: &Server, registrations: Vec<Vec<u8>>) -> Result<(), Failure> {
+pub(crate) async fn seed(server: &Server, registrations: Vec<Vec<u8>>) -> Result<Load, Failure> {
     let count = registrations.len();
     let clients = SEEDING_CLIENTS.min(count);
     let script = Script::once(registrations, SEEDING_MAX);
     let load = Crowd::connect(server.http, clients).await?.play(&script).await?;
     match load.latencies.len() {
-        done if done == count => Ok(()),
+        done if done == count => Ok(load),
         done => Err(format!("{:?} took {done} of {count} registrations", server.subject).into()),
     }
 }

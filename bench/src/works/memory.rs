@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::Failure;
-use crate::bench::{Bench, mebibytes, seed};
+use crate::bench::{Bench, mebibytes, micros_each, seed};
 use crate::catalog::Fleet;
 use crate::findings::{Bound, Findings, Gauge, Subject};
 use crate::http;
@@ -24,6 +24,8 @@ const IDLE: Gauge = Gauge { name: "RSS, empty", unit: "MiB" };
 /// A fleet and the names of what is read of it.
 struct Shape {
     fleet: Fleet,
+    rate: Gauge,
+    cpu: Gauge,
     filled: Gauge,
     read: Gauge,
 }
@@ -31,11 +33,15 @@ struct Shape {
 const SHAPES: [Shape; 2] = [
     Shape {
         fleet: Fleet { nodes: INSTANCES, services: SERVICES },
+        rate: Gauge { name: "filling, 22,000 nodes × 1", unit: "/s" },
+        cpu: Gauge { name: "CPU each, 22,000 nodes × 1", unit: "µs" },
         filled: Gauge { name: "RSS, 22,000 nodes × 1 instance", unit: "MiB" },
         read: Gauge { name: "the same, every service read once", unit: "MiB" },
     },
     Shape {
         fleet: Fleet { nodes: 1_000, services: SERVICES },
+        rate: Gauge { name: "filling, 1,000 nodes × 22", unit: "/s" },
+        cpu: Gauge { name: "CPU each, 1,000 nodes × 22", unit: "µs" },
         filled: Gauge { name: "RSS, 1,000 nodes × 22 instances", unit: "MiB" },
         read: Gauge { name: "the same, every service read once ", unit: "MiB" },
     },
@@ -61,7 +67,14 @@ pub(crate) async fn run(bench: &Bench) -> Result<Findings, Failure> {
 
 async fn fill(server: &Server, shape: &Shape, findings: &mut Findings) -> Result<(), Failure> {
     findings.read(IDLE, server.subject, mebibytes(settled(server.process).await?));
-    seed(server, shape.fleet.registrations(0, INSTANCES)).await?;
+    let before = server.process.cpu()?;
+    let load = seed(server, shape.fleet.registrations(0, INSTANCES)).await?;
+    findings.read(
+        shape.cpu,
+        server.subject,
+        micros_each(server.process.cpu()? - before, INSTANCES),
+    );
+    findings.read(shape.rate, server.subject, load.rate());
     findings.read(shape.filled, server.subject, mebibytes(settled(server.process).await?));
     let reads = (0..SERVICES)
         .map(|nth| http::get(&format!("/v1/health/service/{}", shape.fleet.service(nth))));
