@@ -57,6 +57,7 @@ struct Signals {
 pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> {
     let mut signals = Signals::listen();
     let telemetry = start_telemetry(&config)?;
+    let upkeep = telemetry.clone().keep_small();
     let sockets = Sockets::bind(&config).await?;
     let store = Arc::new(open_store(&config)?);
     let node_id = config.node.id.clone().unwrap_or_else(|| store.node_id().to_string());
@@ -108,6 +109,7 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
     tokio::spawn(roles::agent::run(agent, stopping.clone()));
     let sessions = handle.clone();
     tokio::spawn(async move { sessions.expire_sessions().await });
+    tokio::spawn(upkeep);
 
     signals.wait_for_the_end(&reload, &leave).await;
     stop.send_replace(true);

@@ -5,6 +5,7 @@ mod file;
 mod format;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
@@ -19,6 +20,9 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use self::aggregates::Aggregates;
 pub(crate) use self::file::{LogFile, Rotation};
 use self::format::Line;
+
+/// How often measurements are folded: a busy server keeps a few megabytes of them meanwhile.
+const UPKEEP: Duration = Duration::from_secs(5);
 
 /// The quantiles of every timer, as Consul's boards read them.
 const QUANTILES: [f64; 3] = [0.5, 0.9, 0.99];
@@ -83,6 +87,14 @@ impl Telemetry {
         };
         let _ = metrics::set_global_recorder(Tee(recorder, Arc::clone(&telemetry.aggregates)));
         telemetry
+    }
+
+    /// Folds what the timers measured into their quantiles, for ever: until then every single measurement is kept.
+    pub(crate) async fn keep_small(self) {
+        loop {
+            tokio::time::sleep(UPKEEP).await;
+            self.prometheus.run_upkeep();
+        }
     }
 
     /// All metrics in Prometheus' text format 0.0.4.
