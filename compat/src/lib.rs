@@ -17,6 +17,7 @@ mod dispatch;
 mod extract;
 pub mod filter;
 mod go;
+mod gzip;
 mod limits;
 mod reject;
 mod reply;

@@ -11,6 +11,12 @@ pub(crate) const BODY_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// A body of fewer bytes is never compressed (Consul's own bound).
 pub(crate) const GZIP_BYTES_MIN: usize = 1400;
 
+/// How many compressed forms of shared bodies are kept: as many services change at one moment, and few more.
+pub(crate) const GZIP_SHARED_MAX: usize = 32;
+
+/// A larger body is compressed for each client anew, so that what is kept stays below some megabytes.
+pub(crate) const GZIP_SHARED_BYTES_MAX: usize = 128 * 1024;
+
 /// A blocking query gets up to this share of its wait on top, so that many of them do not end at once.
 pub(crate) const WAIT_JITTER_FRACTION: u32 = 16;
 

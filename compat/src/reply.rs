@@ -3,8 +3,6 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use http_body_util::Full;
@@ -13,6 +11,7 @@ use serde::Serialize;
 
 use crate::extract::{Consistency, ReadOptions};
 use crate::go::print::{indent, json};
+use crate::gzip::{compress_own, compress_shared};
 use crate::limits::GZIP_BYTES_MIN;
 use crate::reject::Reject;
 
@@ -34,6 +33,8 @@ pub(crate) struct Reply {
 pub(crate) enum Body {
     /// Compact JSON, indented on the way out where that is asked for.
     Json(Bytes),
+    /// The same, and others are sent it, too.
+    Shared(Bytes),
     /// Text or bytes of this type.
     Plain(Bytes, &'static str),
     /// Nothing; its content type is guessed from the request, as Consul does.
@@ -109,6 +110,11 @@ impl Reply {
     /// JSON that is encoded already.
     pub(crate) fn encoded(body: Bytes) -> Self {
         Self::new(Body::Json(body))
+    }
+
+    /// JSON that was encoded once for all who ask for it.
+    pub(crate) fn shared(body: Bytes) -> Self {
+        Self::new(Body::Shared(body))
     }
 
     /// Text or bytes of a type.
@@ -216,8 +222,9 @@ impl Finish {
 
     fn reply(&self, reply: Reply) -> Sent {
         let mut headers = HeaderMap::with_capacity(16);
+        let shared = matches!(reply.body, Body::Shared(_)) && self.pretty == Pretty::Compact;
         let (body, content_type) = match reply.body {
-            Body::Json(compact) => (self.layout(compact), Some(JSON)),
+            Body::Json(compact) | Body::Shared(compact) => (self.layout(compact), Some(JSON)),
             Body::Plain(bytes, content_type) => {
                 (bytes, Some(HeaderValue::from_static(content_type)))
             }
@@ -231,7 +238,8 @@ impl Finish {
             meta.write(&mut headers);
         }
         headers.extend(reply.headers);
-        self.sent(reply.status, headers, body)
+        let pack = if shared { compress_shared } else { compress_own };
+        self.sent(reply.status, headers, body, pack)
     }
 
     fn reject(&self, reject: &Reject) -> Sent {
@@ -246,7 +254,7 @@ impl Finish {
         if reject.closes() {
             headers.insert(http::header::CONNECTION, HeaderValue::from_static("close"));
         }
-        self.sent(reject.status(), headers, reject.to_string().into())
+        self.sent(reject.status(), headers, reject.to_string().into(), compress_own)
     }
 
     /// The answer to `OPTIONS` on a route with these methods.
@@ -254,15 +262,21 @@ impl Finish {
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(CONTENT_TYPE, JSON_UTF8);
         headers.insert(ALLOW, allow(&with_options(methods)));
-        self.sent(StatusCode::OK, headers, Bytes::new())
+        self.sent(StatusCode::OK, headers, Bytes::new(), compress_own)
     }
 
-    fn sent(&self, status: StatusCode, mut headers: HeaderMap, body: Bytes) -> Sent {
+    fn sent(
+        &self,
+        status: StatusCode,
+        mut headers: HeaderMap,
+        body: Bytes,
+        pack: fn(&Bytes) -> Bytes,
+    ) -> Sent {
         headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
         headers.insert(ACL_POLICY, HeaderValue::from_static("allow"));
         let body = if self.gzip && body.len() >= GZIP_BYTES_MIN {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            compress(&body)
+            pack(&body)
         } else {
             body
         };
@@ -333,12 +347,6 @@ fn takes_gzip(accepted: &[u8]) -> bool {
             weight.trim().strip_prefix("q=").map_or(1.0, |weight| weight.parse().unwrap_or(0.0));
         name.trim().eq_ignore_ascii_case("gzip") && weight > 0.0
     })
-}
-
-fn compress(body: &[u8]) -> Bytes {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 3), Compression::fast());
-    let written = std::io::Write::write_all(&mut encoder, body).and_then(|()| encoder.finish());
-    written.expect("memory takes every byte").into()
 }
 
 #[cfg(test)]

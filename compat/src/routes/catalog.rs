@@ -322,19 +322,20 @@ async fn list_service(
     let narrow = Narrow::of(&ask.site, &options, &SERVICE_NODE)?;
     let query = Query::Service(name.as_str().into());
     let answer = blocking::read(&ask.site, &ask.caller, &options, &query).await?;
-    let body = match answer.at.service(&name) {
-        None => Bytes::from_static(b"[]"),
+    let reply = match answer.at.service(&name) {
+        None => Reply::encoded(Bytes::from_static(b"[]")),
         Some(row) if narrow.is_open() && tags.is_empty() => {
-            row.bodies.catalog.get_or_make(|| list(instances(&answer.at, row), write_catalog))
+            let encode = || list(instances(&answer.at, row), write_catalog);
+            Reply::shared(row.bodies.catalog.get_or_make(encode))
         }
         Some(row) => {
             let found =
                 instances(&answer.at, row).filter(|(_, row)| has_tags(&row.service.tags, &tags));
             let kept = narrowed(&narrow, found, ServiceNodeOut::new)?;
-            list(kept.into_iter(), write_catalog)
+            Reply::encoded(list(kept.into_iter(), write_catalog))
         }
     };
-    Ok(Reply::encoded(body).meta(Meta::with_consistency(&answer, &options).cacheable(&options)))
+    Ok(reply.meta(Meta::with_consistency(&answer, &options).cacheable(&options)))
 }
 
 /// The instances that are wanted, in the order that is wanted.

@@ -145,23 +145,24 @@ impl Lookup {
             return Box::pin(nobody(&self.site, &self.options)).await;
         }
         let answer = blocking::read(&self.site, &self.caller, &self.options, &self.query).await?;
-        let body = encode(&answer, &self.name, &self.wanted)?;
-        Ok(Reply::encoded(body)
-            .meta(Meta::with_consistency(&answer, &self.options).cacheable(&self.options)))
+        let reply = encode(&answer, &self.name, &self.wanted)?;
+        Ok(reply.meta(Meta::with_consistency(&answer, &self.options).cacheable(&self.options)))
     }
 }
 
-fn encode(answer: &Answer, name: &Caseless, wanted: &Wanted) -> Result<Bytes, Reject> {
-    let Some(row) = answer.at.service(name.key()) else { return Ok(Bytes::from_static(b"[]")) };
+fn encode(answer: &Answer, name: &Caseless, wanted: &Wanted) -> Result<Reply, Reject> {
+    let Some(row) = answer.at.service(name.key()) else {
+        return Ok(Reply::encoded(Bytes::from_static(b"[]")));
+    };
     let found =
         instances(&answer.at, row).filter(|(node, row)| !wanted.passing || is_passing(node, row));
     if wanted.narrow.is_open() && wanted.tags.is_empty() {
         let slot = if wanted.passing { &row.bodies.passing } else { &row.bodies.health };
-        return Ok(slot.get_or_make(|| list(found, write_health)));
+        return Ok(Reply::shared(slot.get_or_make(|| list(found, write_health))));
     }
     let tagged = found.filter(|(_, row)| has_tags(&row.service.tags, &wanted.tags));
     let kept = narrowed(&wanted.narrow, tagged, CheckServiceNodeOut::new)?;
-    Ok(list(kept.into_iter(), write_health))
+    Ok(Reply::encoded(list(kept.into_iter(), write_health)))
 }
 
 /// `GET /v1/health/connect/<name>`: nothing here is in a mesh yet.
