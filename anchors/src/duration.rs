@@ -35,7 +35,9 @@ pub fn parse(text: &str) -> Result<Nanos, BadDuration> {
     }
     let mut total: u64 = 0;
     while !rest.is_empty() {
-        let Some((number, after)) = take_number(rest) else { return bad("invalid duration", quoted) };
+        let Some((number, after)) = take_number(rest) else {
+            return bad("invalid duration", quoted);
+        };
         let unit_end = after.find(|c: char| c == '.' || c.is_ascii_digit()).unwrap_or(after.len());
         let (unit, after) = after.split_at(unit_end);
         if unit.is_empty() {

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Text keys in order, each once. A boxed slice: an index keeps tens of thousands of these, nearly all
-/// with fewer than four pairs, and a tree's node would cost twenty times as much.
+/// Text keys in order, each once. A slice: an index keeps tens of thousands of these, nearly all with fewer than four
+/// pairs, and a tree's node would cost twenty times as much. Shared: those of many records are equal.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Pairs<V = Box<str>>(Box<[(Box<str>, V)]>);
+pub struct Pairs<V = Box<str>>(Arc<[(Box<str>, V)]>);
 
 impl<V> Pairs<V> {
     /// The value of a key.
@@ -37,7 +38,7 @@ impl<V> Pairs<V> {
 
 impl<V> Default for Pairs<V> {
     fn default() -> Self {
-        Self(Box::new([]))
+        Self(Arc::new([]))
     }
 }
 
@@ -56,7 +57,8 @@ impl<V> From<BTreeMap<String, V>> for Pairs<V> {
 /// The last value of a key that comes twice stays.
 impl<K: Into<Box<str>>, V> FromIterator<(K, V)> for Pairs<V> {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
-        let mut all: Vec<(Box<str>, V)> = pairs.into_iter().map(|(key, value)| (key.into(), value)).collect();
+        let mut all: Vec<(Box<str>, V)> =
+            pairs.into_iter().map(|(key, value)| (key.into(), value)).collect();
         all.reverse();
         all.sort_by(|(a, _), (b, _)| a.cmp(b));
         all.dedup_by(|(later, _), (kept, _)| later == kept);
@@ -104,7 +106,8 @@ mod tests {
 
     #[test]
     fn keys_are_sorted_and_the_last_value_stays() {
-        let pairs: Pairs = [("b", "1"), ("a", "2"), ("b", "3")].map(|(k, v)| (k, v.into())).into_iter().collect();
+        let pairs: Pairs =
+            [("b", "1"), ("a", "2"), ("b", "3")].map(|(k, v)| (k, v.into())).into_iter().collect();
         let seen: Vec<(&str, &str)> = pairs.iter().map(|(k, v)| (k, v.as_ref())).collect();
         assert_eq!(seen, [("a", "2"), ("b", "3")]);
         assert_eq!(pairs.get("b").map(AsRef::as_ref), Some("3"));

@@ -59,11 +59,8 @@ fn parts(
     let service_ttl = settings::service_ttl(raw, faults);
     let checks =
         raw.blocks("checks").iter().map(|check| service::check_entry(check, faults)).collect();
-    let services = raw
-        .blocks("services")
-        .iter()
-        .map(|service| ServiceEntry::read(service, faults))
-        .collect();
+    let services =
+        raw.blocks("services").iter().map(|service| ServiceEntry::read(service, faults)).collect();
     let role = role(raw, dev, warnings);
     let ports = network::ports(raw, role, faults)?;
     let network = network::addresses(raw, ports, dev, host, faults)?;
