@@ -168,6 +168,8 @@ pub(crate) enum Reject {
     SegmentOfWan,
     #[error("Network segments are not supported in this version of Consul")]
     Segments,
+    #[error("Unknown log level: {0}")]
+    LogLevel(String),
     #[error("agent: No node found with name '{0}'")]
     UnknownMember(String),
     #[error("{0}")]
@@ -239,6 +241,7 @@ impl Reject {
                 | Self::MissingEnable
                 | Self::Enable(_)
                 | Self::SegmentOfWan
+                | Self::LogLevel(_)
         )
     }
 

@@ -154,6 +154,7 @@ static ROUTES: &[Route] = &[
     page!("/v1/agent/version", GET, process::version),
     page!("/v1/agent/members", GET, process::members),
     page!("/v1/agent/metrics", GET, process::metrics),
+    page!("/v1/agent/monitor", GET, process::monitor),
     page!("/v1/agent/reload", PUT, process::reload),
     page!("/v1/agent/leave", PUT, process::leave),
     page!("/v1/agent/join/", PUT, process::join),
@@ -175,7 +176,6 @@ static ROUTES: &[Route] = &[
     page!("/v1/agent/check/update/", PUT, agent::update),
 
     // --- not built yet ---
-    later("/v1/agent/monitor", GET),
     later("/v1/agent/metrics/stream", GET),
     later("/v1/agent/connect/authorize", POST),
     later("/v1/agent/connect/ca/roots", GET),

@@ -79,6 +79,16 @@ fn wants_prometheus(ask: &Ask) -> bool {
     ask.params.first("format") == "prometheus" || open_metrics || old_text
 }
 
+/// `GET /v1/agent/monitor`: the logs are not streamed yet; a level that there is not is told first, as Consul does.
+pub(crate) async fn monitor(ask: Ask) -> Result<Reply, Reject> {
+    const LEVELS: [&str; 6] = ["TRACE", "DEBUG", "INFO", "WARN", "ERR", "ERROR"];
+    let level = ask.params.first("loglevel");
+    if !level.is_empty() && !LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level)) {
+        return Err(Reject::LogLevel(level.to_owned()));
+    }
+    Err(Reject::NotBuilt { method: ask.method, route: "/v1/agent/monitor" })
+}
+
 /// `PUT /v1/agent/reload`.
 pub(crate) async fn reload(ask: Ask) -> Result<Reply, Reject> {
     ask.site.control.reload().await.map_err(Reject::Reload)?;
