@@ -220,3 +220,26 @@ async fn values_have_a_bound() {
         .check(&[("PUT /v1/kv/a", "12345", 413, &told), ("PUT /v1/kv/a", "1234", 200, "true")])
         .await;
 }
+
+#[tokio::test]
+async fn the_last_instance_takes_the_place_of_one_that_is_left_out() {
+    let server = Server::start(Settings::default()).await;
+    for (id, status) in [("a", "critical"), ("b", "passing"), ("c", "passing"), ("d", "warning")] {
+        let body = format!(
+            r#"{{"Node":"n","Address":"x","Service":{{"ID":"{id}","Service":"web"}},"Check":{{"Name":"{id}","ServiceID":"{id}","Status":"{status}"}}}}"#
+        );
+        assert!(server.ask("PUT /v1/catalog/register", &body).await.ends_with("true"));
+    }
+    let cases = [
+        ("GET /v1/health/service/web", ["a", "b", "c", "d"].as_slice()),
+        ("GET /v1/health/service/web?passing", &["c", "b"]),
+        ("GET /v1/health/service/web?passing&index=1", &["b", "c"]),
+        ("GET /v1/health/service/web?passing&filter=Service.ID!=c", &["b"]),
+    ];
+    for (line, expected) in cases {
+        let answer = server.ask(line, "").await;
+        let ids: Vec<&str> =
+            answer.split(r#""Service":{"ID":""#).skip(1).map(|rest| &rest[..1]).collect();
+        assert_eq!(ids, expected, "{line}");
+    }
+}

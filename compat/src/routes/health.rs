@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use proconsul_anchors::caller::Caller;
 use proconsul_anchors::handle::Answer;
-use proconsul_anchors::index::{CheckRow, Index};
+use proconsul_anchors::index::{CheckRow, Index, Instance, NodeRow};
 use proconsul_anchors::name::Caseless;
 use proconsul_anchors::query::Query;
 
@@ -145,24 +145,64 @@ impl Lookup {
             return Box::pin(nobody(&self.site, &self.options)).await;
         }
         let answer = blocking::read(&self.site, &self.caller, &self.options, &self.query).await?;
-        let reply = encode(&answer, &self.name, &self.wanted)?;
+        let order = if self.options.after > 0 { Order::Kept } else { Order::LastFillsIn };
+        let reply = encode(&answer, &self.name, &self.wanted, order)?;
         Ok(reply.meta(Meta::with_consistency(&answer, &self.options).cacheable(&self.options)))
     }
 }
 
-fn encode(answer: &Answer, name: &Caseless, wanted: &Wanted) -> Result<Reply, Reject> {
+fn encode(
+    answer: &Answer,
+    name: &Caseless,
+    wanted: &Wanted,
+    order: Order,
+) -> Result<Reply, Reject> {
     let Some(row) = answer.at.service(name.key()) else {
         return Ok(Reply::encoded(Bytes::from_static(b"[]")));
     };
-    let found =
-        instances(&answer.at, row).filter(|(node, row)| !wanted.passing || is_passing(node, row));
-    if wanted.narrow.is_open() && wanted.tags.is_empty() {
-        let slot = if wanted.passing { &row.bodies.passing } else { &row.bodies.health };
-        return Ok(Reply::shared(slot.get_or_make(|| list(found, write_health))));
+    let found = || instances(&answer.at, row);
+    let all_fit = !wanted.passing || found().all(|(node, row)| is_passing(node, row));
+    let open = wanted.narrow.is_open() && wanted.tags.is_empty();
+    match order {
+        _ if open && all_fit => {
+            Ok(Reply::shared(row.bodies.health.get_or_make(|| list(found(), write_health))))
+        }
+        Order::Kept if open => {
+            let fit = found().filter(|(node, row)| is_passing(node, row));
+            Ok(Reply::shared(row.bodies.passing.get_or_make(|| list(fit, write_health))))
+        }
+        _ => {
+            let tagged = found().filter(|(_, row)| has_tags(&row.service.tags, &wanted.tags));
+            let mut kept = narrowed(&wanted.narrow, tagged, CheckServiceNodeOut::new)?;
+            if wanted.passing {
+                drop_unfit(&mut kept, order);
+            }
+            Ok(Reply::encoded(list(kept.into_iter(), write_health)))
+        }
     }
-    let tagged = found.filter(|(_, row)| has_tags(&row.service.tags, &wanted.tags));
-    let kept = narrowed(&wanted.narrow, tagged, CheckServiceNodeOut::new)?;
-    Ok(Reply::encoded(list(kept.into_iter(), write_health)))
+}
+
+/// In which order the fit instances stand when others are left out.
+#[derive(Clone, Copy)]
+enum Order {
+    /// As they stood: Consul's view for whoever waits.
+    Kept,
+    /// The last one takes the place of each that goes: Consul's answer at once.
+    LastFillsIn,
+}
+
+fn drop_unfit(kept: &mut Vec<(&NodeRow, &Instance)>, order: Order) {
+    let Order::LastFillsIn = order else {
+        return kept.retain(|(node, row)| is_passing(node, row));
+    };
+    let mut at = 0;
+    while let Some((node, row)) = kept.get(at) {
+        if is_passing(node, row) {
+            at += 1;
+        } else {
+            kept.swap_remove(at);
+        }
+    }
 }
 
 /// `GET /v1/health/connect/<name>`: nothing here is in a mesh yet.
