@@ -24,8 +24,12 @@ pub(crate) mod hex {
 
     pub(crate) fn encode(bytes: &[u8]) -> String {
         const DIGITS: [u8; 16] = *b"0123456789abcdef";
-        let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+        let mut text = String::with_capacity(2 * bytes.len());
+        for byte in bytes {
+            text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+            text.push(char::from(DIGITS[usize::from(byte & 15)]));
+        }
+        text
     }
 
     /// Exactly `N` bytes; nothing when the text is anything else.

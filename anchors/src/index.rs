@@ -10,6 +10,7 @@ mod marks;
 mod node_id;
 mod rows;
 mod session;
+mod share;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -96,8 +97,8 @@ pub struct Touched {
 pub struct NodeRow {
     /// Kept as long as the node stays registered.
     pub uid: Uuid,
-    /// What was registered.
-    pub node: Node,
+    /// What was registered. Shared by the rows that follow each other as services come and go.
+    pub node: Arc<Node>,
     /// The revision that made it.
     pub created: u64,
     /// The revision that last changed `node`.

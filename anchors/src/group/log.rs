@@ -7,7 +7,9 @@ use std::ops::RangeBounds;
 use std::sync::Arc;
 
 use openraft::storage::{LogFlushed, RaftLogStorage};
-use openraft::{AnyError, LogState, OptionalSend, RaftLogReader, StorageIOError, Vote};
+use openraft::{
+    AnyError, EntryPayload, LogState, OptionalSend, RaftLogReader, StorageIOError, Vote,
+};
 use redb::{Durability, ReadTransaction, ReadableTable};
 
 use super::raft::{LogId, RaftEntry, StorageError, Types};
@@ -169,7 +171,21 @@ impl RaftLogStorage<Types> for RaftLog {
 }
 
 fn encode(entry: &RaftEntry) -> Vec<u8> {
-    serde_json::to_vec(entry).expect("raft entries are plain values")
+    let mut bytes = Vec::with_capacity(size_hint(entry));
+    serde_json::to_writer(&mut bytes, entry).expect("raft entries are plain values");
+    bytes
+}
+
+/// About as many bytes as an entry's encoding has.
+fn size_hint(entry: &RaftEntry) -> usize {
+    /// What is told of a proposal beside its change, and more.
+    const TERMS: usize = 256;
+    match &entry.payload {
+        EntryPayload::Normal(batch) => {
+            batch.0.iter().map(|sealed| sealed.payload.get().len() + TERMS).sum()
+        }
+        EntryPayload::Blank | EntryPayload::Membership(_) => TERMS,
+    }
 }
 
 fn decode(bytes: &[u8]) -> Result<RaftEntry, Fault> {

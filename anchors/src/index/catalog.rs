@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::write::Write;
-use super::{Bodies, CheckRow, Instance, Memo, NodeRow, RowId, ServiceRow, WatchKey};
+use super::{Bodies, CheckRow, Instance, Memo, NodeRow, RowId, ServiceRow, WatchKey, share};
 use crate::change::Registration;
 use crate::error::Refusal;
 use crate::name::Caseless;
-use crate::service::{Check, Checked, Node, Service, Status};
+use crate::service::{Check, Node, Service, Status};
 
 /// The check that tells whether a node is alive. A dead node's name may be taken over.
 pub const NODE_ALIVE_CHECK: &str = "serfHealth";
@@ -20,6 +20,7 @@ impl Write<'_> {
         let node = registration.node.name.clone();
         let before = self.index.nodes.get(node.key()).map(|row| row.entry);
         self.put_node(registration);
+        let node = self.as_kept(node);
         if let Some(service) = &registration.service {
             self.put_service(&node, service);
         }
@@ -31,6 +32,14 @@ impl Write<'_> {
             self.speaks_of(uid, before);
         }
         Ok(())
+    }
+
+    /// A node's name in the copy that its row has.
+    fn as_kept(&self, mut node: Caseless) -> Caseless {
+        if let Some(row) = self.index.nodes.get(node.key()) {
+            share::name(&mut node, &row.node.name);
+        }
+        node
     }
 
     fn node_name_is_free(&self, registration: &Registration) -> Result<(), Refusal> {
@@ -79,7 +88,7 @@ impl Write<'_> {
         let former = self.leave_former_name(node);
         match there {
             // A new spelling of the name alone is no change; it comes along with the next one.
-            Some(row) if row.node == *node && former.is_none() => {}
+            Some(row) if *row.node == *node && former.is_none() => {}
             Some(row) => self.change_node(&row, node, former.as_deref()),
             None => self.add_node(node, former.as_deref()),
         }
@@ -101,7 +110,7 @@ impl Write<'_> {
         let revision = self.revision();
         let row = NodeRow {
             uid: former.map_or_else(|| self.mint(), |row| row.uid),
-            node: node.clone(),
+            node: Arc::new(node.clone()),
             created: former.map_or(revision, |row| row.created),
             modified: revision,
             index: revision,
@@ -123,7 +132,7 @@ impl Write<'_> {
         let row = NodeRow {
             uid: identity.uid,
             created: identity.created,
-            node: node.clone(),
+            node: Arc::new(node.clone()),
             modified: revision,
             index: revision,
             entry: self.stamp.seq,
@@ -174,10 +183,13 @@ impl Write<'_> {
             }
         }
         let revision = self.revision();
+        let mut service = service.clone();
+        let of = self.index.services.get(service.name.key());
+        share::instance(&mut service, there.as_deref(), of.map(AsRef::as_ref));
         let row = Arc::new(Instance {
             uid: there.as_ref().map_or_else(|| self.mint(), |row| row.uid),
             node: node.clone(),
-            service: service.clone(),
+            service,
             created: there.as_ref().map_or(revision, |row| row.created),
             modified: revision,
             entry: self.stamp.seq,
@@ -503,13 +515,13 @@ fn same_spellings(there: &Check, new: &Check) -> bool {
 
 /// The check with the name and tags that its service has now.
 fn with_service(node: &NodeRow, check: &Check) -> Check {
-    let service = check.service.as_ref().map(|named| match node.services.get(named.id.key()) {
-        Some(row) => Checked {
-            id: named.id.clone(),
-            name: row.service.name.clone(),
-            tags: row.service.tags.clone(),
-        },
-        None => named.clone(),
-    });
-    Check { service, ..check.clone() }
+    let mut check = check.clone();
+    if let Some(named) = &mut check.service
+        && let Some(row) = node.services.get(named.id.key())
+    {
+        named.name = row.service.name.clone();
+        named.tags = row.service.tags.clone();
+        share::name(&mut named.id, &row.service.id);
+    }
+    check
 }

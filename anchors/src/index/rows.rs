@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    Bodies, CheckRow, Index, Instance, KeyRow, Marks, Memo, NodeRow, ServiceRow, SessionRow,
+    Bodies, CheckRow, Index, Instance, KeyRow, Marks, Memo, NodeRow, ServiceRow, SessionRow, share,
 };
 use crate::name::Caseless;
 use crate::service::{Check, Node, Service, Session};
@@ -241,7 +241,10 @@ impl Index {
             RowId::Check(node, key) => {
                 let value = decode(&id, value)?;
                 let there = self.nodes.get_mut(node).ok_or_else(|| RowError::Orphan(id.clone()))?;
-                let row = check_row(value, &there.node.name);
+                let mut row = check_row(value, &there.node.name);
+                if let Some(service) = &mut row.check.service {
+                    share::checked(service, there);
+                }
                 Arc::make_mut(there).checks.insert(Arc::clone(key), Arc::new(row));
             }
             RowId::ServiceMark(name) => self.put_service_mark(name, decode(&id, value)?),
@@ -262,7 +265,10 @@ impl Index {
         value: Stamped<Service>,
     ) -> Result<(), RowError> {
         let there = self.nodes.get_mut(node).ok_or_else(|| RowError::Orphan(id.clone()))?;
-        let row = Arc::new(instance_row(value, &there.node.name));
+        let mut row = instance_row(value, &there.node.name);
+        let of = self.services.get(row.service.name.key());
+        share::instance(&mut row.service, None, of.map(AsRef::as_ref));
+        let row = Arc::new(row);
         Arc::make_mut(there).services.insert(Arc::clone(key), Arc::clone(&row));
         let name = row.service.name.clone();
         let service =
@@ -326,7 +332,7 @@ fn node_row(value: Stamped<Node>) -> NodeRow {
         modified: value.modified,
         index: value.index.unwrap_or(value.modified),
         entry: value.entry,
-        node: value.record,
+        node: Arc::new(value.record),
         services: OrdMap::new(),
         checks: OrdMap::new(),
         memo: Memo::default(),
@@ -351,13 +357,18 @@ fn encode_instance(out: &mut Vec<u8>, row: &Instance) {
 fn instance_row(value: Stamped<Service>, node: &Caseless) -> Instance {
     Instance {
         uid: value.uid,
-        node: value.node.unwrap_or_else(|| node.clone()),
+        node: spelled(value.node, node),
         service: value.record,
         created: value.created,
         modified: value.modified,
         entry: value.entry,
         memo: Memo::default(),
     }
+}
+
+/// A node's name as a record spells it, which nearly always is the node's own way.
+fn spelled(recorded: Option<Caseless>, node: &Caseless) -> Caseless {
+    recorded.filter(|recorded| !recorded.same_spelling(node)).unwrap_or_else(|| node.clone())
 }
 
 fn encode_check(out: &mut Vec<u8>, row: &CheckRow) {
@@ -378,7 +389,7 @@ fn encode_check(out: &mut Vec<u8>, row: &CheckRow) {
 fn check_row(value: Stamped<Check>, node: &Caseless) -> CheckRow {
     CheckRow {
         uid: value.uid,
-        node: value.node.unwrap_or_else(|| node.clone()),
+        node: spelled(value.node, node),
         check: value.record,
         created: value.created,
         modified: value.modified,

@@ -322,3 +322,25 @@ fn touched_rows_are_all(before: &Index, after: &Index, touched: &Touched, line: 
         }
     }
 }
+
+#[test]
+fn what_two_instances_have_in_common_is_kept_once() {
+    let mut scope = Scope::told("node n1 10.0.0.1\nnode N2 10.0.0.2");
+    for line in ["service n1 a web v1 v2", "service N2 b web v1 v2", "check N2 c passing b"] {
+        scope.tell(line);
+    }
+    let mut rows: Vec<_> = scope.index.rows().map(|(id, value)| (id.to_key(), value)).collect();
+    rows.sort();
+    for index in [&scope.index, &Index::restore(rows).unwrap()] {
+        let web = index.service("web").unwrap();
+        let [one, other] = [0, 1].map(|at| &web.instances.values().nth(at).unwrap().service);
+        assert_eq!(one.tags.as_ptr(), other.tags.as_ptr());
+        assert_eq!(one.name.as_str().as_ptr(), other.name.as_str().as_ptr());
+        let node = index.node("n2").unwrap();
+        let check = node.checks.get("c").unwrap();
+        assert_eq!(check.node.as_str().as_ptr(), node.node.name.as_str().as_ptr());
+        let checked = check.check.service.as_ref().unwrap();
+        assert_eq!(checked.tags.as_ptr(), one.tags.as_ptr());
+        assert_eq!(checked.id.as_str().as_ptr(), other.id.as_str().as_ptr());
+    }
+}

@@ -20,7 +20,10 @@ pub(super) struct Write<'a> {
 
 impl<'a> Write<'a> {
     pub(super) fn new(index: &'a mut Index, stamp: &'a Stamp) -> Self {
-        Self { index, stamp, touched: Touched::default(), subject: None, minted: 0 }
+        // As many as a registration of a service with a check touches.
+        let (keys, rows) = (Vec::with_capacity(16), Vec::with_capacity(8));
+        let touched = Touched { keys, rows, freed: Vec::new() };
+        Self { index, stamp, touched, subject: None, minted: 0 }
     }
 
     pub(super) fn carry_out(&mut self, change: &Change) -> Result<bool, Refusal> {
