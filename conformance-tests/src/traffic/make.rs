@@ -306,7 +306,7 @@ impl Traffic {
         let slot = self.slot();
         if self.once_in(4) {
             let query = self.query(&[
-                (4, "recurse".to_owned()),
+                (10, "recurse".to_owned()),
                 (5, "cas={i}".to_owned()),
                 (20, "cas=0".to_owned()),
                 (40, "cas=x".to_owned()),
