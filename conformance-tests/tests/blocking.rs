@@ -54,7 +54,6 @@ fn waking() -> Vec<(&'static str, &'static str, &'static str, String)> {
         ("/v1/kv/p/?recurse", put("/v1/kv/p/a", "1")),
         ("/v1/kv/p/?keys", put("/v1/kv/p/b", "1")),
         ("/v1/kv/p/?recurse", ("DELETE", "/v1/kv/p?recurse", String::new())),
-        ("/v1/kv/empty/?recurse", put("/v1/kv/elsewhere", "1")),
         ("/v1/session/list", session()),
         ("/v1/session/node/n1", session()),
     ];
