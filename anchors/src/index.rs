@@ -8,6 +8,7 @@ pub mod catalog;
 mod kv;
 mod marks;
 mod node_id;
+mod roster;
 mod rows;
 mod session;
 mod share;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use self::marks::Marks;
+pub use self::roster::{Listed, Roster};
 pub use self::rows::{RowError, RowId};
 pub use self::watch::WatchKey;
 use self::write::Write;
@@ -108,9 +110,9 @@ pub struct NodeRow {
     /// The lineage entry that last spoke of it.
     pub entry: u64,
     /// By lower-case id.
-    pub services: OrdMap<Arc<str>, Arc<Instance>>,
+    pub services: Roster<Instance>,
     /// All checks, of the node and of its services, by lower-case id.
-    pub checks: OrdMap<Arc<str>, Arc<CheckRow>>,
+    pub checks: Roster<CheckRow>,
     /// For an encoding of `node`.
     pub memo: Memo,
 }

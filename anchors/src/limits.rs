@@ -23,7 +23,7 @@ pub const RAFT_ENTRIES_MAX: u64 = 256;
 pub const BACKLOG_BATCHES_MAX: u64 = if cfg!(test) { 3 } else { 128 };
 
 /// Bytes of lineage that may be applied and not written: what they cost in memory.
-pub const BACKLOG_BYTES_MAX: usize = 2 << 20;
+pub const BACKLOG_BYTES_MAX: usize = 4 << 20;
 
 /// Rows that may wait to be written. Each is a name; a deleted tree of keys has many, and no other bound meets it.
 pub const BACKLOG_ROWS_MAX: usize = 32_768;

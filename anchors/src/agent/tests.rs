@@ -135,7 +135,7 @@ async fn writes_of_one_service_arrive_in_their_order() {
     }
     tasks.join_all().await;
     let (own, row) = (agent.service("web").unwrap(), catalog.node("n1").unwrap());
-    assert_eq!(row.services["web"].service.tags, own.service.tags);
+    assert_eq!(row.services.get("web").unwrap().service.tags, own.service.tags);
     let kept = String::from_utf8(board.rows.lock().unwrap()["service/web"].clone()).unwrap();
     assert!(kept.contains(&*own.service.tags[0]), "{kept}");
     assert!(board.puts.load(Ordering::Relaxed) <= 200);

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::write::Write;
-use super::{Bodies, CheckRow, Instance, Memo, NodeRow, RowId, ServiceRow, WatchKey, share};
+use super::{
+    Bodies, CheckRow, Instance, Memo, NodeRow, Roster, RowId, ServiceRow, WatchKey, share,
+};
 use crate::change::Registration;
 use crate::error::Refusal;
 use crate::name::Caseless;
@@ -115,8 +117,8 @@ impl Write<'_> {
             modified: revision,
             index: revision,
             entry: self.stamp.seq,
-            services: imbl::OrdMap::new(),
-            checks: imbl::OrdMap::new(),
+            services: Roster::default(),
+            checks: Roster::default(),
             memo: Memo::default(),
         };
         self.store_node(row);
@@ -215,7 +217,7 @@ impl Write<'_> {
         self.store_service_row(service);
         self.edit_node(node, |there| {
             there.index = revision;
-            there.services.insert(Arc::clone(&id), row);
+            there.services.insert(row);
         });
         self.write_row(RowId::Node(node.shared_key()));
         self.write_row(RowId::Service(node.shared_key(), id));
@@ -327,7 +329,7 @@ impl Write<'_> {
         let former = there.and_then(|row| row.check.service_id().cloned());
         let service = row.check.service_id().cloned();
         self.edit_node(node, |there| {
-            there.checks.insert(Arc::clone(&key), Arc::new(row));
+            there.checks.insert(Arc::new(row));
         });
         self.write_row(RowId::Check(node.shared_key(), key));
         self.check_moved(node, service.as_ref());

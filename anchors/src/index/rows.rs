@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    Bodies, CheckRow, Index, Instance, KeyRow, Marks, Memo, NodeRow, ServiceRow, SessionRow, share,
+    Bodies, CheckRow, Index, Instance, KeyRow, Marks, Memo, NodeRow, Roster, ServiceRow,
+    SessionRow, share,
 };
 use crate::name::Caseless;
 use crate::service::{Check, Node, Service, Session};
@@ -193,9 +194,8 @@ impl Index {
     /// The names of all rows.
     pub fn row_ids(&self) -> impl Iterator<Item = RowId> {
         let of_nodes = self.nodes.iter().flat_map(|(node, row)| {
-            let services =
-                row.services.keys().map(|id| RowId::Service(Arc::clone(node), Arc::clone(id)));
-            let checks = row.checks.keys().map(|id| RowId::Check(Arc::clone(node), Arc::clone(id)));
+            let services = row.services.keys().map(|id| RowId::Service(Arc::clone(node), id));
+            let checks = row.checks.keys().map(|id| RowId::Check(Arc::clone(node), id));
             std::iter::once(RowId::Node(Arc::clone(node))).chain(services).chain(checks)
         });
         std::iter::once(RowId::Marks)
@@ -238,14 +238,14 @@ impl Index {
                 self.nodes.insert(Arc::clone(key), Arc::new(row));
             }
             RowId::Service(node, key) => self.put_instance(&id, node, key, decode(&id, value)?)?,
-            RowId::Check(node, key) => {
+            RowId::Check(node, _) => {
                 let value = decode(&id, value)?;
                 let there = self.nodes.get_mut(node).ok_or_else(|| RowError::Orphan(id.clone()))?;
                 let mut row = check_row(value, &there.node.name);
                 if let Some(service) = &mut row.check.service {
                     share::checked(service, there);
                 }
-                Arc::make_mut(there).checks.insert(Arc::clone(key), Arc::new(row));
+                Arc::make_mut(there).checks.insert(Arc::new(row));
             }
             RowId::ServiceMark(name) => self.put_service_mark(name, decode(&id, value)?),
             RowId::Key(key) => self.put_key_row(key, decode(&id, value)?),
@@ -269,7 +269,7 @@ impl Index {
         let of = self.services.get(row.service.name.key());
         share::instance(&mut row.service, None, of.map(AsRef::as_ref));
         let row = Arc::new(row);
-        Arc::make_mut(there).services.insert(Arc::clone(key), Arc::clone(&row));
+        Arc::make_mut(there).services.insert(Arc::clone(&row));
         let name = row.service.name.clone();
         let service =
             self.services.entry(name.shared_key()).or_insert_with(|| Arc::new(empty_service(name)));
@@ -333,8 +333,8 @@ fn node_row(value: Stamped<Node>) -> NodeRow {
         index: value.index.unwrap_or(value.modified),
         entry: value.entry,
         node: Arc::new(value.record),
-        services: OrdMap::new(),
-        checks: OrdMap::new(),
+        services: Roster::default(),
+        checks: Roster::default(),
         memo: Memo::default(),
     }
 }

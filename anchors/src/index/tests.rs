@@ -199,7 +199,7 @@ fn a_write_that_changes_nothing_moves_nothing() {
 #[test]
 fn a_uid_lasts_until_deregistration() {
     let mut scope = Scope::told(TWO);
-    let first = scope.index.node("n1").unwrap().services["web1"].uid;
+    let first = scope.index.node("n1").unwrap().services.get("web1").unwrap().uid;
     let again = scope.tell("service n1 web1 web v2");
     assert_eq!((again.uid, again.previous), (Some(first), Some(2)));
     let gone = scope.tell("-service n1 web1");
