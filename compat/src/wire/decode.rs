@@ -237,13 +237,23 @@ impl Read for String {
     }
 
     fn read(&mut self, value: &Json, place: &Place<'_>) -> Result<(), DecodeError> {
-        match value {
-            Json::Null => {}
-            Json::Text(text) => self.clone_from(text),
-            _ => return Err(place.clash(value, Self::go_type())),
-        }
-        Ok(())
+        read_text(self, value, place, Self::go_type())
     }
+}
+
+/// A text, by whatever name Go calls its type.
+pub(crate) fn read_text(
+    into: &mut String,
+    value: &Json,
+    place: &Place<'_>,
+    go_type: Cow<'static, str>,
+) -> Result<(), DecodeError> {
+    match value {
+        Json::Null => {}
+        Json::Text(text) => into.clone_from(text),
+        _ => return Err(place.clash(value, go_type)),
+    }
+    Ok(())
 }
 
 impl Read for bool {
@@ -310,12 +320,7 @@ impl Read for CheckId {
     }
 
     fn read(&mut self, value: &Json, place: &Place<'_>) -> Result<(), DecodeError> {
-        match value {
-            Json::Null => {}
-            Json::Text(text) => self.0.clone_from(text),
-            _ => return Err(place.clash(value, Self::go_type())),
-        }
-        Ok(())
+        read_text(&mut self.0, value, place, Self::go_type())
     }
 }
 

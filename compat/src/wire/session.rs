@@ -6,7 +6,7 @@ use proconsul_anchors::service::{Behavior, ServiceCheck};
 use serde::Serialize;
 
 use crate::go::json::Json;
-use crate::wire::decode::{CheckId, DecodeError, Ignored, Place, Read, form, whole};
+use crate::wire::decode::{CheckId, DecodeError, Ignored, Place, Read, form, read_text, whole};
 
 /// The body of `PUT /v1/session/create`, over Consul's defaults.
 #[derive(Debug)]
@@ -49,12 +49,7 @@ impl Read for BehaviorText {
     }
 
     fn read(&mut self, value: &Json, place: &Place<'_>) -> Result<(), DecodeError> {
-        match value {
-            Json::Null => {}
-            Json::Text(text) => self.0.clone_from(text),
-            _ => return Err(place.clash(value, Self::go_type())),
-        }
-        Ok(())
+        read_text(&mut self.0, value, place, Self::go_type())
     }
 }
 
