@@ -76,8 +76,8 @@ fn times(ratio: f64) -> String {
 /// Three digits that count, and the thousands grouped.
 fn number(value: f64) -> String {
     match value.abs() {
-        0.0..0.1 => format!("{value:.3}"),
-        0.1..10.0 => format!("{value:.2}"),
+        0.0..1.0 => format!("{value:.3}"),
+        1.0..10.0 => format!("{value:.2}"),
         10.0..100.0 => format!("{value:.1}"),
         _ => grouped(value.round() as i64),
     }
@@ -124,6 +124,7 @@ mod tests {
     fn numbers_show_three_digits_that_count() {
         check(0.0, "0.000");
         check(0.0123, "0.012");
+        check(0.125, "0.125");
         check(1.5, "1.50");
         check(42.25, "42.2");
         check(999.4, "999");
