@@ -113,8 +113,6 @@ pub struct NodeRow {
     pub services: Roster<Instance>,
     /// All checks, of the node and of its services, by lower-case id.
     pub checks: Roster<CheckRow>,
-    /// For an encoding of `node`.
-    pub memo: Memo,
 }
 
 /// An instance of a service.
@@ -132,8 +130,6 @@ pub struct Instance {
     pub modified: u64,
     /// The lineage entry that last spoke of it.
     pub entry: u64,
-    /// For an encoding of `service`.
-    pub memo: Memo,
 }
 
 /// A check of a node or of one of its services.
@@ -151,8 +147,6 @@ pub struct CheckRow {
     pub modified: u64,
     /// The lineage entry that last spoke of it.
     pub entry: u64,
-    /// For an encoding of `check`.
-    pub memo: Memo,
 }
 
 /// All instances of one service name.

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use super::write::Write;
-use super::{
-    Bodies, CheckRow, Instance, Memo, NodeRow, Roster, RowId, ServiceRow, WatchKey, share,
-};
+use super::{Bodies, CheckRow, Instance, NodeRow, Roster, RowId, ServiceRow, WatchKey, share};
 use crate::change::Registration;
 use crate::error::Refusal;
 use crate::name::Caseless;
@@ -119,7 +117,6 @@ impl Write<'_> {
             entry: self.stamp.seq,
             services: Roster::default(),
             checks: Roster::default(),
-            memo: Memo::default(),
         };
         self.store_node(row);
         self.touch_node(&node.name);
@@ -195,7 +192,6 @@ impl Write<'_> {
             created: there.as_ref().map_or(revision, |row| row.created),
             modified: revision,
             entry: self.stamp.seq,
-            memo: Memo::default(),
         });
         self.speaks_of(row.uid, None);
         self.store_service(node, row);
@@ -317,7 +313,6 @@ impl Write<'_> {
             created: there.as_ref().map_or(revision, |row| row.created),
             modified: revision,
             entry: self.stamp.seq,
-            memo: Memo::default(),
             check,
         };
         self.speaks_of(row.uid, None);

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    Bodies, CheckRow, Index, Instance, KeyRow, Marks, Memo, NodeRow, Roster, ServiceRow,
-    SessionRow, share,
+    Bodies, CheckRow, Index, Instance, KeyRow, Marks, NodeRow, Roster, ServiceRow, SessionRow,
+    share,
 };
 use crate::name::Caseless;
 use crate::service::{Check, Node, Service, Session};
@@ -335,7 +335,6 @@ fn node_row(value: Stamped<Node>) -> NodeRow {
         node: Arc::new(value.record),
         services: Roster::default(),
         checks: Roster::default(),
-        memo: Memo::default(),
     }
 }
 
@@ -362,7 +361,6 @@ fn instance_row(value: Stamped<Service>, node: &Caseless) -> Instance {
         created: value.created,
         modified: value.modified,
         entry: value.entry,
-        memo: Memo::default(),
     }
 }
 
@@ -394,7 +392,6 @@ fn check_row(value: Stamped<Check>, node: &Caseless) -> CheckRow {
         created: value.created,
         modified: value.modified,
         entry: value.entry,
-        memo: Memo::default(),
     }
 }
 
