@@ -56,6 +56,21 @@ impl Nomad {
         Ok(nomad)
     }
 
+    fn stop_jobs(&self) {
+        let list = |target: &str| Json::parse(&self.try_ask("GET", target, "")?.text());
+        for job in list("/v1/jobs").as_ref().map_or(&[][..], Json::items) {
+            let id = job.get("ID").map_or("", Json::text);
+            let _stopped = self.try_ask("DELETE", &format!("/v1/job/{id}"), "");
+        }
+        // What does not end in time, the machine's own end has to take.
+        let _ended = until("the tasks' end", STOP_MAX, || {
+            let allocations = list("/v1/allocations");
+            let running = |a: &Json| a.get("ClientStatus").is_some_and(|s| s.text() == "running");
+            let none = allocations.is_none_or(|all| !all.items().iter().any(running));
+            none.then_some(())
+        });
+    }
+
     fn ready(&self) -> Option<()> {
         let nodes = self.try_ask("GET", "/v1/nodes", "")?;
         let nodes = Json::parse(&nodes.text())?;
@@ -153,7 +168,8 @@ impl Nomad {
 
 impl Drop for Nomad {
     fn drop(&mut self) {
-        // One that is killed leaves its tasks running: it is interrupted first, and its jobs were stopped before.
+        // Its tasks outlive it: a test that failed has left some running.
+        self.stop_jobs();
         if self.child.try_wait().is_ok_and(|ended| ended.is_none()) && self.stop().is_err() {
             let _killed = self.child.kill().and_then(|()| self.child.wait());
         }
