@@ -5,7 +5,7 @@ mod file;
 mod format;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
@@ -94,6 +94,7 @@ impl Telemetry {
         loop {
             tokio::time::sleep(UPKEEP).await;
             self.prometheus.run_upkeep();
+            self.aggregates.turn(SystemTime::now());
         }
     }
 
@@ -103,9 +104,9 @@ impl Telemetry {
         self.prometheus.render()
     }
 
-    /// All metrics since the last whole interval, as `/v1/agent/metrics` prints them.
-    pub(crate) fn json(&self, now: std::time::SystemTime) -> serde_json::Value {
-        self.aggregates.json(now)
+    /// All metrics of the last whole interval, as `/v1/agent/metrics` prints them.
+    pub(crate) fn json(&self, now: SystemTime) -> String {
+        serde_json::to_string(&self.aggregates.told(now)).expect("metrics have text keys only")
     }
 
     /// Logs from this level on.

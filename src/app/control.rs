@@ -34,7 +34,7 @@ impl Control for Program {
     }
 
     fn metrics_json(&self) -> String {
-        self.telemetry.json(SystemTime::now()).to_string()
+        self.telemetry.json(SystemTime::now())
     }
 
     fn metrics_prometheus(&self) -> String {

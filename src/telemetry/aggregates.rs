@@ -1,22 +1,66 @@
-//! Metrics as `GET /v1/agent/metrics` prints them: what was counted and timed since they were last started anew.
+//! Metrics as `GET /v1/agent/metrics` prints them: what was counted and timed in the last whole interval.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use metrics::{CounterFn, GaugeFn, HistogramFn, Key};
-use serde_json::{Value, json};
+use serde::Serialize;
 
-/// Consul aggregates over as long; what was measured before the current interval is forgotten.
+/// Consul aggregates over as long, and prints the last interval that is over; what was measured before is forgotten.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// The measurements of the current interval.
+/// The measurements of the running interval and of the one before.
 #[derive(Debug, Default)]
 pub(super) struct Aggregates {
-    gauges: Mutex<BTreeMap<Name, Arc<Measured>>>,
-    counters: Mutex<BTreeMap<Name, Arc<Measured>>>,
-    samples: Mutex<BTreeMap<Name, Arc<Measured>>>,
-    interval: Mutex<u64>,
+    gauges: Family,
+    counters: Family,
+    samples: Family,
+    turn: Mutex<Turn>,
+}
+
+type Family = Mutex<BTreeMap<Name, Arc<Measured>>>;
+
+/// Which interval is running.
+#[derive(Clone, Copy, Debug, Default)]
+struct Turn {
+    /// When it began, in seconds since 1970.
+    began: u64,
+    /// When the whole one before it began; `None` in the first.
+    whole: Option<u64>,
+}
+
+/// Everything, in the order in which Consul prints it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Metrics {
+    timestamp: String,
+    gauges: Vec<Gauge>,
+    points: [(); 0],
+    counters: Vec<Sampled>,
+    samples: Vec<Sampled>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Gauge {
+    name: String,
+    value: f64,
+    labels: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Sampled {
+    name: String,
+    count: u64,
+    rate: f64,
+    sum: f64,
+    min: f64,
+    max: f64,
+    mean: f64,
+    stddev: f64,
+    labels: BTreeMap<String, String>,
 }
 
 /// A metric's name in dots, and its labels.
@@ -26,9 +70,15 @@ struct Name {
     labels: BTreeMap<String, String>,
 }
 
-/// What one metric measured. For a gauge only the last value counts.
+/// What one metric measured in the running interval and in the one before. For a gauge only the last value counts.
 #[derive(Debug, Default)]
-pub(super) struct Measured(Mutex<Summary>);
+pub(super) struct Measured(Mutex<Spans>);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Spans {
+    running: Summary,
+    whole: Summary,
+}
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Summary {
@@ -60,27 +110,44 @@ impl Aggregates {
         entry(&self.samples, key)
     }
 
-    /// Prints everything; counters and samples of an interval that is over start anew.
-    pub(super) fn json(&self, now: SystemTime) -> Value {
+    /// Ends the running interval when its time is over. Called at least once an interval.
+    pub(super) fn turn(&self, now: SystemTime) {
         let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let interval = seconds - seconds % INTERVAL.as_secs();
-        let mut current = lock(&self.interval);
-        if *current != interval {
-            *current = interval;
-            restart(&self.counters);
-            restart(&self.samples);
+        let began = seconds - seconds % INTERVAL.as_secs();
+        let mut turn = lock(&self.turn);
+        if turn.began != began {
+            *turn = Turn { began, whole: (turn.began > 0).then_some(turn.began) };
+            self.counters().for_each(Spans::end);
+            self.samples().for_each(Spans::end);
         }
-        json!({
-            "Timestamp": format!("{} +0000 UTC", super::format::clock(interval, ' ')),
-            "Gauges": list(&self.gauges, Summary::gauge),
-            "Points": [],
-            "Counters": list(&self.counters, Summary::sampled),
-            "Samples": list(&self.samples, Summary::sampled),
-        })
+    }
+
+    fn counters(&self) -> impl Iterator<Item = Arc<Measured>> {
+        lock(&self.counters).values().cloned().collect::<Vec<_>>().into_iter()
+    }
+
+    fn samples(&self) -> impl Iterator<Item = Arc<Measured>> {
+        lock(&self.samples).values().cloned().collect::<Vec<_>>().into_iter()
+    }
+
+    /// The last whole interval, or the running one when it is the first.
+    pub(super) fn told(&self, now: SystemTime) -> Metrics {
+        self.turn(now);
+        let turn = *lock(&self.turn);
+        let of = |spans: Spans| if turn.whole.is_some() { spans.whole } else { spans.running };
+        let sampled = |family| list(family, |name, spans| of(spans).sampled(name));
+        let at = turn.whole.unwrap_or(turn.began);
+        Metrics {
+            timestamp: format!("{} +0000 UTC", super::format::clock(at, ' ')),
+            gauges: list(&self.gauges, |name, spans| Some(spans.running.gauge(name))),
+            points: [],
+            counters: sampled(&self.counters),
+            samples: sampled(&self.samples),
+        }
     }
 }
 
-fn entry(of: &Mutex<BTreeMap<Name, Arc<Measured>>>, key: &Key) -> Arc<Measured> {
+fn entry(of: &Family, key: &Key) -> Arc<Measured> {
     let name = Name {
         name: key.name().to_owned(),
         labels: key
@@ -91,17 +158,17 @@ fn entry(of: &Mutex<BTreeMap<Name, Arc<Measured>>>, key: &Key) -> Arc<Measured> 
     Arc::clone(lock(of).entry(name).or_default())
 }
 
-fn restart(of: &Mutex<BTreeMap<Name, Arc<Measured>>>) {
-    for measured in lock(of).values() {
-        *lock(&measured.0) = Summary::default();
-    }
+fn list<T>(of: &Family, print: impl Fn(&Name, Spans) -> Option<T>) -> Vec<T> {
+    lock(of).iter().filter_map(|(name, measured)| print(name, *lock(&measured.0))).collect()
 }
 
-fn list(
-    of: &Mutex<BTreeMap<Name, Arc<Measured>>>,
-    print: fn(Summary, &Name) -> Option<Value>,
-) -> Vec<Value> {
-    lock(of).iter().filter_map(|(name, measured)| print(*lock(&measured.0), name)).collect()
+// === impl Spans ===
+
+impl Spans {
+    fn end(measured: Arc<Measured>) {
+        let mut spans = lock(&measured.0);
+        *spans = Self { running: Summary::default(), whole: spans.running };
+    }
 }
 
 // === impl Summary ===
@@ -117,11 +184,11 @@ impl Summary {
         self.squares += value * value;
     }
 
-    fn gauge(self, name: &Name) -> Option<Value> {
-        Some(json!({ "Name": name.name, "Value": self.last, "Labels": name.labels }))
+    fn gauge(self, name: &Name) -> Gauge {
+        Gauge { name: name.name.clone(), value: self.last, labels: name.labels.clone() }
     }
 
-    fn sampled(self, name: &Name) -> Option<Value> {
+    fn sampled(self, name: &Name) -> Option<Sampled> {
         if self.count == 0 {
             return None;
         }
@@ -133,10 +200,17 @@ impl Summary {
         } else {
             0.0
         };
-        Some(json!({
-            "Name": name.name, "Count": self.count, "Rate": self.sum / INTERVAL.as_secs_f64(), "Sum": self.sum,
-            "Min": self.min, "Max": self.max, "Mean": mean, "Stddev": deviation, "Labels": name.labels,
-        }))
+        Some(Sampled {
+            name: name.name.clone(),
+            count: self.count,
+            rate: self.sum / INTERVAL.as_secs_f64(),
+            sum: self.sum,
+            min: self.min,
+            max: self.max,
+            mean,
+            stddev: deviation,
+            labels: name.labels.clone(),
+        })
     }
 }
 
@@ -145,32 +219,32 @@ impl Summary {
 impl CounterFn for Measured {
     fn increment(&self, value: u64) {
         #[expect(clippy::cast_precision_loss, reason = "a count of ten seconds is far below 2^52")]
-        lock(&self.0).add(value as f64);
+        lock(&self.0).running.add(value as f64);
     }
 
     fn absolute(&self, value: u64) {
         #[expect(clippy::cast_precision_loss, reason = "a count of ten seconds is far below 2^52")]
-        lock(&self.0).add(value as f64);
+        lock(&self.0).running.add(value as f64);
     }
 }
 
 impl GaugeFn for Measured {
     fn increment(&self, value: f64) {
-        lock(&self.0).last += value;
+        lock(&self.0).running.last += value;
     }
 
     fn decrement(&self, value: f64) {
-        lock(&self.0).last -= value;
+        lock(&self.0).running.last -= value;
     }
 
     fn set(&self, value: f64) {
-        lock(&self.0).last = value;
+        lock(&self.0).running.last = value;
     }
 }
 
 impl HistogramFn for Measured {
     fn record(&self, value: f64) {
-        lock(&self.0).add(value);
+        lock(&self.0).running.add(value);
     }
 }
 
@@ -178,19 +252,24 @@ impl HistogramFn for Measured {
 mod tests {
     use super::*;
 
+    /// What is told of the only counter this many seconds after the start: its sum, and the interval's second.
+    fn sum(aggregates: &Aggregates, seconds: u64) -> (Option<f64>, String) {
+        let told = aggregates.told(UNIX_EPOCH + Duration::from_secs(1_000 + seconds));
+        (told.counters.first().map(|counter| counter.sum), told.timestamp)
+    }
+
     #[test]
-    fn a_counter_is_told_once_an_interval() {
+    fn a_counter_is_told_of_the_last_whole_interval() {
         let aggregates = Aggregates::default();
-        let key = Key::from_name("consul.kvs.apply");
-        aggregates.json(UNIX_EPOCH);
-        CounterFn::increment(&*aggregates.counter(&key), 2);
-        CounterFn::increment(&*aggregates.counter(&key), 4);
-        let told = aggregates.json(UNIX_EPOCH + Duration::from_secs(9));
-        assert_eq!(told["Counters"][0]["Name"], "consul.kvs.apply");
-        assert_eq!(told["Counters"][0]["Sum"], 6.0);
-        assert_eq!(told["Counters"][0]["Mean"], 3.0);
-        assert_eq!(told["Timestamp"], "1970-01-01 00:00:00 +0000 UTC");
-        let later = aggregates.json(UNIX_EPOCH + Duration::from_secs(10));
-        assert_eq!(later["Counters"], json!([]));
+        let counter = aggregates.counter(&Key::from_name("consul.kvs.apply"));
+        let at = |second: u32| format!("1970-01-01 00:16:{second} +0000 UTC");
+        assert_eq!(sum(&aggregates, 0), (None, at(40)));
+        CounterFn::increment(&*counter, 2);
+        CounterFn::increment(&*counter, 4);
+        assert_eq!(sum(&aggregates, 9), (Some(6.0), at(40)));
+        CounterFn::increment(&*counter, 1);
+        assert_eq!(sum(&aggregates, 10), (Some(7.0), at(40)));
+        assert_eq!(sum(&aggregates, 19), (Some(7.0), at(40)));
+        assert_eq!(sum(&aggregates, 20), (None, at(50)));
     }
 }
