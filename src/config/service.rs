@@ -166,7 +166,8 @@ impl ServiceEntry {
 
 fn service(raw: &Raw) -> Service {
     let tagged: Pairs<_> = raw.block_map("tagged_addresses").map(tagged).collect();
-    let meta = raw.text_map("meta").into_iter();
+    let meta: Pairs =
+        raw.text_map("meta").into_iter().map(|(key, value)| (key, value.into())).collect();
     let rare = Rare {
         kind: kind(raw.text("kind")).into(),
         ports: raw.blocks("ports").iter().map(port).collect(),
@@ -179,7 +180,7 @@ fn service(raw: &Raw) -> Service {
         tags: all(raw.texts("tags")).into_iter().collect(),
         address: boxed(raw, "address"),
         port: raw.int("port").unwrap_or(0),
-        meta: Some(meta.map(|(key, value)| (key, value.into())).collect()),
+        meta: (!meta.is_empty()).then_some(meta),
         weights: weights(raw.single("weights")),
         enable_tag_override: raw.flag("enable_tag_override").unwrap_or(false),
         tagged_addresses: (!tagged.is_empty()).then_some(tagged),

@@ -106,6 +106,10 @@ impl Leaf {
         let mut check = check_of(&definition, service.map(|entry| &entry.service));
         check.interval = show_wait(definition.interval).into();
         check.timeout = show_wait(definition.timeout).into();
+        if source == Source::Configured {
+            // Consul does not tell the kind of a check that stands alone in a file.
+            check.kind = Box::default();
+        }
         let mut moved = Moved::default();
         let origin = Origin { before: self.checks.clone(), token, source, now };
         self.place(check, definition, &origin, &mut moved);
