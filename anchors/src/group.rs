@@ -42,7 +42,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 
-pub(crate) use self::backlog::Backlog;
+use self::backlog::Backlog;
 use self::keeper::Ask;
 pub(crate) use self::log::raft_entries_beyond;
 use crate::change::Change;
@@ -166,7 +166,7 @@ impl Group {
             asks,
             waiting_bytes: Arc::default(),
             stopped: Arc::default(),
-            lineage: Lineage::new(Arc::clone(&store), Arc::clone(&backlog)),
+            lineage: Lineage::new(Arc::clone(&store), Arc::clone(&backlog) as _),
         };
         let waiting_bytes = Arc::clone(&group.waiting_bytes);
         keeper::spawn(store, settings, publish, backlog, waiting_bytes, queue, ready)

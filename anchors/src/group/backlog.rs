@@ -13,6 +13,7 @@ use super::raft::{LogId, Membership};
 use crate::index::{Index, RowId};
 use crate::limits;
 use crate::lineage::Spool;
+use crate::lineage::tiles::Unwritten;
 use crate::store::tables::{APPLIED, CHECKPOINT, MEMBERSHIP, ROWS};
 use crate::store::{Fault, Store, StoreError};
 
@@ -61,7 +62,7 @@ impl Backlog {
     }
 
     /// Writes all that waits: afterwards the store is what the index is. Not synced.
-    pub(crate) fn flush(&self) -> Result<(), StoreError> {
+    pub(super) fn flush(&self) -> Result<(), StoreError> {
         self.write(&mut self.waiting())
     }
 
@@ -76,6 +77,12 @@ impl Backlog {
             waiting.clear();
         }
         Ok(())
+    }
+}
+
+impl Unwritten for Backlog {
+    fn flush(&self) -> Result<(), StoreError> {
+        Self::flush(self)
     }
 }
 

@@ -7,7 +7,6 @@ use tlog_tiles::tile::Tile;
 use tlog_tiles::tlog::{self, Hash, HashReader, RecordProof, TreeProof};
 
 use super::{Edge, split_payload};
-use crate::group::Backlog;
 use crate::store::tables::{CHECKPOINT, ENTRIES, HASHES, PAYLOADS};
 use crate::store::{Fault, Store, StoreError};
 
@@ -16,12 +15,21 @@ const TILE_HEIGHT: u8 = 8;
 /// The entries of a full tile.
 const TILE_ENTRIES: u64 = 1 << TILE_HEIGHT;
 
+/// Whoever holds applied entries that the store does not have yet.
+pub(crate) trait Unwritten: Send + Sync {
+    /// Writes them: afterwards the store is what the index is.
+    ///
+    /// # Errors
+    /// The store did not take them.
+    fn flush(&self) -> Result<(), StoreError>;
+}
+
 /// Reads a scope's lineage; cheap to clone. Each call sees one consistent state.
 #[derive(Clone)]
 pub struct Lineage {
     store: Arc<Store>,
     /// Entries that the store does not have yet.
-    backlog: Arc<Backlog>,
+    unwritten: Arc<dyn Unwritten>,
 }
 
 /// What an entry is about.
@@ -55,13 +63,13 @@ pub enum LineageError {
 // === impl Lineage ===
 
 impl Lineage {
-    pub(crate) fn new(store: Arc<Store>, backlog: Arc<Backlog>) -> Self {
-        Self { store, backlog }
+    pub(crate) fn new(store: Arc<Store>, unwritten: Arc<dyn Unwritten>) -> Self {
+        Self { store, unwritten }
     }
 
     /// The store, after everything that was applied is written to it.
     fn settled(&self) -> Result<&Store, StoreError> {
-        self.backlog.flush()?;
+        self.unwritten.flush()?;
         Ok(&self.store)
     }
 
