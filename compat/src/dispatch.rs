@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,15 +17,12 @@ use crate::Site;
 use crate::extract::path::{Asked, Path};
 use crate::extract::{Ask, Said, caller, params, path};
 use crate::reject::Reject;
-use crate::reply::{Finish, Pretty, Reply, Sent, TEXT_UTF8, bare, translated, with_options};
-use crate::routes::{Found, Route};
+use crate::reply::{Finish, Pretty, Sent, TEXT_UTF8, bare, translated, with_options};
+use crate::routes::{Found, Route, Working};
 use crate::server::malformed::Answering;
 
 /// Consul's timers count milliseconds.
 const MILLIS: f64 = 1000.0;
-
-/// A handler at work.
-pub(crate) type Working = Pin<Box<dyn Future<Output = Result<Reply, Reject>> + Send>>;
 
 /// An answer at once, or a handler to wait for, how to finish what it says and where to note how long it took.
 enum Begun {

@@ -6,9 +6,8 @@ use http::{Method, StatusCode};
 use proconsul_anchors::error::Refusal;
 use proconsul_anchors::node::NodeError;
 
-use crate::extract::body::BodyFault;
 use crate::go::text::{NumberError, quote};
-use crate::wire::decode::DecodeError;
+use crate::wire::decode::{BodyFault, DecodeError};
 
 /// Why a request is not carried out, in the words that the client reads.
 #[derive(Debug, thiserror::Error)]

@@ -13,14 +13,19 @@ mod session;
 mod status;
 
 use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{LazyLock, OnceLock};
 
 use http::Method;
 use metrics::Histogram;
 
-use crate::dispatch::Working;
 use crate::extract::Ask;
 use crate::reject::Reject;
+use crate::reply::Reply;
+
+/// A handler at work.
+pub(crate) type Working = Pin<Box<dyn Future<Output = Result<Reply, Reject>> + Send>>;
 
 /// A route: what is asked for, with which methods, and who answers.
 pub(crate) struct Route {
@@ -76,11 +81,11 @@ const fn acl(path: &'static str, methods: &'static [Method]) -> Route {
     Route { path, methods, run: |_, _| Box::pin(std::future::ready(Err(Reject::AclDisabled))) }
 }
 
-async fn not_built(ask: Ask, route: &'static Route) -> Result<crate::reply::Reply, Reject> {
+async fn not_built(ask: Ask, route: &'static Route) -> Result<Reply, Reject> {
     Err(Reject::NotBuilt { method: ask.method, route: route.path })
 }
 
-async fn enterprise_utilization(_: Ask) -> Result<crate::reply::Reply, Reject> {
+async fn enterprise_utilization(_: Ask) -> Result<Reply, Reject> {
     Err(Reject::Utilization)
 }
 

@@ -6,20 +6,12 @@ use hyper::body::Incoming;
 
 use crate::limits::BODY_BYTES_MAX;
 use crate::reject::Reject;
+use crate::wire::decode::BodyFault;
 
 /// What a body that is too long is called, with its length where it was announced.
 pub(crate) enum TooLong {
     Announced(u64),
     Unannounced,
-}
-
-/// Why a body never came whole, in Go's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum BodyFault {
-    #[error("unexpected EOF")]
-    Cut,
-    #[error("invalid byte in chunk length")]
-    Garbled,
 }
 
 /// Reads a body of at most so many bytes.

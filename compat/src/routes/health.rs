@@ -10,9 +10,9 @@ use proconsul_anchors::index::{CheckRow, Index, Instance, NodeRow};
 use proconsul_anchors::name::Caseless;
 use proconsul_anchors::query::Query;
 
+use super::Working;
 use crate::Site;
 use crate::blocking;
-use crate::dispatch::Working;
 use crate::extract::{Ask, ReadOptions, Tenancy};
 use crate::filter::{CHECK_SERVICE_NODE, HEALTH_CHECK};
 use crate::reject::Reject;

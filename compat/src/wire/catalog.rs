@@ -10,7 +10,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use crate::go::print::write_json;
-use crate::wire::check::HealthCheckOut;
+use crate::wire::check::{HealthCheckOut, is_zero};
 
 /// A node.
 #[derive(Serialize)]
@@ -152,11 +152,6 @@ struct NoProxy {
 /// An empty object.
 #[derive(Default, Serialize)]
 struct NoConnect {}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
-pub(crate) fn is_zero(number: &i64) -> bool {
-    *number == 0
-}
 
 // === forms of records ===
 

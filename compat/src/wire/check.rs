@@ -8,8 +8,6 @@ use proconsul_anchors::pairs::Pairs;
 use proconsul_anchors::service::{Check, Definition};
 use serde::{Serialize, Serializer};
 
-use crate::wire::catalog::is_zero;
-
 /// A check.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -169,4 +167,8 @@ impl<'a> From<&'a Definition> for DefinitionOut<'a> {
             ttl: i64::try_from(definition.ttl.as_nanos()).unwrap_or(i64::MAX),
         }
     }
+}
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
+pub(crate) fn is_zero(number: &i64) -> bool {
+    *number == 0
 }

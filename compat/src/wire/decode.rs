@@ -6,9 +6,17 @@ use std::collections::BTreeMap;
 
 use proconsul_anchors::duration::{self, BadDuration};
 
-use crate::extract::body::BodyFault;
 use crate::go::json::{Json, SyntaxError, parse};
 use crate::go::text::quote;
+
+/// Why a body never came whole, in Go's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BodyFault {
+    #[error("unexpected EOF")]
+    Cut,
+    #[error("invalid byte in chunk length")]
+    Garbled,
+}
 
 /// Why a body is not what was expected; printed in Go's words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
