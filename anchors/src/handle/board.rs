@@ -9,7 +9,7 @@ use super::books::{LockDelays, SessionBook};
 use super::watches::Watches;
 use crate::clock::{Clock, Time};
 use crate::group::Publish;
-use crate::index::{Index, Touched};
+use crate::index::{Index, Touched, WatchKey};
 
 /// The published index. Reading it takes no lock and waits for nobody.
 pub(super) struct Board {
@@ -65,7 +65,9 @@ impl Publish for Board {
             self.delays().note(&touched.freed, now);
         }
         self.current.store(Arc::new(index));
-        self.sessions_changed.notify_one();
+        if touched.keys.iter().any(|key| matches!(key, WatchKey::Session(_))) {
+            self.sessions_changed.notify_one();
+        }
         self.watches.wake(&touched.keys);
     }
 }

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use proconsul_anchors::duration::{self, BadDuration};
 
@@ -285,14 +286,7 @@ impl Read for i64 {
     }
 
     fn read(&mut self, value: &Json, place: &Place<'_>) -> Result<(), DecodeError> {
-        match value {
-            Json::Null => {}
-            Json::Number(text) => {
-                *self = text.parse().map_err(|_| misfit(text, place, Self::go_type()))?
-            }
-            _ => return Err(place.clash(value, Self::go_type())),
-        }
-        Ok(())
+        read_number(self, value, place)
     }
 }
 
@@ -302,15 +296,24 @@ impl Read for u64 {
     }
 
     fn read(&mut self, value: &Json, place: &Place<'_>) -> Result<(), DecodeError> {
-        match value {
-            Json::Null => {}
-            Json::Number(text) => {
-                *self = text.parse().map_err(|_| misfit(text, place, Self::go_type()))?
-            }
-            _ => return Err(place.clash(value, Self::go_type())),
-        }
-        Ok(())
+        read_number(self, value, place)
     }
+}
+
+/// Reads a whole number.
+fn read_number<N: Read + FromStr>(
+    number: &mut N,
+    value: &Json,
+    place: &Place<'_>,
+) -> Result<(), DecodeError> {
+    match value {
+        Json::Null => {}
+        Json::Number(text) => {
+            *number = text.parse().map_err(|_| misfit(text, place, N::go_type()))?
+        }
+        _ => return Err(place.clash(value, N::go_type())),
+    }
+    Ok(())
 }
 
 /// A number that is none of this type.
