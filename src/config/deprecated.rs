@@ -1,7 +1,7 @@
 //! Older names of keys, which still work and warn, and keys of Consul Enterprise, which warn and do nothing.
 
-use super::document::{Node, Value};
 use super::raw::{Item, Raw};
+use proconsul_hcl::{Node, Value};
 
 /// An older key, the key that took its place, and what the older one implies besides.
 const MOVED: &[(&str, &str)] = &[

@@ -1,15 +1,15 @@
 //! What one source says, checked against the table of keys: nothing unknown, every kind right, every key optional.
 //!
 //! ```text
-//! document::Node ──read──▶ Raw ──merge──▶ Raw ──check──▶ Config
+//! proconsul_hcl::Node ──read──▶ Raw ──merge──▶ Raw ──check──▶ Config
 //! ```
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json};
 
-use super::document::{Node, Value};
 use super::keys::{Key, Kind};
+use proconsul_hcl::{Node, Value};
 
 /// The values of one block, by the table's spelling of their keys.
 #[derive(Clone, Debug)]

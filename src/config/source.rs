@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use proconsul_hcl::Node;
+
 use super::deprecated;
-use super::document::Node;
 use super::keys::TOP;
 use super::merge;
 use super::raw::{self, Raw};
-use super::{hcl, json};
 
 /// A language of configuration files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,8 +179,8 @@ fn parse(
     }
     let failed = |fault: String| format!("failed to parse {name}: {fault}");
     let document: Node = match format {
-        Format::Hcl => hcl::read(text),
-        Format::Json => json::read(text),
+        Format::Hcl => proconsul_hcl::read(text),
+        Format::Json => proconsul_hcl::read_json(text),
     }
     .map_err(failed)?;
     let document = deprecated::without_dropped_keys(document, warnings);

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Fault, fault};
-use crate::config::document::Value;
+use crate::document::Value;
 
 /// A place in a source: both counts begin with 1, columns count characters.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::document::{Node, Value, line_at};
+use crate::document::{Node, Value, line_at};
 
 /// A file nested deeper than this is a mistake or an attack; Consul's own deepest key has six levels.
 const DEPTH_MAX: usize = 64;
@@ -17,7 +17,7 @@ const DEPTH_MAX: usize = 64;
 ///
 /// # Errors
 /// A sentence for people; Consul's where it names no place, else one with line and column.
-pub(crate) fn read(source: &str) -> Result<Node, String> {
+pub fn read(source: &str) -> Result<Node, String> {
     let raw: &RawValue = serde_json::from_str(source).map_err(|fault| sentence(&fault))?;
     let node = node(source, raw, 0)?;
     match &node.value {

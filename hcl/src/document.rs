@@ -2,16 +2,16 @@
 
 /// A value and the line on which it stands.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Node {
+pub struct Node {
     /// 1 is the first line of the source.
-    pub(crate) line: usize,
+    pub line: usize,
     /// What is said there.
-    pub(crate) value: Value,
+    pub value: Value,
 }
 
 /// A value of either language. What only one of them has is told apart where it matters.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Value {
+pub enum Value {
     /// JSON's `null`; HCL has none.
     Null,
     /// `true` or `false`.
@@ -30,7 +30,7 @@ pub(crate) enum Value {
 
 impl Value {
     /// The word for the kind in messages, as a Go program names it.
-    pub(crate) fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> &'static str {
         match self {
             Self::Null => "nil",
             Self::Bool(_) => "bool",
@@ -45,7 +45,7 @@ impl Value {
 
 impl Node {
     /// The value itself, or the only element of a list of one: HCL writes every object as such a list.
-    pub(crate) fn single(&self) -> &Self {
+    pub fn single(&self) -> &Self {
         match &self.value {
             Value::List(items) => match items.as_slice() {
                 [only] => only,
@@ -56,7 +56,7 @@ impl Node {
     }
 
     /// The same as plain JSON; HCL's lists of one object become the object.
-    pub(crate) fn to_json(&self) -> serde_json::Value {
+    pub fn to_json(&self) -> serde_json::Value {
         match &self.value {
             Value::Null => serde_json::Value::Null,
             Value::Bool(flag) => (*flag).into(),

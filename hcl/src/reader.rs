@@ -13,7 +13,7 @@ mod lex;
 
 use lex::{Kind, Lexer, Place, Token};
 
-use super::document::{Node, Value};
+use crate::document::{Node, Value};
 
 /// Objects and lists nested deeper than this are a mistake or an attack; Consul's own deepest key has six levels.
 const DEPTH_MAX: usize = 64;
@@ -22,9 +22,9 @@ const DEPTH_MAX: usize = 64;
 ///
 /// # Errors
 /// Consul's sentence with the place, `At 1:17: literal not terminated`.
-pub(crate) fn read(source: &str) -> Result<Node, String> {
+pub fn read(source: &str) -> Result<Node, String> {
     if source.trim_start().starts_with('{') {
-        return super::json::read(source);
+        return crate::json::read(source);
     }
     let source = source.replace("\r\n", "\n");
     let mut parser = Parser { lexer: Lexer::new(&source), ahead: None, depth: 0 };
