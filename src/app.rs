@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
+use proconsul_anchors::acl::AgentTokens;
 use proconsul_anchors::agent::Agent;
 use proconsul_anchors::clock::{Clock, Time};
 use proconsul_anchors::group::GroupSettings;
@@ -100,6 +101,7 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
     let site = Arc::new(Site {
         handle: handle.clone(),
         agent: agent.clone(),
+        tokens: AgentTokens::default(),
         settings: http,
         control: Arc::new(program),
     });

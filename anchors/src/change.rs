@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::name::Caseless;
 use crate::outcome::Outcome;
+use crate::record::RecordChange;
 use crate::service::{Check, Node, Service, Session};
 
 /// A write. The same changes in the same order make the same index, on every member and after every restart.
@@ -23,6 +24,8 @@ pub enum Change {
         /// The session's UUID.
         id: Box<str>,
     },
+    /// Further records are written: all of them, or none when a condition does not hold.
+    Records(Vec<RecordChange>),
 }
 
 /// A node and what is written with it, as one write.

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use crate::change::{Change, KvChange, PutWhen, Removal};
 use crate::clock::Time;
 use crate::outcome::Outcome;
+use crate::record::{RecordChange, TableId};
 
 /// What was done, to what, by whom and under which rule. The change itself is the payload, kept beside the log
 /// under its digest, salted, so that it can be pruned without breaking a proof.
@@ -49,6 +50,8 @@ pub enum Kind {
     KvDeleteTree,
     SessionOpen,
     SessionClose,
+    RecordPut(TableId),
+    RecordRemove(TableId),
 }
 
 impl From<&Change> for Kind {
@@ -65,6 +68,18 @@ impl From<&Change> for Kind {
             Change::Kv(KvChange::DeleteTree { .. }) => Self::KvDeleteTree,
             Change::OpenSession(_) => Self::SessionOpen,
             Change::CloseSession { .. } => Self::SessionClose,
+            Change::Records(changes) => Self::of_records(changes),
+        }
+    }
+}
+
+impl Kind {
+    /// Several records are told by the first of them.
+    fn of_records(changes: &[RecordChange]) -> Self {
+        match changes.first() {
+            Some(RecordChange::Put { record, .. }) => Self::RecordPut(record.table()),
+            Some(RecordChange::Remove { table, .. }) => Self::RecordRemove(*table),
+            None => Self::RecordPut(TableId::Setting),
         }
     }
 }

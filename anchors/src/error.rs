@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::acl::Denial;
 use crate::name::Caseless;
+use crate::record::TableId;
 
 /// A write or a read that was not carried out, and why. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -57,6 +59,26 @@ pub enum Refusal {
     /// The group has no leader to order the write.
     #[error("the group has no leader")]
     NoLeader,
+    /// Another record of the table has this name.
+    #[error("the name {name} is taken")]
+    NameTaken {
+        /// The table.
+        table: TableId,
+        /// The name: a second name of the record, see `record::Record::name`.
+        name: Box<str>,
+    },
+    /// The caller's token is not known; nobody has one before the access control is bootstrapped.
+    #[error("the token is not known")]
+    UnknownToken {
+        /// Whether the access control was bootstrapped.
+        bootstrapped: bool,
+    },
+    /// The caller's token has expired.
+    #[error("the token has expired")]
+    ExpiredToken,
+    /// The access control does not allow it.
+    #[error(transparent)]
+    NotAllowed(#[from] Denial),
     /// The policy of the owning scope refuses.
     #[error("refused by rule {0}")]
     Denied(Box<str>),

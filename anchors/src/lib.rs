@@ -10,6 +10,7 @@
 #![warn(missing_docs)]
 
 // Pure.
+pub mod acl;
 pub mod caller;
 pub mod change;
 pub mod clock;
@@ -24,6 +25,8 @@ pub mod outcome;
 pub mod pairs;
 pub mod policy;
 pub mod query;
+pub mod record;
+pub mod sealed;
 pub mod service;
 
 // Rim.

@@ -1,6 +1,7 @@
 //! Every read, as a value: what is read decides which index the answer carries and what wakes who waits for it.
 
 use crate::name::Caseless;
+use crate::record::TableId;
 
 /// A read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,4 +43,15 @@ pub enum Query {
     Session(Box<str>),
     /// The sessions of a node.
     NodeSessions(Caseless),
+    /// All records of a table.
+    Table(TableId),
+    /// One record of a table. Its index is the table's; it is woken by the record alone.
+    Record {
+        /// The table.
+        table: TableId,
+        /// The record's key.
+        key: Box<str>,
+    },
+    /// Several reads as one: the highest of their indexes, woken by each.
+    Several(Vec<Self>),
 }

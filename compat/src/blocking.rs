@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use proconsul_anchors::caller::Caller;
 use proconsul_anchors::change::Change;
-use proconsul_anchors::error::Refusal;
 use proconsul_anchors::handle::{Answer, Committed};
 use proconsul_anchors::query::Query;
 use rand::Rng as _;
@@ -25,6 +24,8 @@ pub(crate) async fn read(
     if options.consistency != Consistency::Stale {
         await_leader(site).await?;
     }
+    // An unknown token is refused; what a known one may not see is left out of the answer.
+    site.handle.authority(caller)?;
     if options.after == 0 {
         return Ok(site.handle.lookup(caller, query));
     }
@@ -38,11 +39,7 @@ pub(crate) async fn write(
     change: Change,
 ) -> Result<Committed, Reject> {
     await_leader(site).await?;
-    match site.handle.submit(caller, change).await {
-        Ok(committed) => Ok(committed),
-        Err(Refusal::NoLeader) => Err(Reject::NoLeader),
-        Err(refusal) => Err(Reject::Refused(Box::new(refusal))),
-    }
+    Ok(site.handle.submit(caller, change).await?)
 }
 
 /// Waits as long as a read would whose answer never changes and whose index is 1.

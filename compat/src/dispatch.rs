@@ -55,7 +55,7 @@ pub(crate) fn answer(
     let begun = begin(site, peer, request);
     let (site, answering) = (Arc::clone(site), answering.clone());
     async move {
-        let sent = match begun {
+        let mut sent = match begun {
             Begun::Done(sent) => *sent,
             Begun::Working(working, finish, timer) => {
                 let mut sent = finish.send(working.await);
@@ -64,7 +64,7 @@ pub(crate) fn answer(
                 sent
             }
         };
-        answering.begin();
+        sent.body_mut().begin(&answering);
         Ok(sent)
     }
 }
@@ -148,7 +148,7 @@ fn handle(
     let ask = Ask {
         site: Arc::clone(site),
         method: head.method.clone(),
-        caller: caller(&head.headers, &params, peer),
+        caller: caller(&head.headers, &params, peer, &site.tokens),
         matched: route.path.len(),
         path: path.decoded,
         params,

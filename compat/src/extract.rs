@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, Method, header};
 use hyper::body::Incoming;
+use proconsul_anchors::acl::{Act, AgentTokens, Authority};
 use proconsul_anchors::caller::{Caller, Secret};
 use proconsul_anchors::duration;
 
@@ -101,14 +102,19 @@ impl Said {
     }
 }
 
-/// Whose request it is: `?token`, then `X-Consul-Token`, then a bearer.
-pub(crate) fn caller(headers: &HeaderMap, params: &Params, peer: SocketAddr) -> Caller {
+/// Whose request it is: `?token`, then `X-Consul-Token`, then a bearer, then the agent's default token.
+pub(crate) fn caller(
+    headers: &HeaderMap,
+    params: &Params,
+    peer: SocketAddr,
+    tokens: &AgentTokens,
+) -> Caller {
     let header = |name| {
         headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok()).unwrap_or("")
     };
     let token = [params.first("token"), header("x-consul-token"), bearer(header("authorization"))];
     let token = token.into_iter().find(|token| !token.is_empty()).map(Secret::new);
-    Caller { token, address: Some(canonical(peer.ip())) }
+    Caller { token: tokens.or_default(token), address: Some(canonical(peer.ip())) }
 }
 
 fn bearer(authorization: &str) -> &str {
@@ -123,6 +129,16 @@ fn canonical(address: IpAddr) -> IpAddr {
 // === impl Ask ===
 
 impl Ask {
+    /// What the caller may do.
+    pub(crate) fn authority(&self) -> Result<Authority, Reject> {
+        self.site.handle.authority(&self.caller).map_err(Reject::from)
+    }
+
+    /// Refuses a caller whose rules do not allow this.
+    pub(crate) fn demand(&self, act: Act<'_>) -> Result<(), Reject> {
+        Ok(self.authority()?.demand(act)?)
+    }
+
     /// The body, for whoever reads it first.
     pub(crate) fn take_body(&mut self) -> Option<Incoming> {
         self.body.take()
@@ -294,7 +310,7 @@ mod tests {
             headers.insert("x-consul-token", header.parse().unwrap());
             headers.insert("authorization", authorization.parse().unwrap());
             let params = params::read(&format!("token={param}")).unwrap();
-            let caller = caller(&headers, &params, "127.0.0.1:1".parse().unwrap());
+            let caller = caller(&headers, &params, "127.0.0.1:1".parse().unwrap(), &AgentTokens::default());
             assert_eq!(caller.token.as_ref().map(Secret::expose), token);
         }
     }

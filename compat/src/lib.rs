@@ -28,10 +28,12 @@ mod wire;
 
 use std::sync::Arc;
 
+use proconsul_anchors::acl::AgentTokens;
 use proconsul_anchors::agent::Agent;
 use proconsul_anchors::handle::Handle;
 
 pub use crate::control::{Control, Reloading, Stats};
+pub use crate::reply::Pieces;
 pub use crate::server::serve;
 pub use crate::settings::{Identity, Network, Settings};
 
@@ -42,6 +44,8 @@ pub struct Site {
     pub handle: Handle,
     /// This node's own services and checks.
     pub agent: Agent,
+    /// The tokens that this node itself uses.
+    pub tokens: AgentTokens,
     /// What the program tells of itself.
     pub settings: Settings,
     /// What the agent's pages may ask of the program.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use http::{Method, StatusCode};
+use proconsul_anchors::acl::Denial;
 use proconsul_anchors::error::Refusal;
 use proconsul_anchors::node::NodeError;
 
@@ -288,6 +289,35 @@ impl fmt::Display for Faults {
     }
 }
 
+impl From<Refusal> for Reject {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NoLeader => Self::NoLeader,
+            refusal => Self::Refused(Box::new(refusal)),
+        }
+    }
+}
+
+impl From<Denial> for Reject {
+    fn from(denial: Denial) -> Self {
+        Refusal::from(denial).into()
+    }
+}
+
+/// Consul's words for what the access control does not allow.
+fn denied(denial: &Denial) -> String {
+    let Denial { accessor, resource, access, name } = denial;
+    let of = name.as_deref().map(|name| format!(" on {}", quote(name))).unwrap_or_default();
+    match accessor {
+        Some(accessor) => format!(
+            "Permission denied: token with AccessorID '{accessor}' lacks permission '{resource}:{access}'{of}"
+        ),
+        None => format!(
+            "Permission denied: anonymous token lacks permission '{resource}:{access}'{of}. The anonymous token is used implicitly when a request does not specify a token."
+        ),
+    }
+}
+
 /// The status of what the agent refuses.
 fn agent_status(error: &NodeError) -> StatusCode {
     match error {
@@ -304,6 +334,8 @@ fn agent_status(error: &NodeError) -> StatusCode {
         | NodeError::RemoteScripts
         | NodeError::LocalScripts
         | NodeError::NoOsServices
+        | NodeError::SidecarPortsOff
+        | NodeError::NoSidecarPort { .. }
         | NodeError::Storage(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -311,7 +343,10 @@ fn agent_status(error: &NodeError) -> StatusCode {
 /// The status of what the core refuses.
 fn refusal_status(refusal: &Refusal) -> StatusCode {
     match refusal {
-        Refusal::Denied(_) => StatusCode::FORBIDDEN,
+        Refusal::Denied(_)
+        | Refusal::UnknownToken { .. }
+        | Refusal::ExpiredToken
+        | Refusal::NotAllowed(_) => StatusCode::FORBIDDEN,
         Refusal::Overloaded | Refusal::Stopping => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -347,6 +382,11 @@ fn refusal(refusal: &Refusal) -> String {
         }
         Refusal::MissingSession => "raft apply failed: missing session".to_owned(),
         Refusal::NoLeader => "No cluster leader".to_owned(),
+        Refusal::UnknownToken { bootstrapped: true } => "ACL not found".to_owned(),
+        Refusal::UnknownToken { bootstrapped: false } => "ACL system must be bootstrapped before making any requests that require authorization: ACL not found".to_owned(),
+        Refusal::ExpiredToken => "token has expired: ACL not found".to_owned(),
+        Refusal::NotAllowed(denial) => denied(denial),
+        Refusal::NameTaken { name, .. } => format!("the name {} is taken", quote(name)),
         Refusal::Denied(rule) => format!("Permission denied: refused by rule {rule}"),
         Refusal::Storage(_) | Refusal::Overloaded | Refusal::Stopping => refusal.to_string(),
     }

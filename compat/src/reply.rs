@@ -1,11 +1,14 @@
 //! A reply is a value and what is known about it; all headers are set here.
 
+mod body;
+
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use http_body_util::Full;
+use proconsul_anchors::acl::Authority;
 use proconsul_anchors::handle::Answer;
 use serde::Serialize;
 
@@ -14,9 +17,13 @@ use crate::go::print::{indent, json};
 use crate::gzip::{compress_own, compress_shared};
 use crate::limits::GZIP_BYTES_MIN;
 use crate::reject::Reject;
+use crate::server::malformed::Answering;
+
+pub(crate) use self::body::Outgoing;
+pub use self::body::Pieces;
 
 /// What goes back to the client.
-pub(crate) type Sent = Response<Full<Bytes>>;
+pub(crate) type Sent = Response<Outgoing>;
 
 /// A handler's answer.
 #[derive(Debug)]
@@ -37,6 +44,8 @@ pub(crate) enum Body {
     Shared(Bytes),
     /// Text or bytes of this type.
     Plain(Bytes, &'static str),
+    /// Bytes that come, of this type; sent as they are.
+    Stream(Outgoing, Option<&'static str>),
     /// Nothing; its content type is guessed from the request, as Consul does.
     Nothing,
     /// Nothing, and no content type.
@@ -53,6 +62,8 @@ pub(crate) struct Meta {
     pub(crate) consistency: Option<Consistency>,
     /// Whether the answer might have come from a cache, and says that it did not.
     pub(crate) cache_missed: bool,
+    /// Whether the caller's rules left something out, and the caller is one who is told so.
+    pub(crate) filtered: bool,
 }
 
 /// How the client wants its answer; kept while the handler works.
@@ -89,6 +100,7 @@ const KNOWN_LEADER: HeaderName = HeaderName::from_static("x-consul-knownleader")
 const LAST_CONTACT: HeaderName = HeaderName::from_static("x-consul-lastcontact");
 const BACKEND: HeaderName = HeaderName::from_static("x-consul-query-backend");
 const CONSISTENCY: HeaderName = HeaderName::from_static("x-consul-effective-consistency");
+const FILTERED: HeaderName = HeaderName::from_static("x-consul-results-filtered-by-acls");
 const CACHE: HeaderName = HeaderName::from_static("x-cache");
 const MISS: HeaderValue = HeaderValue::from_static("MISS");
 const ACL_POLICY: HeaderName = HeaderName::from_static("x-consul-default-acl-policy");
@@ -120,6 +132,11 @@ impl Reply {
     /// Text or bytes of a type.
     pub(crate) fn plain(body: impl Into<Bytes>, content_type: &'static str) -> Self {
         Self::new(Body::Plain(body.into(), content_type))
+    }
+
+    /// Bytes that come, of this type.
+    pub(crate) fn stream(pieces: Pieces, content_type: Option<&'static str>) -> Self {
+        Self::new(Body::Stream(Outgoing::Pieces(pieces, Answering::default()), content_type))
     }
 
     /// Success without a word.
@@ -167,6 +184,7 @@ impl Meta {
             last_contact: answer.age,
             consistency: None,
             cache_missed: false,
+            filtered: false,
         }
     }
 
@@ -178,6 +196,11 @@ impl Meta {
     /// The same for a read that a cache could have answered.
     pub(crate) fn cacheable(self, options: &ReadOptions) -> Self {
         Self { cache_missed: options.cached, ..self }
+    }
+
+    /// The same for an answer of which something was left out or not. Nobody who came without a token is told.
+    pub(crate) fn filtered(self, authority: &Authority, left_out: bool) -> Self {
+        Self { filtered: left_out && authority.has_token(), ..self }
     }
 
     fn write(&self, headers: &mut HeaderMap) {
@@ -192,6 +215,9 @@ impl Meta {
         headers.insert(BACKEND, HeaderValue::from_static("blocking-query"));
         if self.cache_missed {
             headers.insert(CACHE, MISS);
+        }
+        if self.filtered {
+            headers.insert(FILTERED, HeaderValue::from_static("true"));
         }
         if let Some(consistency) = self.consistency {
             headers.insert(CONSISTENCY, HeaderValue::from_static(consistency.as_str()));
@@ -223,10 +249,15 @@ impl Finish {
     fn reply(&self, reply: Reply) -> Sent {
         let mut headers = HeaderMap::with_capacity(16);
         let shared = matches!(reply.body, Body::Shared(_)) && self.pretty == Pretty::Compact;
+        let mut pieces = None;
         let (body, content_type) = match reply.body {
             Body::Json(compact) | Body::Shared(compact) => (self.layout(compact), Some(JSON)),
             Body::Plain(bytes, content_type) => {
                 (bytes, Some(HeaderValue::from_static(content_type)))
+            }
+            Body::Stream(outgoing, content_type) => {
+                pieces = Some(outgoing);
+                (Bytes::new(), content_type.map(HeaderValue::from_static))
             }
             Body::Nothing => (Bytes::new(), Some(self.empty_type.clone())),
             Body::Bare => (Bytes::new(), None),
@@ -239,7 +270,11 @@ impl Finish {
         }
         headers.extend(reply.headers);
         let pack = if shared { compress_shared } else { compress_own };
-        self.sent(reply.status, headers, body, pack)
+        let mut sent = self.sent(reply.status, headers, body, pack);
+        if let Some(pieces) = pieces {
+            *sent.body_mut() = pieces;
+        }
+        sent
     }
 
     fn reject(&self, reject: &Reject) -> Sent {
@@ -303,7 +338,7 @@ pub(crate) fn cache_missed(reply: Reply) -> Reply {
 
 /// A response with these headers and no others.
 pub(crate) fn bare(status: StatusCode, headers: HeaderMap, body: Bytes) -> Sent {
-    let mut response = Response::new(Full::new(body));
+    let mut response = Response::new(Outgoing::Whole(Full::new(body)));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response

@@ -66,7 +66,13 @@ impl Server {
         let node = Node { name: "node".into(), address: "127.0.0.1".into(), ..Node::default() };
         let agent = Agent::open(LeafSettings::new(node), 1, Arc::new(handle.clone()), store, clock)
             .unwrap();
-        let site = Arc::new(Site { handle, agent, settings, control: Arc::new(Nobody) });
+        let site = Arc::new(Site {
+            handle,
+            agent,
+            tokens: proconsul_anchors::acl::AgentTokens::default(),
+            settings,
+            control: Arc::new(Nobody),
+        });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopping) = watch::channel(false);

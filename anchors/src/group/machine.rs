@@ -18,12 +18,11 @@ use super::backlog::{Backlog, Waiting};
 use super::raft::{Batch, Image, LogId, Membership, RaftEntry, StorageError, Types, Verdicts};
 use super::{Publish, StartError};
 use crate::clock::Time;
-#[cfg(test)]
-use crate::index::RowId;
-use crate::index::{Index, Touched, WatchKey};
+use crate::index::{Index, RowId, Touched, WatchKey};
 use crate::limits;
 use crate::lineage::Edge;
 use crate::lineage::note::Notary;
+use crate::record::TableId;
 use crate::store::tables::{APPLIED, CHECKPOINT, ENTRIES, HASHES, MEMBERSHIP, PAYLOADS, ROWS};
 use crate::store::{Fault, Store, StoreError};
 
@@ -225,7 +224,19 @@ fn everything(index: &Index) -> Vec<WatchKey> {
     let services = index.services().map(|row| WatchKey::Service(row.name.shared_key()));
     let keys = index.keys("").map(|row| WatchKey::Key(Arc::clone(&row.key)));
     let sessions = index.sessions().map(|row| WatchKey::Session(row.session.id.as_ref().into()));
-    tables.into_iter().chain(nodes).chain(services).chain(keys).chain(sessions).collect()
+    let records = index.record_ids().filter_map(|id| match id {
+        RowId::Record(table, key) => Some(WatchKey::Record(table, key)),
+        _ => None,
+    });
+    let further = TableId::ALL.into_iter().map(WatchKey::Table).chain(records);
+    tables
+        .into_iter()
+        .chain(nodes)
+        .chain(services)
+        .chain(keys)
+        .chain(sessions)
+        .chain(further)
+        .collect()
 }
 
 impl RaftStateMachine<Types> for Machine {

@@ -2,6 +2,7 @@
 //!
 //! The rules are Consul's: per service where there is one, per table where there is none, and never lower than before.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{Grave, Index};
 use crate::name::Caseless;
 use crate::query::Query;
+use crate::record::TableId;
 
 /// The revision that last moved each table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +29,49 @@ pub struct Marks {
     pub service_extinction: u64,
     /// The last time that some node went; 0 for never.
     pub node_extinction: u64,
+    /// The tables of further records.
+    #[serde(default, skip_serializing_if = "TableMarks::is_empty")]
+    pub tables: TableMarks,
+}
+
+/// How many tables of further records there are.
+const TABLES: usize = 10;
+
+/// The revision that last moved each table of further records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "BTreeMap<TableId, u64>", into = "BTreeMap<TableId, u64>")]
+pub struct TableMarks([u64; TABLES]);
+
+impl TableMarks {
+    /// The revision that last moved it; 0 for never.
+    pub fn get(&self, table: TableId) -> u64 {
+        self.0[table as usize]
+    }
+
+    pub(super) fn set(&mut self, table: TableId, revision: u64) {
+        self.0[table as usize] = revision;
+    }
+
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl From<BTreeMap<TableId, u64>> for TableMarks {
+    fn from(marks: BTreeMap<TableId, u64>) -> Self {
+        let mut tables = Self::default();
+        for (table, revision) in marks {
+            tables.set(table, revision);
+        }
+        tables
+    }
+}
+
+impl From<TableMarks> for BTreeMap<TableId, u64> {
+    fn from(marks: TableMarks) -> Self {
+        let all = TableId::ALL.into_iter().map(|table| (table, marks.get(table)));
+        all.filter(|(_, revision)| *revision > 0).collect()
+    }
 }
 
 impl Index {
@@ -53,6 +98,10 @@ impl Index {
             Query::Key(key) => self.key(key).map_or(marks.keys, |row| row.modified),
             Query::Keys(prefix) => self.index_of_keys(prefix),
             Query::Sessions | Query::Session(_) | Query::NodeSessions(_) => marks.sessions,
+            Query::Table(table) | Query::Record { table, .. } => marks.tables.get(*table),
+            Query::Several(queries) => {
+                queries.iter().map(|query| self.index_of(query)).max().unwrap_or(0)
+            }
         }
     }
 

@@ -16,6 +16,7 @@ use super::{
     share,
 };
 use crate::name::Caseless;
+use crate::record::TableId;
 use crate::service::{Check, Node, Service, Session};
 
 /// Which row. The order of the variants is the order in which they can be read back.
@@ -37,7 +38,12 @@ pub enum RowId {
     Grave(Arc<str>),
     /// A session, by id.
     Session(Arc<str>),
+    /// A further record, by table and key.
+    Record(TableId, Arc<str>),
 }
+
+/// The letter of the first table of further records; the others follow in their order.
+const FIRST_TABLE: u8 = b'j';
 
 /// A row that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +109,7 @@ impl RowId {
     /// As [`RowId::to_key`], into a buffer whose content it replaces.
     pub(crate) fn write_key(&self, key: &mut Vec<u8>) {
         let (kind, parts): (u8, [Option<&Arc<str>>; 2]) = match self {
+            Self::Record(table, key) => (FIRST_TABLE + *table as u8, [Some(key), None]),
             Self::Marks => (b'a', [None, None]),
             Self::Node(node) => (b'b', [Some(node), None]),
             Self::Service(node, id) => (b'c', [Some(node), Some(id)]),
@@ -143,7 +150,10 @@ impl RowId {
             b'f' => Self::Key(first),
             b'g' => Self::Grave(first),
             b'h' => Self::Session(first),
-            _ => return None,
+            _ => {
+                let table = kind.checked_sub(FIRST_TABLE).map(usize::from)?;
+                Self::Record(*TableId::ALL.get(table)?, first)
+            }
         };
         rest.is_empty().then_some(id)
     }
@@ -187,6 +197,7 @@ impl Index {
             RowId::Key(key) => self.keys.get(key).map(|row| encode_key(value, row)),
             RowId::Grave(key) => self.graves.get(key).map(|grave| encode(value, grave)),
             RowId::Session(id) => self.sessions.get(id).map(|row| encode_session(value, row)),
+            RowId::Record(table, key) => self.write_record(*table, key, value).then_some(()),
         };
         written.is_some()
     }
@@ -204,6 +215,7 @@ impl Index {
             .chain(self.keys.keys().cloned().map(RowId::Key))
             .chain(self.graves.keys().cloned().map(RowId::Grave))
             .chain(self.sessions.keys().cloned().map(RowId::Session))
+            .chain(self.record_ids())
     }
 
     /// All rows.
@@ -253,6 +265,9 @@ impl Index {
                 self.graves.insert(Arc::clone(key), decode(&id, value)?);
             }
             RowId::Session(key) => self.put_session_row(key, decode(&id, value)?),
+            RowId::Record(table, _) => self
+                .put_record_row(*table, value)
+                .map_err(|error| RowError::Value(id.clone(), error))?,
         }
         Ok(())
     }

@@ -344,3 +344,31 @@ fn what_two_instances_have_in_common_is_kept_once() {
         assert_eq!(checked.id.as_str().as_ptr(), other.id.as_str().as_ptr());
     }
 }
+
+#[test]
+fn records_are_written_all_or_none() {
+    use crate::record::{AnyRecord, RecordChange, Setting, TableId, When};
+    let put = |name: &str, body: &str, when| RecordChange::Put {
+        record: AnyRecord::Setting(Box::new(Setting { name: name.into(), body: body.into() })),
+        when,
+    };
+    let mut index = Index::new();
+    let mut write = |changes: Vec<RecordChange>, revision: u64| {
+        let stamp = Stamp { revision, seq: revision, at: Time(0), salt: [0; 16] };
+        let verdict = index.apply(&stamp, &Change::Records(changes)).verdict.unwrap();
+        let body = |name| index.record::<Setting>(name).map(|row| row.record.body.to_string());
+        (verdict, body("a"), body("b"), index.table_mark(TableId::Setting))
+    };
+    let some = |text: &str| Some(text.to_owned());
+    let both = vec![put("a", "1", When::Always), put("b", "1", When::Index(0))];
+    assert_eq!(write(both.clone(), 5), (true, some("1"), some("1"), 5));
+    let half = vec![put("a", "2", When::Always), put("b", "2", When::Index(4))];
+    assert_eq!(write(half, 6), (false, some("1"), some("1"), 5), "the second condition fails");
+    assert_eq!(write(vec![both[0].clone()], 7), (true, some("1"), some("1"), 5), "nothing new");
+    let gone =
+        RecordChange::Remove { table: TableId::Setting, key: "a".into(), when: When::Index(5) };
+    assert_eq!(write(vec![gone], 8), (true, None, some("1"), 8));
+    let rows = index.rows().map(|(id, value)| (id.to_key(), value));
+    let again = Index::restore(rows).unwrap();
+    assert!(again.rows().eq(index.rows()));
+}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Index;
 use crate::query::Query;
+use crate::record::TableId;
 
 /// A part of the index that a read depends on. A change names each part whose visible content it may have changed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -28,6 +29,10 @@ pub enum WatchKey {
     Sessions,
     /// One session.
     Session(Arc<str>),
+    /// A table of further records.
+    Table(TableId),
+    /// One further record, by key.
+    Record(TableId, Arc<str>),
 }
 
 impl Index {
@@ -50,6 +55,13 @@ impl Index {
             Query::Keys(prefix) => vec![WatchKey::Prefix(prefix.as_ref().into())],
             Query::Sessions | Query::NodeSessions(_) => vec![WatchKey::Sessions],
             Query::Session(id) => vec![WatchKey::Session(id.as_ref().into())],
+            Query::Table(table) => vec![WatchKey::Table(*table)],
+            Query::Record { table, key } => {
+                vec![WatchKey::Record(*table, key.as_ref().into())]
+            }
+            Query::Several(queries) => {
+                queries.iter().flat_map(|query| self.watched_by(query)).collect()
+            }
         }
     }
 

@@ -35,6 +35,7 @@ impl<'a> Write<'a> {
             Change::Kv(change) => self.write_key(change),
             Change::OpenSession(session) => self.open_session(session).map(|()| true),
             Change::CloseSession { id } => Ok(self.close_session(id)),
+            Change::Records(changes) => self.write_records(changes),
         }
     }
 
@@ -45,6 +46,12 @@ impl<'a> Write<'a> {
             None => (None, None),
         };
         Applied { verdict, uid, previous, touched: self.touched }
+    }
+
+    /// Nothing was touched after all: the index was put back.
+    pub(super) fn forget(&mut self) {
+        self.touched = Touched::default();
+        self.subject = None;
     }
 
     pub(super) fn revision(&self) -> u64 {

@@ -1,0 +1,85 @@
+//! What one caller may do.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::act::{Access, Act, Reach, Resource};
+
+/// What one caller may do, as its token's rules stood when it asked. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Authority(Option<Arc<Bound>>);
+
+/// The rules of a caller while access control is on.
+#[derive(Debug)]
+struct Bound {
+    /// The accessor of its token; nothing for the anonymous one.
+    accessor: Option<Box<str>>,
+}
+
+/// An access that was denied: to whom and what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{resource}:{access} is denied")]
+pub struct Denial {
+    /// The accessor of the caller's token; nothing for the anonymous one.
+    pub accessor: Option<Box<str>>,
+    /// What was to be accessed.
+    pub resource: Resource,
+    /// How.
+    pub access: Access,
+    /// The name that it spoke of.
+    pub name: Option<Box<str>>,
+}
+
+impl Authority {
+    /// Everything is allowed: access control is off, or the program itself asks.
+    pub fn open() -> Self {
+        Self(None)
+    }
+
+    /// Nothing is allowed: the caller's token is not known.
+    pub fn nothing() -> Self {
+        Self(Some(Arc::new(Bound { accessor: None })))
+    }
+
+    /// Whether everything is allowed without a look at any rule.
+    pub fn is_open(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Whether the caller came with a token: only then is it told that something was filtered out.
+    pub fn has_token(&self) -> bool {
+        self.0.as_ref().is_some_and(|bound| bound.accessor.is_some())
+    }
+
+    /// The accessor of the caller's token.
+    pub fn accessor(&self) -> Option<&str> {
+        self.0.as_ref().and_then(|bound| bound.accessor.as_deref())
+    }
+
+    /// Whether the rules allow it.
+    pub fn allows(&self, _act: Act<'_>) -> bool {
+        self.is_open()
+    }
+
+    /// The same, with what to tell the caller otherwise.
+    ///
+    /// # Errors
+    /// [`Denial`] when no rule allows it.
+    pub fn demand(&self, act: Act<'_>) -> Result<(), Denial> {
+        if self.allows(act) { Ok(()) } else { Err(self.denial(act)) }
+    }
+
+    fn denial(&self, act: Act<'_>) -> Denial {
+        let name = match act.reach {
+            Reach::Named(name) | Reach::Under(name) => Some(name.into()),
+            Reach::Whole | Reach::Any | Reach::All => None,
+        };
+        Denial {
+            accessor: self.accessor().map(Into::into),
+            resource: act.resource,
+            access: act.access,
+            name,
+        }
+    }
+}

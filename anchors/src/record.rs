@@ -1,0 +1,293 @@
+//! Records beside the catalog, the keys and the sessions: access control, configuration entries, prepared queries,
+//! coordinates, certificates. They are all kept, stamped and indexed in the same way, each kind in a table of its own.
+
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::acl::{AuthMethod, BindingRule, Policy, Role, Token};
+
+/// A table of records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "each holds the records of the same name")]
+pub enum TableId {
+    Token,
+    Policy,
+    Role,
+    BindingRule,
+    AuthMethod,
+    ConfigEntry,
+    PreparedQuery,
+    Coordinate,
+    CaRoot,
+    Setting,
+}
+
+impl TableId {
+    /// All tables.
+    pub const ALL: [Self; 10] = [
+        Self::Token,
+        Self::Policy,
+        Self::Role,
+        Self::BindingRule,
+        Self::AuthMethod,
+        Self::ConfigEntry,
+        Self::PreparedQuery,
+        Self::Coordinate,
+        Self::CaRoot,
+        Self::Setting,
+    ];
+}
+
+/// A record of a table.
+pub trait Record: Clone + PartialEq + Serialize + DeserializeOwned + 'static {
+    /// Where it is kept.
+    const TABLE: TableId;
+
+    /// What it is found by.
+    fn key(&self) -> Arc<str>;
+
+    /// A second name that no other record of the table may have; nothing when it has none.
+    fn name(&self) -> Option<Arc<str>> {
+        None
+    }
+}
+
+/// A record of any table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "each is the record of the same name")]
+pub enum AnyRecord {
+    Token(Box<Token>),
+    Policy(Box<Policy>),
+    Role(Box<Role>),
+    BindingRule(Box<BindingRule>),
+    AuthMethod(Box<AuthMethod>),
+    ConfigEntry(Box<ConfigEntry>),
+    PreparedQuery(Box<PreparedQuery>),
+    Coordinate(Box<Coordinate>),
+    CaRoot(Box<CaRoot>),
+    Setting(Box<Setting>),
+}
+
+impl AnyRecord {
+    /// Where it is kept.
+    pub fn table(&self) -> TableId {
+        match self {
+            Self::Token(_) => TableId::Token,
+            Self::Policy(_) => TableId::Policy,
+            Self::Role(_) => TableId::Role,
+            Self::BindingRule(_) => TableId::BindingRule,
+            Self::AuthMethod(_) => TableId::AuthMethod,
+            Self::ConfigEntry(_) => TableId::ConfigEntry,
+            Self::PreparedQuery(_) => TableId::PreparedQuery,
+            Self::Coordinate(_) => TableId::Coordinate,
+            Self::CaRoot(_) => TableId::CaRoot,
+            Self::Setting(_) => TableId::Setting,
+        }
+    }
+}
+
+/// A write of one record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordChange {
+    /// It is there afterwards.
+    Put {
+        /// The whole record.
+        record: AnyRecord,
+        /// Under which condition.
+        when: When,
+    },
+    /// It is gone afterwards. Going twice is no error.
+    Remove {
+        /// The table.
+        table: TableId,
+        /// The record's key.
+        key: Box<str>,
+        /// Under which condition.
+        when: When,
+    },
+}
+
+/// The condition of a record's write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum When {
+    /// Always.
+    Always,
+    /// While its modify index is this; 0 while it does not exist.
+    Index(u64),
+}
+
+/// A configuration entry (`/v1/config`). What its kind's fields mean is known to whoever validates it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigEntry {
+    /// `service-defaults`, `proxy-defaults` …
+    pub kind: Box<str>,
+    /// Unique in its kind.
+    pub name: Box<str>,
+    /// The entry as it is printed, without its indexes: a JSON object.
+    pub body: Box<str>,
+}
+
+/// A prepared query (`/v1/query`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreparedQuery {
+    /// A UUID.
+    pub id: Box<str>,
+    /// What it may be executed by; empty for none. Unique.
+    pub name: Box<str>,
+    /// The definition as it is printed, without its indexes and its token: a JSON object.
+    pub body: Box<str>,
+    /// The session with which it goes; empty for none.
+    pub session: Box<str>,
+    /// The token with which it is executed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<crate::sealed::SealedSecret>,
+    /// Whether its name is a template's prefix.
+    #[serde(default)]
+    pub template: bool,
+}
+
+/// Where a node lies in the network (Vivaldi; `/v1/coordinate`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Coordinate {
+    /// The node's name.
+    pub node: crate::name::Caseless,
+    /// The network segment; empty for the default one.
+    pub segment: Box<str>,
+    /// Eight dimensions, seconds.
+    pub vec: Vec<f64>,
+    /// Confidence, without a unit.
+    pub error: f64,
+    /// Seconds.
+    pub adjustment: f64,
+    /// Seconds.
+    pub height: f64,
+}
+
+impl Eq for Coordinate {}
+
+/// A root certificate of the mesh (`/v1/connect/ca/roots`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaRoot {
+    /// Its id: the certificate's fingerprint.
+    pub id: Box<str>,
+    /// All that is told of it: a JSON object.
+    pub body: Box<str>,
+    /// Its private key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<crate::sealed::SealedSecret>,
+}
+
+/// A setting of which there is one: `autopilot`, `ca-config`, `acl-bootstrap` …
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setting {
+    /// Its name.
+    pub name: Box<str>,
+    /// A JSON value.
+    pub body: Box<str>,
+}
+
+// === impl Record ===
+
+impl Record for Token {
+    const TABLE: TableId = TableId::Token;
+    fn key(&self) -> Arc<str> {
+        self.accessor.as_ref().into()
+    }
+    /// The digest of its secret.
+    fn name(&self) -> Option<Arc<str>> {
+        Some(self.secret.digest().into())
+    }
+}
+
+impl Record for Policy {
+    const TABLE: TableId = TableId::Policy;
+    fn key(&self) -> Arc<str> {
+        self.id.as_ref().into()
+    }
+    fn name(&self) -> Option<Arc<str>> {
+        Some(self.name.to_lowercase().into())
+    }
+}
+
+impl Record for Role {
+    const TABLE: TableId = TableId::Role;
+    fn key(&self) -> Arc<str> {
+        self.id.as_ref().into()
+    }
+    fn name(&self) -> Option<Arc<str>> {
+        Some(self.name.to_lowercase().into())
+    }
+}
+
+impl Record for BindingRule {
+    const TABLE: TableId = TableId::BindingRule;
+    fn key(&self) -> Arc<str> {
+        self.id.as_ref().into()
+    }
+}
+
+impl Record for AuthMethod {
+    const TABLE: TableId = TableId::AuthMethod;
+    fn key(&self) -> Arc<str> {
+        self.name.to_lowercase().into()
+    }
+}
+
+impl ConfigEntry {
+    /// The key of the entry of this kind and name: the kind, a line break, the name in lower case.
+    pub fn key_of(kind: &str, name: &str) -> Arc<str> {
+        format!("{kind}\n{}", name.to_lowercase()).into()
+    }
+}
+
+impl Record for ConfigEntry {
+    const TABLE: TableId = TableId::ConfigEntry;
+    fn key(&self) -> Arc<str> {
+        Self::key_of(&self.kind, &self.name)
+    }
+}
+
+impl Record for PreparedQuery {
+    const TABLE: TableId = TableId::PreparedQuery;
+    fn key(&self) -> Arc<str> {
+        self.id.as_ref().into()
+    }
+    fn name(&self) -> Option<Arc<str>> {
+        let named = !self.name.is_empty() || self.template;
+        named.then(|| self.name.as_ref().into())
+    }
+}
+
+impl Coordinate {
+    /// The key of a node's coordinate in a segment.
+    pub fn key_of(node: &crate::name::Caseless, segment: &str) -> Arc<str> {
+        format!("{}\n{segment}", node.key()).into()
+    }
+}
+
+impl Record for Coordinate {
+    const TABLE: TableId = TableId::Coordinate;
+    fn key(&self) -> Arc<str> {
+        Self::key_of(&self.node, &self.segment)
+    }
+}
+
+impl Record for CaRoot {
+    const TABLE: TableId = TableId::CaRoot;
+    fn key(&self) -> Arc<str> {
+        self.id.as_ref().into()
+    }
+}
+
+impl Record for Setting {
+    const TABLE: TableId = TableId::Setting;
+    fn key(&self) -> Arc<str> {
+        self.name.as_ref().into()
+    }
+}
