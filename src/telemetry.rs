@@ -3,6 +3,7 @@
 mod aggregates;
 mod file;
 mod format;
+mod monitor;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -12,14 +13,17 @@ use metrics::{
     SharedString, Unit,
 };
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use serde::Serialize as _;
 use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use self::aggregates::Aggregates;
 pub(crate) use self::file::{LogFile, Rotation};
 use self::format::Line;
+use self::monitor::Monitors;
+pub(crate) use self::monitor::Listening;
 
 /// How often measurements are folded: a busy server keeps a few megabytes of them meanwhile.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -33,6 +37,8 @@ pub(crate) struct Telemetry {
     prometheus: PrometheusHandle,
     aggregates: Arc<Aggregates>,
     level: LogLevel,
+    monitors: Monitors,
+    monitored: LogLevel,
 }
 
 /// Changes how much is logged while the program runs.
@@ -67,7 +73,9 @@ impl Telemetry {
     /// Starts logging to standard output, and to a file, and counting. Once in a process; a second call leaves the
     /// first in force.
     pub(crate) fn start(logs: LogSettings, file: Option<LogFile>) -> Self {
-        let (filter, handle) = reload::Layer::new(targets(logs.level));
+        let (filter, level) = LogLevel::new(logs.level);
+        let (heard, monitored) = LogLevel::new(LevelFilter::OFF);
+        let monitors = Monitors::default();
         let lines = tracing_subscriber::fmt::layer()
             .event_format(Line { json: logs.json })
             .with_ansi(false);
@@ -75,7 +83,9 @@ impl Telemetry {
             let lines = tracing_subscriber::fmt::layer().event_format(Line { json: logs.json });
             lines.with_ansi(false).with_writer(file)
         });
-        let _ = tracing_subscriber::registry().with(filter).with(lines).with(file).try_init();
+        let written = lines.and_then(file).with_filter(filter);
+        let layers = written.and_then(monitors.clone().with_filter(heard));
+        let _ = tracing_subscriber::registry().with(layers).try_init();
         let builder = PrometheusBuilder::new()
             .set_quantiles(&QUANTILES)
             .expect("three quantiles between 0 and 1");
@@ -83,7 +93,9 @@ impl Telemetry {
         let telemetry = Self {
             prometheus: recorder.handle(),
             aggregates: Arc::default(),
-            level: LogLevel(handle),
+            level,
+            monitors,
+            monitored,
         };
         let _ = metrics::set_global_recorder(Tee(recorder, Arc::clone(&telemetry.aggregates)));
         telemetry
@@ -109,9 +121,41 @@ impl Telemetry {
         serde_json::to_string(&self.aggregates.told(now)).expect("metrics have text keys only")
     }
 
+    /// The metrics of the interval that is running, when it is over: as [`Telemetry::json`], indented, with a line break.
+    pub(crate) async fn next_interval(&self) -> String {
+        tokio::time::sleep(aggregates::rest(SystemTime::now())).await;
+        let told = self.aggregates.told(SystemTime::now());
+        let mut out = Vec::new();
+        let form = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+        told.serialize(&mut serde_json::Serializer::with_formatter(&mut out, form))
+            .expect("metrics have text keys only");
+        out.push(b'\n');
+        String::from_utf8(out).expect("JSON is UTF-8")
+    }
+
     /// Logs from this level on.
     pub(crate) fn set_level(&self, level: LevelFilter) {
-        let _ = self.level.0.reload(targets(level));
+        self.level.set(level);
+    }
+
+    /// Lines of the log from this level on, as text or as JSON, whatever is written elsewhere.
+    pub(crate) fn monitor(&self, level: LevelFilter, json: bool) -> Listening {
+        self.monitors.listen(level, json, &self.monitored)
+    }
+}
+
+// === impl LogLevel ===
+
+impl LogLevel {
+    /// A filter, and the hand on it.
+    fn new(level: LevelFilter) -> (reload::Layer<Targets, tracing_subscriber::Registry>, Self) {
+        let (filter, handle) = reload::Layer::new(targets(level));
+        (filter, Self(handle))
+    }
+
+    fn set(&self, level: LevelFilter) {
+        // It fails only when the log is gone.
+        let _ = self.0.reload(targets(level));
     }
 }
 

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 
+use crate::reply::Pieces;
+
 /// Sections of `/v1/agent/self`'s `Stats`, each with its pairs.
 pub type Stats = BTreeMap<String, BTreeMap<String, String>>;
 
@@ -26,6 +28,12 @@ pub trait Control: Send + Sync + 'static {
 
     /// The same as Prometheus text.
     fn metrics_prometheus(&self) -> String;
+
+    /// The first of these again whenever an interval is over, indented, each with a line break (`metrics/stream`).
+    fn metrics_stream(&self) -> Pieces;
+
+    /// The log from now on, line by line, at a level that Consul knows; as JSON where that is wanted.
+    fn monitor(&self, level: &str, json: bool) -> Pieces;
 
     /// `Stats` of `/v1/agent/self`.
     fn stats(&self) -> Stats;

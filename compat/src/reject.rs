@@ -1,5 +1,7 @@
 //! The table of refusals: each with Consul's status and its exact words.
 
+mod operator;
+
 use std::fmt;
 
 use http::{Method, StatusCode};
@@ -9,6 +11,8 @@ use proconsul_anchors::node::NodeError;
 
 use crate::go::text::{NumberError, quote};
 use crate::wire::decode::{BodyFault, DecodeError};
+
+pub(crate) use self::operator::OperatorFault;
 
 /// Why a request is not carried out, in the words that the client reads.
 #[derive(Debug, thiserror::Error)]
@@ -113,9 +117,9 @@ pub(crate) enum Reject {
     )]
     CatalogServiceMeta { node: String, service: String, reason: String },
     #[error(
-        "Consul Connect is not supported yet: {within}{field} must be empty (see the README's table of what is supported)"
+        "Service.Connect.SidecarService is for the agent alone: the catalog registers no sidecars"
     )]
-    Connect { within: &'static str, field: &'static str },
+    CatalogSidecar,
 
     // --- keys ---
     #[error("invalid key name, leading/trailing spaces are not allowed")]
@@ -177,6 +181,9 @@ pub(crate) enum Reject {
     #[error("the configuration cannot be shown")]
     DebugConfig,
 
+    #[error("{0}")]
+    Operator(#[from] OperatorFault),
+
     // --- what is not there ---
     #[error("ACL support disabled")]
     AclDisabled,
@@ -200,13 +207,14 @@ impl Reject {
             Self::Blocked | Self::Restricted => StatusCode::FORBIDDEN,
             Self::Refused(refusal) => refusal_status(refusal),
             Self::Agent(error) => agent_status(error),
+            Self::Operator(fault) => fault.status(),
             Self::UnknownSession(_) | Self::NoAgentService(_) | Self::Utilization => {
                 StatusCode::NOT_FOUND
             }
             Self::BodyTooLarge { .. }
             | Self::ValueTooLarge { .. }
             | Self::UnsizedValueTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::NotBuilt { .. } | Self::Connect { .. } => StatusCode::NOT_IMPLEMENTED,
+            Self::NotBuilt { .. } | Self::CatalogSidecar => StatusCode::NOT_IMPLEMENTED,
             _ if self.is_bad_request() => StatusCode::BAD_REQUEST,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         }

@@ -159,6 +159,7 @@ static ROUTES: &[Route] = &[
     page!("/v1/agent/version", GET, process::version),
     page!("/v1/agent/members", GET, process::members),
     page!("/v1/agent/metrics", GET, process::metrics),
+    page!("/v1/agent/metrics/stream", GET, process::metrics_stream),
     page!("/v1/agent/monitor", GET, process::monitor),
     page!("/v1/agent/reload", PUT, process::reload),
     page!("/v1/agent/leave", PUT, process::leave),
@@ -181,7 +182,6 @@ static ROUTES: &[Route] = &[
     page!("/v1/agent/check/update/", PUT, agent::update),
 
     // --- not built yet ---
-    later("/v1/agent/metrics/stream", GET),
     later("/v1/agent/connect/authorize", POST),
     later("/v1/agent/connect/ca/roots", GET),
     later("/v1/agent/connect/ca/leaf/", GET),

@@ -6,13 +6,14 @@ use std::time::SystemTime;
 
 use proconsul_anchors::agent::Agent;
 use proconsul_anchors::handle::Handle;
-use proconsul_compat::{Control, Reloading, Stats};
+use futures_util::stream;
+use proconsul_compat::{Control, Pieces, Reloading, Stats};
 use tokio::sync::Notify;
 
 use super::host;
 use super::reload::Reload;
 use crate::config::CONSUL_VERSION;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{self, Telemetry};
 
 /// The running program.
 pub(super) struct Program {
@@ -39,6 +40,21 @@ impl Control for Program {
 
     fn metrics_prometheus(&self) -> String {
         self.telemetry.prometheus()
+    }
+
+    fn metrics_stream(&self) -> Pieces {
+        let telemetry = self.telemetry.clone();
+        Box::pin(stream::unfold(telemetry, |telemetry| async {
+            let told = telemetry.next_interval().await;
+            Some((Ok(told.into()), telemetry))
+        }))
+    }
+
+    fn monitor(&self, level: &str, json: bool) -> Pieces {
+        let listening = self.telemetry.monitor(telemetry::level(level), json);
+        Box::pin(stream::unfold(listening, |mut listening| async {
+            listening.next().await.map(|line| (Ok(line), listening))
+        }))
     }
 
     fn stats(&self) -> Stats {

@@ -90,6 +90,13 @@ struct Summary {
     last: f64,
 }
 
+/// How long the interval that is running will be.
+pub(super) fn rest(now: SystemTime) -> Duration {
+    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let over = since.as_secs() - since.as_secs() % INTERVAL.as_secs() + INTERVAL.as_secs();
+    Duration::from_secs(over).saturating_sub(since)
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Numbers are whole after each line: a panic elsewhere leaves none half written.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -33,21 +33,29 @@ where
         mut out: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let mut said = Said::default();
-        event.record(&mut said);
-        let module = event.metadata().target().replacen("::", ".", usize::MAX);
-        if self.json {
-            said.write_json(&mut out, event, module)
-        } else {
-            said.write_text(&mut out, event, &module)
-        }
+        out.write_str(&line(event, self.json))
     }
+}
+
+/// An event as one line, with its line break.
+pub(super) fn line(event: &Event<'_>, json: bool) -> String {
+    let mut said = Said::default();
+    event.record(&mut said);
+    let module = event.metadata().target().replacen("::", ".", usize::MAX);
+    let mut out = String::new();
+    if json {
+        said.write_json(&mut out, event, module);
+    } else {
+        // A string takes everything.
+        let _ = said.write_text(&mut out, event, &module);
+    }
+    out
 }
 
 // === impl Said ===
 
 impl Said {
-    fn write_text(&self, out: &mut Writer<'_>, event: &Event<'_>, module: &str) -> fmt::Result {
+    fn write_text(&self, out: &mut String, event: &Event<'_>, module: &str) -> fmt::Result {
         let level = format!("[{}]", level(event));
         write!(out, "{} {level:<7} {module}: {}", timestamp(), self.message)?;
         for (at, (name, value)) in self.fields.iter().enumerate() {
@@ -62,14 +70,15 @@ impl Said {
         writeln!(out)
     }
 
-    fn write_json(self, out: &mut Writer<'_>, event: &Event<'_>, module: String) -> fmt::Result {
+    fn write_json(self, out: &mut String, event: &Event<'_>, module: String) {
         let mut line = Map::new();
         line.insert("@level".to_owned(), level(event).to_lowercase().into());
         line.insert("@message".to_owned(), self.message.into());
         line.insert("@module".to_owned(), module.into());
         line.insert("@timestamp".to_owned(), timestamp().into());
         line.extend(self.fields);
-        writeln!(out, "{}", Value::Object(line))
+        out.push_str(&Value::Object(line).to_string());
+        out.push('\n');
     }
 
     fn say(&mut self, field: &Field, value: Value) {

@@ -79,14 +79,22 @@ fn wants_prometheus(ask: &Ask) -> bool {
     ask.params.first("format") == "prometheus" || open_metrics || old_text
 }
 
-/// `GET /v1/agent/monitor`: the logs are not streamed yet; a level that there is not is told first, as Consul does.
+/// `GET /v1/agent/metrics/stream`.
+pub(crate) async fn metrics_stream(ask: Ask) -> Result<Reply, Reject> {
+    Ok(Reply::stream(ask.site.control.metrics_stream(), None))
+}
+
+/// `GET /v1/agent/monitor`.
 pub(crate) async fn monitor(ask: Ask) -> Result<Reply, Reject> {
     const LEVELS: [&str; 6] = ["TRACE", "DEBUG", "INFO", "WARN", "ERR", "ERROR"];
+    const DEFAULT: &str = "INFO";
     let level = ask.params.first("loglevel");
-    if !level.is_empty() && !LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level)) {
+    let level = if level.is_empty() { DEFAULT } else { level };
+    if !LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level)) {
         return Err(Reject::LogLevel(level.to_owned()));
     }
-    Err(Reject::NotBuilt { method: ask.method, route: "/v1/agent/monitor" })
+    let lines = ask.site.control.monitor(level, ask.params.has("logjson"));
+    Ok(Reply::stream(lines, None))
 }
 
 /// `PUT /v1/agent/reload`.
