@@ -80,7 +80,7 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
     let leave = Arc::new(Notify::new());
     let dns = Arc::new(ArcSwap::from_pointee(settings::dns(&config)?));
     let http = settings::http(&config, &node_id)?;
-    let (services, checks) = reload::definitions_of(&config)?;
+    let (services, checks) = reload::definitions_of(&config);
     agent.configure(services, checks).await.map_err(|error| error.to_string())?;
     let reload = Arc::new(Reload {
         sources,

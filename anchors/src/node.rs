@@ -14,6 +14,7 @@ mod configure;
 pub mod definition;
 mod register;
 mod rows;
+mod sidecar;
 mod state;
 pub mod sync;
 
@@ -61,6 +62,8 @@ pub struct LeafSettings {
     pub local_scripts: bool,
     /// Whether the API may define scripts.
     pub remote_scripts: bool,
+    /// The first and the last port that sidecars are given; `None` when they have to bring one.
+    pub sidecar_ports: Option<(i64, i64)>,
 }
 
 /// What the catalog tells of a server beside its node: the service `consul` and the check of the membership.
@@ -102,6 +105,8 @@ pub struct LeafService {
     pub token: Option<Secret>,
     /// Who registered it.
     pub source: Source,
+    /// Registered with another service, with which it goes.
+    pub sidecar: bool,
 }
 
 /// A check of the node or of one of its services.
@@ -251,6 +256,19 @@ pub enum NodeError {
         "Scripts are disabled on this agent; to enable, configure 'enable_script_checks' or 'enable_local_script_checks' to true"
     )]
     LocalScripts,
+    /// 500.
+    #[error("no port provided for sidecar_service and auto-assignment disabled in config")]
+    SidecarPortsOff,
+    /// 500.
+    #[error(
+        "no port provided for sidecar_service and none left in the configured range [{min}, {max}]"
+    )]
+    NoSidecarPort {
+        /// The first of the range.
+        min: i64,
+        /// The last of it.
+        max: i64,
+    },
     /// 500: on this operating system Consul has none either.
     #[error("not implemented")]
     NoOsServices,
@@ -277,6 +295,7 @@ impl LeafSettings {
             reap_interval: Duration::from_secs(30),
             local_scripts: false,
             remote_scripts: false,
+            sidecar_ports: Some((21_000, 21_255)),
         }
     }
 }

@@ -3,12 +3,15 @@
 //! They hold what Consul's catalog holds (its HTTP reference names the fields alike), not how it prints them:
 //! printing belongs to whoever serves them.
 
+pub mod mesh;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use self::mesh::Mesh;
 use crate::name::Caseless;
 use crate::pairs::Pairs;
 
@@ -96,6 +99,9 @@ pub struct Rare {
     pub socket_path: Box<str>,
     /// Region and zone.
     pub locality: Option<Locality>,
+    /// The mesh's part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mesh: Option<Arc<Mesh>>,
 }
 
 /// An address and port of a service for one purpose.

@@ -5,6 +5,7 @@ pub(crate) mod catalog;
 pub(crate) mod check;
 pub(crate) mod decode;
 pub(crate) mod kv;
+pub(crate) mod mesh;
 pub(crate) mod process;
 pub(crate) mod register;
 pub(crate) mod session;

@@ -8,7 +8,7 @@ use proconsul_anchors::node::definition::ServiceDefinition;
 use tracing::{info, warn};
 
 use super::settings;
-use crate::config::{CheckEntry, Config, Host, ServiceEntry, Sources};
+use crate::config::{CheckEntry, Config, Host, Sources};
 use crate::telemetry::{Telemetry, level};
 
 /// The parts that a reload reaches.
@@ -49,7 +49,7 @@ impl Reload {
         }
         let next = current.reloaded(&loaded.config);
         let dns = settings::dns(&next)?;
-        let definitions = definitions_of(&next)?;
+        let definitions = definitions_of(&next);
         self.dns.store(Arc::new(dns));
         self.telemetry.set_level(level(&next.log.level));
         self.agent.settle(settings::leaf(&next, &self.node_id));
@@ -62,21 +62,7 @@ impl Reload {
 type Definitions = (Vec<ServiceDefinition>, Vec<CheckEntry>);
 
 /// All services and checks of a configuration.
-///
-/// # Errors
-/// The text names the one that cannot be taken.
-pub(super) fn definitions_of(config: &Config) -> Result<Definitions, String> {
-    let services = config.services.iter().map(served).collect::<Result<_, _>>()?;
-    Ok((services, config.checks.clone()))
-}
-
-fn served(entry: &ServiceEntry) -> Result<ServiceDefinition, String> {
-    let service = entry.service();
-    if entry.proxy.is_some() || entry.connect.is_some() || !service.kind().is_empty() {
-        return Err(format!(
-            "service {:?}: kind, proxy and connect are not supported yet (Connect); remove them",
-            service.name.as_str()
-        ));
-    }
-    Ok(entry.definition.clone())
+pub(super) fn definitions_of(config: &Config) -> Definitions {
+    let services = config.services.iter().map(|entry| entry.definition.clone()).collect();
+    (services, config.checks.clone())
 }

@@ -169,8 +169,14 @@ pub(super) fn leaf(config: &Config, node_id: &str) -> LeafSettings {
         reap_interval: checking.reap_interval,
         local_scripts: checking.local_scripts || checking.remote_scripts,
         remote_scripts: checking.remote_scripts,
+        sidecar_ports: sidecar_ports(config.network.ports.sidecar),
         ..LeafSettings::new(node(config, node_id))
     }
+}
+
+/// A range that begins below 1 gives no ports.
+fn sidecar_ports((min, max): (i32, i32)) -> Option<(i64, i64)> {
+    (min >= 1 && max >= 1).then(|| (min.into(), max.into()))
 }
 
 fn node(config: &Config, node_id: &str) -> Node {

@@ -1,10 +1,13 @@
 //! Services and checks that a configuration defines, by the names of the configuration files.
 
+mod mesh;
+
 use std::time::Duration;
 
 use proconsul_anchors::caller::Secret;
 use proconsul_anchors::node::definition::{
-    CheckDefinition, ServiceDefinition, port_faults, validate_meta, validate_weights,
+    CheckDefinition, ServiceDefinition, SidecarAsked, service_faults, validate_service_meta,
+    validate_weights,
 };
 use proconsul_anchors::pairs::Pairs;
 use proconsul_anchors::service::{
@@ -18,12 +21,12 @@ use super::raw::Raw;
 /// Bytes of output kept when neither check nor agent says otherwise.
 const OUTPUT_SIZE: i64 = 4096;
 
-/// A service of the configuration: what is registered, and what is only checked so far.
+/// A service of the configuration: what is registered, and what of it is shown as it was said.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ServiceEntry {
     /// The service with its checks: `checks` first, then `check`.
     pub(crate) definition: ServiceDefinition,
-    /// As configured, when said; Connect is not served yet.
+    /// As configured, when said.
     pub(crate) proxy: Option<Map<String, Json>>,
     /// Likewise.
     pub(crate) connect: Option<Map<String, Json>>,
@@ -104,11 +107,9 @@ fn token(raw: &Raw) -> Option<Secret> {
 impl ServiceEntry {
     /// Reads a service with its checks.
     pub(super) fn read(raw: &Raw, faults: &mut Faults) -> Self {
-        let mut checks: Vec<_> =
-            raw.blocks("checks").iter().map(|raw| check(raw, faults)).collect();
-        checks.extend(raw.single("check").map(|raw| check(raw, faults)));
+        let sidecar = mesh::sidecar(raw).map(|raw| Box::new(definition(raw, None, faults)));
         let entry = Self {
-            definition: ServiceDefinition { service: service(raw), checks, token: token(raw) },
+            definition: definition(raw, sidecar, faults),
             proxy: raw.single("proxy").map(Raw::to_json),
             connect: raw.single("connect").map(Raw::to_json),
         };
@@ -124,7 +125,7 @@ impl ServiceEntry {
     fn judge(&self, raw: &Raw, faults: &mut Faults) {
         let service = self.service();
         let name = service.name.as_str();
-        if let Err(fault) = validate_meta(service.meta.as_ref()) {
+        if let Err(fault) = validate_service_meta(service) {
             faults.push(format!("invalid meta for service {name}: {fault}"));
         }
         if let Err(fault) = validate_weights(service.weights) {
@@ -147,21 +148,21 @@ impl ServiceEntry {
         for check in &self.definition.checks {
             check.validate().map_err(|fault| format!("check {:?}: {fault}", check.name))?;
         }
-        let service = self.service();
-        let rare = service.rare.as_deref();
-        let mut told = Vec::new();
-        if rare.and_then(|rare| rare.locality.as_ref()).is_some_and(is_zone_alone) {
-            told.push("zone cannot be set without region".to_owned());
-        }
-        let native =
-            self.connect.as_ref().and_then(|connect| connect.get("native")).and_then(Json::as_bool);
-        let placed = service.port != 0 || rare.is_some_and(|rare| !rare.socket_path.is_empty());
-        if native == Some(true) && !placed {
-            told.push("Port or SocketPath must be set for a Connect native service.".to_owned());
-        }
-        told.extend(port_faults(service.port, service.ports()).iter().map(ToString::to_string));
+        let sidecar = SidecarAsked::of(self.definition.sidecar.as_deref());
+        let found = service_faults(self.service(), sidecar);
+        let told: Vec<String> = found.iter().map(ToString::to_string).collect();
         if told.is_empty() { Ok(()) } else { Err(faults::listed(&told)) }
     }
+}
+
+fn definition(
+    raw: &Raw,
+    sidecar: Option<Box<ServiceDefinition>>,
+    faults: &mut Faults,
+) -> ServiceDefinition {
+    let mut checks: Vec<_> = raw.blocks("checks").iter().map(|raw| check(raw, faults)).collect();
+    checks.extend(raw.single("check").map(|raw| check(raw, faults)));
+    ServiceDefinition { service: service(raw), checks, token: token(raw), sidecar }
 }
 
 fn service(raw: &Raw) -> Service {
@@ -173,6 +174,7 @@ fn service(raw: &Raw) -> Service {
         ports: raw.blocks("ports").iter().map(port).collect(),
         socket_path: boxed(raw, "socket_path"),
         locality: raw.single("locality").map(locality),
+        mesh: mesh::mesh(raw),
     };
     Service {
         id: raw.text("id").unwrap_or("").into(),

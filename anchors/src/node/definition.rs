@@ -4,12 +4,16 @@
 //! [`CheckDefinition::spec`] is where that happens. The texts of [`InvalidCheck`] and [`InvalidService`] are
 //! those that Consul 1.22 answers.
 
+mod mesh;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::mesh::join_host_port;
+pub use self::mesh::{InvalidMesh, InvalidUpstream, SidecarAsked, UpstreamKey};
 use crate::caller::Secret;
 use crate::pairs::Pairs;
 use crate::service::{Service, ServicePort, Status, Weights};
@@ -32,6 +36,8 @@ pub struct ServiceDefinition {
     pub checks: Vec<CheckDefinition>,
     /// The token to register it with upwards.
     pub token: Option<Secret>,
+    /// A proxy to register with it; what it does not say follows from the service.
+    pub sidecar: Option<Box<Self>>,
 }
 
 /// A check, as registered. Which kind it is follows from the fields that are set.
@@ -186,11 +192,19 @@ pub enum InvalidService {
     #[error("Invalid Service Meta: {0}")]
     Meta(InvalidMeta),
     #[error("Validation failed: {0}")]
-    Ports(InvalidPorts),
+    Parts(InvalidParts),
     #[error("Invalid check: {0}")]
     Check(#[from] InvalidCheck),
     #[error("Status for checks must 'passing', 'warning', 'critical'")]
     CheckStatus,
+    #[error("MultiPort cannot be used with Consul Connect.")]
+    PortsAndSidecar,
+    #[error("Invalid check in sidecar_service: {0}")]
+    SidecarCheck(InvalidCheck),
+    #[error("Invalid SidecarService: {0}")]
+    SidecarMeta(InvalidMeta),
+    #[error("Failed Validation: {0}")]
+    Sidecar(InvalidParts),
 }
 
 /// Why weights cannot be.
@@ -231,9 +245,21 @@ pub enum InvalidPair {
     ValueTooLong,
 }
 
-/// All that is wrong with the named ports of a service, printed as Consul prints several errors.
+/// All that is wrong with the parts of a service, printed as Consul prints several errors.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InvalidPorts(pub Vec<InvalidPort>);
+pub struct InvalidParts(pub Vec<InvalidPart>);
+
+/// One thing that is wrong with a part of a service.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the text says it")]
+pub enum InvalidPart {
+    #[error("zone cannot be set without region")]
+    ZoneAlone,
+    #[error(transparent)]
+    Mesh(#[from] InvalidMesh),
+    #[error(transparent)]
+    Port(#[from] InvalidPort),
+}
 
 /// One thing that is wrong with the named ports.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -266,15 +292,38 @@ impl ServiceDefinition {
             return Err(InvalidService::AnyAddress);
         }
         validate_weights(service.weights).map_err(InvalidService::Weights)?;
-        validate_meta(service.meta.as_ref()).map_err(InvalidService::Meta)?;
-        validate_ports(service.port, service.ports()).map_err(InvalidService::Ports)?;
+        validate_service_meta(service).map_err(InvalidService::Meta)?;
+        let sidecar = self.sidecar.as_deref();
+        parts(service_faults(service, SidecarAsked::of(sidecar))).map_err(InvalidService::Parts)?;
         for check in &self.checks {
             check.validate()?;
         }
-        if self.checks.iter().any(|check| check.has_odd_status()) {
-            return Err(InvalidService::CheckStatus);
+        self.check_statuses()?;
+        match sidecar {
+            Some(_) if !service.ports().is_empty() => Err(InvalidService::PortsAndSidecar),
+            Some(sidecar) => sidecar.validate_as_asked(),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    fn check_statuses(&self) -> Result<(), InvalidService> {
+        let odd = self.checks.iter().any(CheckDefinition::has_odd_status);
+        if odd { Err(InvalidService::CheckStatus) } else { Ok(()) }
+    }
+
+    /// Whether it can be a sidecar, before the rest of it is filled in.
+    fn validate_as_asked(&self) -> Result<(), InvalidService> {
+        for check in &self.checks {
+            check.validate().map_err(InvalidService::SidecarCheck)?;
+        }
+        self.check_statuses()?;
+        validate_service_meta(&self.service).map_err(InvalidService::SidecarMeta)
+    }
+
+    /// Whether it can be a sidecar, with all filled in but its port.
+    pub(super) fn validate_as_sidecar(&self) -> Result<(), InvalidService> {
+        let faults = mesh::mesh_faults(&self.service, SidecarAsked::of(self.sidecar.as_deref()));
+        parts(faults).map_err(InvalidService::Sidecar)
     }
 }
 
@@ -413,9 +462,9 @@ impl CheckSpec {
     }
 }
 
-// === impl InvalidPorts ===
+// === impl InvalidParts ===
 
-impl fmt::Display for InvalidPorts {
+impl fmt::Display for InvalidParts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.len() {
             1 => f.write_str("1 error occurred:\n")?,
@@ -426,20 +475,33 @@ impl fmt::Display for InvalidPorts {
     }
 }
 
-impl std::error::Error for InvalidPorts {}
+impl std::error::Error for InvalidParts {}
 
 /// Whether an address names every address (`0.0.0.0`, `::`), which no client could reach.
 pub fn is_any_address(address: &str) -> bool {
     address.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified())
 }
 
-/// Consul's rules for the meta of services and of the agent's own node.
+/// The key with Consul's prefix that mesh gateways may carry.
+const WAN_FEDERATION: &str = "consul-wan-federation";
+
+/// Consul's rules for the meta of services.
+pub fn validate_service_meta(service: &Service) -> Result<(), InvalidMeta> {
+    let allowed = if service.kind() == "mesh-gateway" { WAN_FEDERATION } else { "" };
+    validate_meta_but(service.meta.as_ref(), allowed)
+}
+
+/// Consul's rules for the meta of the agent's own node.
 pub fn validate_meta(meta: Option<&Pairs>) -> Result<(), InvalidMeta> {
+    validate_meta_but(meta, "")
+}
+
+fn validate_meta_but(meta: Option<&Pairs>, allowed: &str) -> Result<(), InvalidMeta> {
     let Some(meta) = meta else { return Ok(()) };
     if meta.len() > META_PAIRS_MAX {
         return Err(InvalidMeta::TooMany);
     }
-    for (key, value) in meta.iter() {
+    for (key, value) in meta.iter().filter(|(key, _)| allowed.is_empty() || *key != allowed) {
         validate_pair(key, value).map_err(|reason| InvalidMeta::Pair {
             key: key.into(),
             value: value.clone(),
@@ -484,13 +546,25 @@ pub fn validate_weights(weights: Weights) -> Result<(), InvalidWeights> {
     Ok(())
 }
 
-fn validate_ports(port: i64, ports: &[ServicePort]) -> Result<(), InvalidPorts> {
-    let faults = port_faults(port, ports);
-    if faults.is_empty() { Ok(()) } else { Err(InvalidPorts(faults)) }
+fn parts(faults: Vec<InvalidPart>) -> Result<(), InvalidParts> {
+    if faults.is_empty() { Ok(()) } else { Err(InvalidParts(faults)) }
+}
+
+/// All that Consul finds wrong with the parts of a service, in its order.
+pub fn service_faults(service: &Service, sidecar: SidecarAsked) -> Vec<InvalidPart> {
+    let locality = service.rare.as_deref().and_then(|rare| rare.locality.as_ref());
+    let zone_alone =
+        locality.is_some_and(|locality| locality.region.is_empty() && !locality.zone.is_empty());
+    let mut faults: Vec<InvalidPart> = Vec::new();
+    faults.extend(zone_alone.then_some(InvalidPart::ZoneAlone));
+    faults.extend(mesh::place_faults(service));
+    faults.extend(mesh::mesh_faults(service, sidecar));
+    faults.extend(port_faults(service.port, service.ports()).into_iter().map(InvalidPart::Port));
+    faults
 }
 
 /// Both findings of Consul: that `port` and `ports` exclude each other, and the first fault of `ports`.
-pub fn port_faults(port: i64, ports: &[ServicePort]) -> Vec<InvalidPort> {
+fn port_faults(port: i64, ports: &[ServicePort]) -> Vec<InvalidPort> {
     if ports.is_empty() {
         return Vec::new();
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use imbl::OrdMap;
 
 use super::definition::CheckSpec;
+use super::sidecar::{fill_in_proxy, sidecar_id};
 use super::{
     CheckDefinition, Existing, Leaf, LeafCheck, LeafService, Moved, NODE_MAINTENANCE, NodeError,
     SERVICE_MAINTENANCE_PREFIX, ServiceDefinition, Source,
@@ -38,26 +39,56 @@ impl Leaf {
         now: Time,
     ) -> Result<Moved, NodeError> {
         definition.validate()?;
-        let ServiceDefinition { mut service, checks, token } = definition;
-        validate_tagged_addresses(&service)?;
-        for check in &checks {
-            self.admit(check, source)?;
+        let mut definition = definition;
+        if definition.service.id.is_empty() {
+            definition.service.id = definition.service.name.clone();
         }
-        fill_in(&mut service);
-        let id: Arc<str> = service.id.as_str().into();
+        let sidecar = definition.sidecar.take();
+        let sidecar = sidecar.map(|asked| self.sidecar_of(&definition.service, *asked));
+        let sidecar = sidecar.transpose()?.map(|mut sidecar| {
+            sidecar.token = sidecar.token.or_else(|| definition.token.clone());
+            sidecar
+        });
+        self.admit_service(&definition, source)?;
+        sidecar.iter().try_for_each(|sidecar| self.admit_service(sidecar, source))?;
         let mut moved = Moved::default();
-        let before: Vec<Arc<str>> = self.ids_of(&id).cloned().collect();
-        let origin = Origin { before: self.checks.clone(), token: token.clone(), source, now };
-        let named = self.place_checks(&service, checks, &origin, &mut moved);
-        moved.service(&id);
-        self.services.insert(id, Arc::new(LeafService { service, token, source }));
-        if existing == Existing::Replace {
-            for check in before.iter().filter(|check| !named.contains(*check)) {
-                self.drop_check(check, &mut moved);
-            }
+        self.place_service(definition, (existing, source, now), false, &mut moved);
+        if let Some(sidecar) = sidecar {
+            self.place_service(sidecar, (existing, source, now), true, &mut moved);
         }
         self.follow_aliases(now, &mut moved);
         Ok(moved)
+    }
+
+    fn admit_service(
+        &self,
+        definition: &ServiceDefinition,
+        source: Source,
+    ) -> Result<(), NodeError> {
+        validate_tagged_addresses(&definition.service)?;
+        definition.checks.iter().try_for_each(|check| self.admit(check, source))
+    }
+
+    fn place_service(
+        &mut self,
+        definition: ServiceDefinition,
+        (existing, source, now): (Existing, Source, Time),
+        sidecar: bool,
+        moved: &mut Moved,
+    ) {
+        let ServiceDefinition { mut service, checks, token, .. } = definition;
+        fill_in(&mut service);
+        let id: Arc<str> = service.id.as_str().into();
+        let before: Vec<Arc<str>> = self.ids_of(&id).cloned().collect();
+        let origin = Origin { before: self.checks.clone(), token: token.clone(), source, now };
+        let named = self.place_checks(&service, checks, &origin, moved);
+        moved.service(&id);
+        self.services.insert(id, Arc::new(LeafService { service, token, source, sidecar }));
+        if existing == Existing::Replace {
+            for check in before.iter().filter(|check| !named.contains(*check)) {
+                self.drop_check(check, moved);
+            }
+        }
     }
 
     /// Deregisters a service with its checks, and the sidecar that was registered with it.
@@ -70,7 +101,7 @@ impl Leaf {
         }
         let mut moved = Moved::default();
         self.drop_service(id, &mut moved);
-        self.drop_service(&format!("{id}-sidecar-proxy"), &mut moved);
+        self.drop_sidecar(id, &mut moved);
         self.follow_aliases(now, &mut moved);
         Ok(moved)
     }
@@ -293,6 +324,14 @@ impl Leaf {
         moved.service(&id.into());
     }
 
+    /// The sidecar that was registered with a service goes with it.
+    pub(super) fn drop_sidecar(&mut self, service: &str, moved: &mut Moved) {
+        let id = sidecar_id(service);
+        if self.services.get(id.as_str()).is_some_and(|entry| entry.sidecar) {
+            self.drop_service(&id, moved);
+        }
+    }
+
     pub(super) fn drop_check(&mut self, id: &str, moved: &mut Moved) {
         self.unplan(id);
         if let Some(check) = self.take_check(id) {
@@ -375,11 +414,9 @@ fn ip_version(address: &str) -> Option<u8> {
     Some(if ip.to_canonical().is_ipv4() { 4 } else { 6 })
 }
 
-/// Consul's defaults: the id is the name, and an IP address is told by its version too.
+/// Consul's defaults: an IP address is told by its version too.
 fn fill_in(service: &mut Service) {
-    if service.id.is_empty() {
-        service.id = service.name.clone();
-    }
+    fill_in_proxy(service);
     let tags: &[&str] = match ip_version(&service.address) {
         Some(4) => &["lan_ipv4", "wan_ipv4"],
         Some(_) => &["lan_ipv6", "wan_ipv6"],

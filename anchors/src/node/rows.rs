@@ -32,6 +32,13 @@ struct ServiceRow {
     service: Service,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     token: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    sidecar: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 #[derive(Serialize, Deserialize)]
@@ -125,14 +132,18 @@ impl Leaf {
 impl ServiceRow {
     fn of(entry: &LeafService) -> Option<Self> {
         let token = entry.token.as_ref().map(|token| token.expose().into());
-        (entry.source == Source::Api).then(|| Self { service: entry.service.clone(), token })
+        (entry.source == Source::Api).then(|| Self {
+            service: entry.service.clone(),
+            token,
+            sidecar: entry.sidecar,
+        })
     }
 }
 
 impl From<ServiceRow> for LeafService {
     fn from(row: ServiceRow) -> Self {
         let token = row.token.as_deref().map(Secret::new);
-        Self { service: row.service, token, source: Source::Api }
+        Self { service: row.service, token, source: Source::Api, sidecar: row.sidecar }
     }
 }
 

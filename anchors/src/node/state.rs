@@ -104,7 +104,7 @@ impl Leaf {
             .collect();
         for id in services {
             self.drop_service(&id, moved);
-            self.drop_service(&format!("{id}-sidecar-proxy"), moved);
+            self.drop_sidecar(&id, moved);
         }
     }
 

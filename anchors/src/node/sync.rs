@@ -268,8 +268,22 @@ fn has_service(row: &NodeRow, own: &Service) -> bool {
         && same_pairs(remote.meta.as_ref(), meta.as_ref())
         && remote.weights == *weights
         && remote.enable_tag_override == *enable_tag_override
-        && same_pairs(remote.tagged_addresses.as_ref(), tagged_addresses.as_ref())
+        && same_addresses(remote.tagged_addresses.as_ref(), tagged_addresses.as_ref())
         && remote.rare == *rare
+}
+
+/// Addresses that the catalog gives by itself are taken over once in a while; till then they are no difference.
+fn same_addresses(
+    remote: Option<&Pairs<ServiceAddress>>,
+    own: Option<&Pairs<ServiceAddress>>,
+) -> bool {
+    let mine = |tag: &str| own.and_then(|own| own.get(tag));
+    let given = remote.map_or(0, |remote| {
+        remote.iter().filter(|(tag, _)| tag.starts_with("consul-") && mine(tag).is_none()).count()
+    });
+    let shared = own.into_iter().flat_map(Pairs::iter);
+    let mut shared = shared.map(|(tag, at)| remote.and_then(|remote| remote.get(tag)) == Some(at));
+    remote.map_or(0, Pairs::len) == own.map_or(0, Pairs::len) + given && shared.all(|same| same)
 }
 
 /// As Consul compares: how the check is performed does not count, and goes with the next change of what it says. The

@@ -707,7 +707,7 @@ fn service(words: &[&str]) -> ServiceDefinition {
     let checks = words.iter().filter_map(|word| word.strip_prefix("check="));
     let checks =
         checks.map(|text| text.split_once(':').unwrap()).map(|(id, text)| spec(id, text)).collect();
-    ServiceDefinition { service, checks, token: None }
+    ServiceDefinition { service, checks, ..ServiceDefinition::default() }
 }
 
 /// `KIND:ARG[,reap:SPAN]`, or `alias@NODE:SERVICE`.

@@ -14,7 +14,6 @@ use crate::filter::{AGENT_SERVICE, Filter, FilterError, HEALTH_CHECK, Schema};
 use crate::go::text::{parse_bool, quote};
 use crate::reject::Reject;
 use crate::reply::Reply;
-use crate::routes::catalog::refuse_mesh;
 use crate::wire::agent::{AgentServiceOut, CheckForm, HealthOut, ServiceForm, UpdateForm};
 use crate::wire::check::HealthCheckOut;
 use crate::wire::decode::{Hint, body};
@@ -98,21 +97,9 @@ pub(crate) async fn register_service(ask: Ask) -> Result<Reply, Reject> {
     };
     let text = read_json(ask.body, ask.headers.content_length).await?;
     let form: ServiceForm = body(&text, Hint::None)?;
-    refuse_mesh("", &form.proxy, &form.connect)?;
     let definition = ServiceDefinition { token: ask.caller.token, ..form.into() };
-    refuse_proxies(&definition)?;
     ask.site.agent.register_service(definition, existing).await?;
     Ok(Reply::nothing())
-}
-
-/// Consul's answer to a proxy that does not say whose it is.
-fn refuse_proxies(definition: &ServiceDefinition) -> Result<(), Reject> {
-    // What else is wrong with it comes first, as in Consul.
-    definition.validate().map_err(proconsul_anchors::node::NodeError::from)?;
-    match crate::routes::catalog::proxy_faults(&definition.service) {
-        Some(faults) => Err(Reject::Validation(faults)),
-        None => Ok(()),
-    }
 }
 
 /// `PUT /v1/agent/service/deregister/<id>`.

@@ -8,7 +8,7 @@ use proconsul_anchors::change::{Change, Registration, Removal};
 use proconsul_anchors::index::{Index, Instance, NodeRow};
 use proconsul_anchors::name::Caseless;
 use proconsul_anchors::node::definition::{
-    InvalidService, ServiceDefinition, is_any_address, validate_meta,
+    SidecarAsked, is_any_address, service_faults, validate_service_meta,
 };
 use proconsul_anchors::query::Query;
 use proconsul_anchors::service::{Check, Service};
@@ -100,7 +100,10 @@ fn check_uuid(text: &str) -> Result<(), String> {
 }
 
 fn catalog_service(form: NodeServiceForm, node: &str) -> Result<Service, Reject> {
-    refuse_mesh("Service.", &form.proxy, &form.connect)?;
+    let sidecars = [&form.connect.sidecar, &form.connect.sidecar_snake];
+    if sidecars.into_iter().any(|sidecar| *sidecar != Json::Null) {
+        return Err(Reject::CatalogSidecar);
+    }
     let service = Service::from(form);
     let faults = catalog_faults(&service);
     if !faults.is_empty() {
@@ -114,7 +117,7 @@ fn catalog_service(form: NodeServiceForm, node: &str) -> Result<Service, Reject>
     if is_any_address(&service.address) {
         return Err(Reject::ServiceAddress);
     }
-    validate_meta(service.meta.as_ref()).map_err(|reason| Reject::CatalogServiceMeta {
+    validate_service_meta(&service).map_err(|reason| Reject::CatalogServiceMeta {
         node: node.to_owned(),
         service: service.id.as_str().to_owned(),
         reason: reason.to_string(),
@@ -122,64 +125,10 @@ fn catalog_service(form: NodeServiceForm, node: &str) -> Result<Service, Reject>
     Ok(service)
 }
 
-/// Refuses what only makes sense in a mesh, which is not there yet. What says nothing is taken.
-pub(crate) fn refuse_mesh(
-    within: &'static str,
-    proxy: &Json,
-    connect: &Json,
-) -> Result<(), Reject> {
-    let asks = match connect {
-        Json::Object(pairs) => pairs.iter().any(|(key, value)| {
-            let meshes = ["Native", "SidecarService", "sidecar_service"];
-            meshes.iter().any(|mesh| key.eq_ignore_ascii_case(mesh)) && !value.is_blank()
-        }),
-        other => !other.is_blank(),
-    };
-    match (asks, proxy.is_blank()) {
-        (true, _) => Err(Reject::Connect { within, field: "Connect" }),
-        (false, false) => Err(Reject::Connect { within, field: "Proxy" }),
-        (false, true) => Ok(()),
-    }
-}
-
-/// What Consul finds wrong with a proxy that does not say whose it is: none of them can here.
-pub(crate) fn proxy_faults(service: &Service) -> Option<Faults> {
-    let socket = service.rare.as_ref().is_some_and(|rare| !rare.socket_path.is_empty());
-    let no_port = "Port or SocketPath must be set for a connect-proxy";
-    let no_destination =
-        "Proxy.DestinationServiceName must be non-empty for Connect proxy services";
-    if service.kind() != "connect-proxy" {
-        return None;
-    }
-    let first = (service.port == 0 && !socket).then_some(no_port);
-    Some(Faults(first.into_iter().chain([no_destination]).map(str::to_owned).collect()))
-}
-
 /// All that the catalog finds wrong with a service before it looks at its names.
 fn catalog_faults(service: &Service) -> Vec<String> {
-    let locality = service.rare.as_ref().and_then(|rare| rare.locality.as_ref());
-    let zone_alone =
-        locality.is_some_and(|locality| locality.region.is_empty() && !locality.zone.is_empty());
-    let mut faults: Vec<String> = Vec::new();
-    faults.extend(zone_alone.then(|| "zone cannot be set without region".to_owned()));
-    faults.extend(proxy_faults(service).into_iter().flat_map(|faults| faults.0));
-    faults.extend(port_faults(service));
-    faults
-}
-
-fn port_faults(service: &Service) -> Vec<String> {
-    // Only the ports are in question: the catalog takes any weights.
-    let ports_only = Service {
-        name: "ports".into(),
-        port: service.port,
-        rare: service.rare.clone(),
-        ..Service::default()
-    };
-    let definition = ServiceDefinition { service: ports_only, ..ServiceDefinition::default() };
-    match definition.validate() {
-        Err(InvalidService::Ports(ports)) => ports.0.iter().map(ToString::to_string).collect(),
-        _ => Vec::new(),
-    }
+    let faults = service_faults(service, SidecarAsked::default());
+    faults.iter().map(ToString::to_string).collect()
 }
 
 fn catalog_check(form: HealthCheckForm, request_node: &str) -> Result<Check, Reject> {

@@ -1,16 +1,20 @@
 //! What `/v1/agent`'s services and checks read and print.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
+use proconsul_anchors::caller::Secret;
 use proconsul_anchors::node::definition::{CheckDefinition, ServiceDefinition};
 use proconsul_anchors::node::{LeafCheck, LeafService, ServiceHealth};
 use proconsul_anchors::pairs::Pairs;
 use proconsul_anchors::service::Service;
+use proconsul_anchors::service::mesh::{CONNECT_PROXY, Proxy};
 use serde::Serialize;
 
-use crate::go::json::Json;
 use crate::wire::catalog::{Addresses, Given, LocalityOut, PortOut, WeightsOut};
 use crate::wire::decode::{CheckId, Ignored, Nanos, form, list_form};
+use crate::wire::mesh::print::{ClientConnectOut, ClientProxyOut};
+use crate::wire::mesh::{CONNECT_TYPE, ProxyForm, mesh};
 use crate::wire::register::{
     AddressForm, LocalityForm, PortForms, WeightsForm, addresses, header_pairs, rare, tags,
     text_pairs, texts, wait,
@@ -36,9 +40,9 @@ pub(crate) struct ServiceForm {
     enable_tag_override: bool,
     enable_tag_override_snake: bool,
     locality: Option<LocalityForm>,
-    pub(crate) proxy: Json,
-    pub(crate) connect: Json,
-    ignored: Ignored,
+    token: String,
+    proxy: Option<Box<ProxyForm>>,
+    connect: ConnectForm,
 }
 
 /// What Go calls a service definition in its errors.
@@ -47,10 +51,24 @@ const SERVICE_TYPE: &str = "struct { EnableTagOverrideSnake bool \"json:\\\"enab
 form!(ServiceForm, SERVICE_TYPE, custom, refuse, {
     "Kind" => kind, "ID" => id, "Name" => name, "Tags" => tags, "Address" => address,
     "TaggedAddresses" => tagged_addresses, "Meta" => meta, "Port" => port, "Ports" => ports,
-    "SocketPath" => socket_path, "Check" => check, "Checks" => checks, "Weights" => weights, "Token" => ignored,
+    "SocketPath" => socket_path, "Check" => check, "Checks" => checks, "Weights" => weights, "Token" => token,
     "EnableTagOverride" => enable_tag_override, "Locality" => locality, "Proxy" => proxy, "Connect" => connect,
 } own {
     "enable_tag_override" => enable_tag_override_snake, "tagged_addresses" => tagged_addresses_snake,
+});
+
+/// The mesh's switches of a service, with the sidecar to register with it.
+#[derive(Debug, Default)]
+struct ConnectForm {
+    native: bool,
+    sidecar: Option<Box<ServiceForm>>,
+    sidecar_snake: Option<Box<ServiceForm>>,
+}
+
+form!(ConnectForm, CONNECT_TYPE, custom, ignore, {
+    "Native" => native, "SidecarService" => sidecar,
+} own {
+    "sidecar_service" => sidecar_snake,
 });
 
 /// The fields of a check in either of its forms, with every spelling that Consul takes.
@@ -287,12 +305,20 @@ impl From<ServiceForm> for ServiceDefinition {
             weights: form.weights.map(Into::into).unwrap_or_default(),
             enable_tag_override: form.enable_tag_override || form.enable_tag_override_snake,
             tagged_addresses: tagged.map(addresses),
-            rare: rare(form.kind, form.ports, form.socket_path, form.locality),
+            rare: rare(
+                form.kind,
+                form.ports,
+                form.socket_path,
+                form.locality,
+                mesh(form.proxy, form.connect.native),
+            ),
         };
+        let sidecar = form.connect.sidecar.or(form.connect.sidecar_snake);
         Self {
             service,
             checks: single.into_iter().chain(form.checks.0.into_iter().map(Into::into)).collect(),
-            token: None,
+            token: (!form.token.is_empty()).then(|| Secret::new(&form.token)),
+            sidecar: sidecar.map(|form| Box::new((*form).into())),
         }
     }
 }
@@ -322,6 +348,10 @@ pub(crate) struct AgentServiceOut<'a> {
     enable_tag_override: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) content_hash: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proxy: Option<ClientProxyOut<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connect: Option<ClientConnectOut>,
     datacenter: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     locality: Option<LocalityOut<'a>>,
@@ -345,10 +375,19 @@ impl<'a> AgentServiceOut<'a> {
             weights: service.weights.into(),
             enable_tag_override: service.enable_tag_override,
             content_hash: None,
+            proxy: proxy(service),
+            connect: ClientConnectOut::of(service.mesh()),
             datacenter,
             locality: rare.and_then(|rare| rare.locality.as_ref()).map(Into::into),
         }
     }
+}
+
+/// Only proxies and gateways show how they are configured, whatever they have.
+fn proxy(service: &Service) -> Option<ClientProxyOut<'_>> {
+    static NONE: LazyLock<Proxy> = LazyLock::new(Proxy::default);
+    let shown = service.kind() == CONNECT_PROXY || service.is_gateway();
+    shown.then(|| service.mesh().map_or(&*NONE, |mesh| &mesh.proxy).into())
 }
 
 /// A service with its checks and what they come to.

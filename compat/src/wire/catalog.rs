@@ -11,6 +11,7 @@ use serde::{Serialize, Serializer};
 
 use crate::go::print::write_json;
 use crate::wire::check::{HealthCheckOut, is_zero};
+use crate::wire::mesh::print::{ConnectOut, ProxyOut};
 
 /// A node.
 #[derive(Serialize)]
@@ -53,8 +54,8 @@ pub(crate) struct NodeServiceOut<'a> {
     enable_tag_override: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     locality: Option<LocalityOut<'a>>,
-    proxy: NoProxy,
-    connect: NoConnect,
+    proxy: ProxyOut<'a>,
+    connect: ConnectOut<'a>,
     peer_name: &'static str,
     create_index: u64,
     modify_index: u64,
@@ -85,8 +86,8 @@ pub(crate) struct ServiceNodeOut<'a> {
     service_ports: Option<Vec<PortOut<'a>>>,
     service_socket_path: &'a str,
     service_enable_tag_override: bool,
-    service_proxy: NoProxy,
-    service_connect: NoConnect,
+    service_proxy: ProxyOut<'a>,
+    service_connect: ConnectOut<'a>,
     service_locality: Option<LocalityOut<'a>>,
     create_index: u64,
     modify_index: u64,
@@ -140,19 +141,6 @@ pub(crate) struct LocalityOut<'a> {
     zone: &'a str,
 }
 
-/// The proxy settings of a service that is no proxy.
-#[derive(Default, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct NoProxy {
-    mode: &'static str,
-    mesh_gateway: NoConnect,
-    expose: NoConnect,
-}
-
-/// An empty object.
-#[derive(Default, Serialize)]
-struct NoConnect {}
-
 // === forms of records ===
 
 impl NodeServiceOut<'_> {
@@ -197,8 +185,8 @@ impl<'a> From<&'a Instance> for NodeServiceOut<'a> {
             weights: service.weights.into(),
             enable_tag_override: service.enable_tag_override,
             locality: rare.and_then(|rare| rare.locality.as_ref()).map(Into::into),
-            proxy: NoProxy::default(),
-            connect: NoConnect::default(),
+            proxy: ProxyOut(service.mesh()),
+            connect: ConnectOut(service.mesh()),
             peer_name: "",
             create_index: row.created,
             modify_index: row.modified,
@@ -230,8 +218,8 @@ impl<'a> ServiceNodeOut<'a> {
             service_ports: (!ports.is_empty()).then(|| ports.iter().map(Into::into).collect()),
             service_socket_path: rare.map_or("", |rare| &rare.socket_path),
             service_enable_tag_override: service.enable_tag_override,
-            service_proxy: NoProxy::default(),
-            service_connect: NoConnect::default(),
+            service_proxy: ProxyOut(service.mesh()),
+            service_connect: ConnectOut(service.mesh()),
             service_locality: rare.and_then(|rare| rare.locality.as_ref()).map(Into::into),
             create_index: row.created,
             modify_index: row.modified,

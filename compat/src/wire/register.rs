@@ -1,17 +1,19 @@
 //! What `/v1/catalog/register` and `/v1/catalog/deregister` read, and the parts that the agent's registrations share with them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proconsul_anchors::node::definition::WEIGHT_MAX;
 use proconsul_anchors::pairs::Pairs;
+use proconsul_anchors::service::mesh::Mesh;
 use proconsul_anchors::service::{
     Check, Checked, Definition, Locality, Node, Rare, Service, ServiceAddress, ServicePort, Tags,
     Weights,
 };
 
-use crate::go::json::Json;
 use crate::wire::decode::{CheckId, Ignored, Nanos, form, list_form};
+use crate::wire::mesh::{ConnectForm, ProxyForm, mesh};
 
 /// The body of a registration.
 #[derive(Debug, Default)]
@@ -60,8 +62,8 @@ pub(crate) struct NodeServiceForm {
     pub(crate) weights: Option<WeightsForm>,
     pub(crate) enable_tag_override: bool,
     pub(crate) locality: Option<LocalityForm>,
-    pub(crate) proxy: Json,
-    pub(crate) connect: Json,
+    pub(crate) proxy: Option<Box<ProxyForm>>,
+    pub(crate) connect: ConnectForm,
     pub(crate) peer_name: String,
     ignored: Ignored,
 }
@@ -265,6 +267,7 @@ pub(crate) fn rare(
     ports: PortForms,
     socket_path: String,
     locality: Option<LocalityForm>,
+    mesh: Option<Arc<Mesh>>,
 ) -> Option<Box<Rare>> {
     let port = |form: PortForm| ServicePort {
         name: form.name.into(),
@@ -276,6 +279,7 @@ pub(crate) fn rare(
         ports: ports.0.into_iter().map(port).collect(),
         socket_path: socket_path.into(),
         locality: locality.map(Into::into),
+        mesh,
     };
     (rare != Rare::default()).then(|| Box::new(rare))
 }
@@ -294,7 +298,13 @@ impl From<NodeServiceForm> for Service {
             weights: catalog_weights(form.weights),
             enable_tag_override: form.enable_tag_override,
             tagged_addresses: form.tagged_addresses.map(addresses),
-            rare: rare(form.kind, form.ports, form.socket_path, form.locality),
+            rare: rare(
+                form.kind,
+                form.ports,
+                form.socket_path,
+                form.locality,
+                mesh(form.proxy, form.connect.native),
+            ),
         }
     }
 }

@@ -94,25 +94,34 @@ pub(in crate::config) const SERVICE_PROXY: &[Key] = &[
 ];
 
 pub(in crate::config) const SERVICE_CONNECT: &[Key] =
-    &[live("native", Bool), quiet("sidecar_service", Free)];
+    &[live("native", Bool), live("sidecar_service", Single(SIDECAR))];
 
-pub(in crate::config) const SERVICE: &[Key] = &[
-    quiet("kind", Text),
-    live("id", Text),
-    live("name", Text),
-    live("tags", Texts),
-    live("address", Text),
-    live("tagged_addresses", BlockMap(SERVICE_ADDRESS)),
-    live("meta", TextMap),
-    live("port", Int),
-    live("ports", Blocks(SERVICE_PORT)),
-    live("socket_path", Text),
-    live("check", Single(CHECK)),
-    live("checks", Blocks(CHECK)),
-    live("token", Text),
-    live("weights", Single(SERVICE_WEIGHTS)),
-    live("enable_tag_override", Bool),
-    quiet("proxy", Single(SERVICE_PROXY)),
-    quiet("connect", Single(SERVICE_CONNECT)),
-    live("locality", Single(LOCALITY)),
-];
+/// A sidecar brings no sidecar.
+pub(in crate::config) const SIDECAR_CONNECT: &[Key] = &[live("native", Bool)];
+
+pub(in crate::config) const SIDECAR: &[Key] = &service(SIDECAR_CONNECT);
+
+pub(in crate::config) const SERVICE: &[Key] = &service(SERVICE_CONNECT);
+
+const fn service(connect: &'static [Key]) -> [Key; 18] {
+    [
+        live("kind", Text),
+        live("id", Text),
+        live("name", Text),
+        live("tags", Texts),
+        live("address", Text),
+        live("tagged_addresses", BlockMap(SERVICE_ADDRESS)),
+        live("meta", TextMap),
+        live("port", Int),
+        live("ports", Blocks(SERVICE_PORT)),
+        live("socket_path", Text),
+        live("check", Single(CHECK)),
+        live("checks", Blocks(CHECK)),
+        live("token", Text),
+        live("weights", Single(SERVICE_WEIGHTS)),
+        live("enable_tag_override", Bool),
+        live("proxy", Single(SERVICE_PROXY)),
+        live("connect", Single(connect)),
+        live("locality", Single(LOCALITY)),
+    ]
+}
