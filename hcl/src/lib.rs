@@ -11,4 +11,4 @@ mod reader;
 
 pub use crate::document::{Node, Value};
 pub use crate::json::read as read_json;
-pub use crate::reader::read;
+pub use crate::reader::{read, read_once};

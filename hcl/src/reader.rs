@@ -11,6 +11,8 @@
 
 mod lex;
 
+use std::collections::HashSet;
+
 use lex::{Kind, Lexer, Place, Token};
 
 use crate::document::{Node, Value};
@@ -23,14 +25,32 @@ const DEPTH_MAX: usize = 64;
 /// # Errors
 /// Consul's sentence with the place, `At 1:17: literal not terminated`.
 pub fn read(source: &str) -> Result<Node, String> {
+    read_with(source, Twice::Replaces)
+}
+
+/// The same for access control rules: a key of one object that is assigned twice is a fault.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_once(source: &str) -> Result<Node, String> {
+    read_with(source, Twice::Fails)
+}
+
+fn read_with(source: &str, twice: Twice) -> Result<Node, String> {
     if source.trim_start().starts_with('{') {
         return crate::json::read(source);
     }
     let source = source.replace("\r\n", "\n");
-    let mut parser = Parser { lexer: Lexer::new(&source), ahead: None, depth: 0 };
-    let fields =
-        parser.fields(Ends::AtEnd).map_err(|fault| format!("At {}: {}", fault.at, fault.what))?;
+    let mut parser = Parser { lexer: Lexer::new(&source), ahead: None, depth: 0, twice };
+    let fields = parser.fields(Ends::AtEnd).map_err(|fault| fault.told())?;
     Ok(Node { line: 1, value: Value::Object(fields) })
+}
+
+/// What an assignment does to an earlier one of the same key.
+#[derive(Clone, Copy, PartialEq)]
+enum Twice {
+    Replaces,
+    Fails,
 }
 
 /// What stopped the reading, and where.
@@ -38,10 +58,18 @@ pub fn read(source: &str) -> Result<Node, String> {
 struct Fault {
     at: Place,
     what: String,
+    /// Whether the sentence names its place itself.
+    placed: bool,
 }
 
 fn fault<T>(at: Place, what: impl Into<String>) -> Result<T, Fault> {
-    Err(Fault { at, what: what.into() })
+    Err(Fault { at, what: what.into(), placed: false })
+}
+
+impl Fault {
+    fn told(&self) -> String {
+        if self.placed { self.what.clone() } else { format!("At {}: {}", self.at, self.what) }
+    }
 }
 
 /// What ends a run of fields.
@@ -60,6 +88,7 @@ struct Parser<'a> {
     /// A token that was looked at and not taken.
     ahead: Option<Token<'a>>,
     depth: usize,
+    twice: Twice,
 }
 
 // === impl Parser ===
@@ -81,11 +110,15 @@ impl<'a> Parser<'a> {
     /// `key = value`, `key { … }`, `key "label" { … }`, separated by anything or by commas.
     fn fields(&mut self, ends: Ends) -> Result<Fields, Fault> {
         let mut fields = Fields::new();
+        let mut assigned = HashSet::new();
         loop {
             if ends == Ends::AtBrace && self.peek()? == Kind::RightBrace {
                 return Ok(fields);
             }
-            let Some((keys, value)) = self.field()? else { return Ok(fields) };
+            let Some((keys, value, by)) = self.field()? else { return Ok(fields) };
+            if by == Kind::Assign && self.twice == Twice::Fails {
+                assigned_once(&keys, &mut assigned)?;
+            }
             gather(&mut fields, keys, value);
             if self.peek()? == Kind::Comma {
                 self.take()?;
@@ -94,7 +127,8 @@ impl<'a> Parser<'a> {
     }
 
     /// One field; nothing at the end of the source, also when a value was still to come (Consul ignores such a key).
-    fn field(&mut self) -> Result<Option<(Vec<Token<'a>>, Node)>, Fault> {
+    /// Tells also by which token its value began.
+    fn field(&mut self) -> Result<Option<(Vec<Token<'a>>, Node, Kind)>, Fault> {
         let mut keys = Vec::new();
         loop {
             let token = self.take()?;
@@ -104,14 +138,14 @@ impl<'a> Parser<'a> {
                 }
                 Kind::Assign => {
                     Self::assignable(&keys, &token)?;
-                    return Ok(self.value()?.map(|value| (keys, value)));
+                    return Ok(self.value()?.map(|value| (keys, value, Kind::Assign)));
                 }
                 Kind::LeftBrace if keys.is_empty() => {
                     return fault(token.at, "expected: IDENT | STRING got: LBRACE");
                 }
                 Kind::LeftBrace => {
                     let value = self.object(token.at)?;
-                    return Ok(Some((keys, value)));
+                    return Ok(Some((keys, value, Kind::LeftBrace)));
                 }
                 Kind::End if keys.is_empty() => return Ok(None),
                 Kind::End | Kind::RightBrace if !keys.is_empty() => {
@@ -239,14 +273,27 @@ impl<'a> Parser<'a> {
 fn inside(at: Place, what: &str, inner: &Fault) -> Fault {
     let what =
         format!("error while trying to parse {what} within list: At {}: {}", inner.at, inner.what);
-    Fault { at, what }
+    Fault { at, what, placed: false }
+}
+
+fn assigned_once<'a>(keys: &[Token<'a>], assigned: &mut HashSet<&'a str>) -> Result<(), Fault> {
+    for key in keys {
+        if !assigned.insert(key.text) {
+            let what = format!(
+                "The argument {:?} at {} was already set. Each argument can only be defined once",
+                key.text, key.at
+            );
+            return Err(Fault { at: key.at, what, placed: true });
+        }
+    }
+    Ok(())
 }
 
 fn unassigned(keys: &[Token<'_>], at: Place) -> Fault {
     let keys: Vec<&str> = keys.iter().map(|key| key.text).collect();
     let what =
         format!("key '{}' expected start of object ('{{') or assignment ('=')", keys.join(" "));
-    Fault { at, what }
+    Fault { at, what, placed: false }
 }
 
 /// Adds a field: labels nest, objects of one name gather in one list, anything else said twice counts once.

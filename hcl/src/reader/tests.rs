@@ -74,6 +74,24 @@ fn faults_are_told_as_consul_tells_them() {
 }
 
 #[test]
+fn rules_say_a_thing_once() {
+    for (source, told) in [
+        (
+            "acl = \"read\"\nacl = \"write\"",
+            "The argument \"acl\" at 2:1 was already set. Each argument can only be defined once",
+        ),
+        (
+            "k \"a\" {\n p = 1\n p = 2 }",
+            "The argument \"p\" at 3:2 was already set. Each argument can only be defined once",
+        ),
+    ] {
+        assert_eq!(read_once(source), Err(told.to_owned()), "{source}");
+        assert!(read(source).is_ok());
+    }
+    assert!(read_once("k \"a\" { p = 1 }\nk \"a\" { p = 1 }").is_ok());
+}
+
+#[test]
 fn values_know_their_lines() {
     let Value::Object(fields) = read("a = 1\n\nb {\n c = 2\n}").unwrap().value else {
         panic!("no object")
