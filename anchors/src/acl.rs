@@ -9,7 +9,10 @@
 
 mod act;
 mod authority;
+pub mod authorizer;
+pub mod identity;
 mod records;
+pub mod rules;
 mod tokens;
 
 pub use self::act::{Access, Act, Reach, Resource};
