@@ -5,6 +5,7 @@
 //! replay have a second one. The same changes with the same stamps make the same index, to the byte of its rows.
 
 pub mod catalog;
+pub mod connect;
 mod kv;
 mod marks;
 mod node_id;
@@ -48,6 +49,8 @@ pub struct Index {
     node_ids: OrdMap<Arc<str>, Arc<str>>,
     /// A row without instances keeps the index of a service whose instances are registered under other names now.
     services: OrdMap<Arc<str>, Arc<ServiceRow>>,
+    /// Who reaches a service, by its lower-case name.
+    connect: OrdMap<Arc<str>, Arc<connect::ConnectRow>>,
     keys: OrdMap<Arc<str>, Arc<KeyRow>>,
     /// Deleted keys: a prefix's index must not fall.
     graves: OrdMap<Arc<str>, Grave>,

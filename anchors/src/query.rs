@@ -19,6 +19,17 @@ pub enum Query {
     Service(Caseless),
     /// The instances of a service with their nodes and checks (`/v1/health/service/`).
     Health(Caseless),
+    /// Those that reach a service through the mesh (`/v1/catalog/connect/`).
+    Connect(Caseless),
+    /// The same with their nodes and checks (`/v1/health/connect/`).
+    HealthConnect(Caseless),
+    /// The ingress gateways of a service, with their nodes and checks (`/v1/health/ingress/`).
+    HealthIngress(Caseless),
+    /// The services that a gateway is linked with (`/v1/catalog/gateway-services/`).
+    GatewayServices {
+        /// Whether it is linked with every service: then it also depends on them.
+        any: bool,
+    },
     /// The checks of a node (`/v1/health/node/`).
     NodeChecks(Caseless),
     /// The checks of a service's instances (`/v1/health/checks/`).

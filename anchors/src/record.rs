@@ -23,11 +23,12 @@ pub enum TableId {
     Coordinate,
     CaRoot,
     Setting,
+    VirtualIp,
 }
 
 impl TableId {
     /// All tables.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Token,
         Self::Policy,
         Self::Role,
@@ -38,6 +39,7 @@ impl TableId {
         Self::Coordinate,
         Self::CaRoot,
         Self::Setting,
+        Self::VirtualIp,
     ];
 }
 
@@ -70,6 +72,7 @@ pub enum AnyRecord {
     Coordinate(Box<Coordinate>),
     CaRoot(Box<CaRoot>),
     Setting(Box<Setting>),
+    VirtualIp(Box<VirtualIp>),
 }
 
 impl AnyRecord {
@@ -86,6 +89,7 @@ impl AnyRecord {
             Self::Coordinate(_) => TableId::Coordinate,
             Self::CaRoot(_) => TableId::CaRoot,
             Self::Setting(_) => TableId::Setting,
+            Self::VirtualIp(_) => TableId::VirtualIp,
         }
     }
 }
@@ -192,6 +196,18 @@ pub struct Setting {
     pub body: Box<str>,
 }
 
+/// The address under which the mesh knows a service (`/v1/internal/service-virtual-ip`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VirtualIp {
+    /// The service.
+    pub service: crate::name::Caseless,
+    /// How far it lies from the first address of the range.
+    pub offset: u32,
+    /// Addresses that somebody gave it besides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub manual: Vec<Box<str>>,
+}
+
 // === impl Record ===
 
 impl Record for Token {
@@ -282,6 +298,13 @@ impl Record for CaRoot {
     const TABLE: TableId = TableId::CaRoot;
     fn key(&self) -> Arc<str> {
         self.id.as_ref().into()
+    }
+}
+
+impl Record for VirtualIp {
+    const TABLE: TableId = TableId::VirtualIp;
+    fn key(&self) -> Arc<str> {
+        self.service.shared_key()
     }
 }
 

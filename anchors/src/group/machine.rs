@@ -226,6 +226,7 @@ fn everything(index: &Index) -> Vec<WatchKey> {
     let sessions = index.sessions().map(|row| WatchKey::Session(row.session.id.as_ref().into()));
     let records = index.record_ids().filter_map(|id| match id {
         RowId::Record(table, key) => Some(WatchKey::Record(table, key)),
+        RowId::ConnectMark(name) => Some(WatchKey::Connect(name)),
         _ => None,
     });
     let further = TableId::ALL.into_iter().map(WatchKey::Table).chain(records);

@@ -172,9 +172,11 @@ impl Write<'_> {
             .get(node.key())
             .and_then(|row| row.services.get(service.id.key()))
             .cloned();
+        let uid = there.as_ref().map_or_else(|| self.mint(), |row| row.uid);
+        self.speaks_of(uid, there.as_ref().map(|row| row.entry));
+        let service = self.with_virtual_address(service);
         if let Some(row) = &there {
-            self.speaks_of(row.uid, Some(row.entry));
-            if same_service(&row.service, service) {
+            if same_service(&row.service, &service) {
                 return;
             }
             if row.service.name != service.name {
@@ -182,19 +184,19 @@ impl Write<'_> {
             }
         }
         let revision = self.revision();
-        let mut service = service.clone();
+        let mut service = service.into_owned();
         let of = self.index.services.get(service.name.key());
         share::instance(&mut service, there.as_deref(), of.map(AsRef::as_ref));
         let row = Arc::new(Instance {
-            uid: there.as_ref().map_or_else(|| self.mint(), |row| row.uid),
+            uid,
             node: node.clone(),
             service,
             created: there.as_ref().map_or(revision, |row| row.created),
             modified: revision,
             entry: self.stamp.seq,
         });
-        self.speaks_of(row.uid, None);
-        self.store_service(node, row);
+        self.store_service(node, Arc::clone(&row));
+        self.reach(there.as_deref(), Some(&row));
     }
 
     /// An instance that is registered under another name leaves the former service. Its index stays, as in Consul, also
@@ -436,7 +438,9 @@ impl Write<'_> {
         self.write_row(RowId::Service(node.shared_key(), id.shared_key()));
         if self.leave_service(&instance.service.name, node, id) {
             self.index.marks.service_extinction = revision;
+            self.free_virtual_address(&instance.service.name);
         }
+        self.reach(Some(instance), None);
         self.services_moved(node);
     }
 

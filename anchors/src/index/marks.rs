@@ -29,13 +29,16 @@ pub struct Marks {
     pub service_extinction: u64,
     /// The last time that some node went; 0 for never.
     pub node_extinction: u64,
+    /// Which services gateways are linked with.
+    #[serde(default, skip_serializing_if = "is_never")]
+    pub gateways: u64,
     /// The tables of further records.
     #[serde(default, skip_serializing_if = "TableMarks::is_empty")]
     pub tables: TableMarks,
 }
 
 /// How many tables of further records there are.
-const TABLES: usize = 10;
+const TABLES: usize = TableId::ALL.len();
 
 /// The revision that last moved each table of further records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +77,11 @@ impl From<TableMarks> for BTreeMap<TableId, u64> {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
+fn is_never(revision: &u64) -> bool {
+    *revision == 0
+}
+
 impl Index {
     /// The index of a read: it moves only when the read's visible answer may have changed. 0 where nothing ever was:
     /// whoever prints it prints at least 1.
@@ -98,6 +106,12 @@ impl Index {
             Query::Key(key) => self.key(key).map_or(marks.keys, |row| row.modified),
             Query::Keys(prefix) => self.index_of_keys(prefix),
             Query::Sessions | Query::Session(_) | Query::NodeSessions(_) => marks.sessions,
+            Query::Connect(name) => self.index_of_connect(name, marks.services.max(marks.nodes)),
+            Query::HealthConnect(name) => self.index_of_connect(name, tables),
+            Query::HealthIngress(name) => self.index_of_ingress(name),
+            Query::GatewayServices { any } => {
+                marks.gateways.max(if *any { marks.services } else { 0 })
+            }
             Query::Table(table) | Query::Record { table, .. } => marks.tables.get(*table),
             Query::Several(queries) => {
                 queries.iter().map(|query| self.index_of(query)).max().unwrap_or(0)

@@ -38,6 +38,8 @@ pub enum RowId {
     Grave(Arc<str>),
     /// A session, by id.
     Session(Arc<str>),
+    /// The index of those that reach a service, by its key.
+    ConnectMark(Arc<str>),
     /// A further record, by table and key.
     Record(TableId, Arc<str>),
 }
@@ -118,6 +120,7 @@ impl RowId {
             Self::Key(key) => (b'f', [Some(key), None]),
             Self::Grave(key) => (b'g', [Some(key), None]),
             Self::Session(id) => (b'h', [Some(id), None]),
+            Self::ConnectMark(name) => (b'i', [Some(name), None]),
         };
         key.clear();
         key.push(kind);
@@ -150,6 +153,7 @@ impl RowId {
             b'f' => Self::Key(first),
             b'g' => Self::Grave(first),
             b'h' => Self::Session(first),
+            b'i' => Self::ConnectMark(first),
             _ => {
                 let table = kind.checked_sub(FIRST_TABLE).map(usize::from)?;
                 Self::Record(*TableId::ALL.get(table)?, first)
@@ -197,6 +201,9 @@ impl Index {
             RowId::Key(key) => self.keys.get(key).map(|row| encode_key(value, row)),
             RowId::Grave(key) => self.graves.get(key).map(|grave| encode(value, grave)),
             RowId::Session(id) => self.sessions.get(id).map(|row| encode_session(value, row)),
+            RowId::ConnectMark(name) => self.connect.get(name).map(|row| {
+                encode(value, &ServiceMarkValue { name: row.name.clone(), index: row.index })
+            }),
             RowId::Record(table, key) => self.write_record(*table, key, value).then_some(()),
         };
         written.is_some()
@@ -215,6 +222,7 @@ impl Index {
             .chain(self.keys.keys().cloned().map(RowId::Key))
             .chain(self.graves.keys().cloned().map(RowId::Grave))
             .chain(self.sessions.keys().cloned().map(RowId::Session))
+            .chain(self.connect.keys().cloned().map(RowId::ConnectMark))
             .chain(self.record_ids())
     }
 
@@ -265,6 +273,7 @@ impl Index {
                 self.graves.insert(Arc::clone(key), decode(&id, value)?);
             }
             RowId::Session(key) => self.put_session_row(key, decode(&id, value)?),
+            RowId::ConnectMark(_) => self.put_connect_mark(decode(&id, value)?),
             RowId::Record(table, _) => self
                 .put_record_row(*table, value)
                 .map_err(|error| RowError::Value(id.clone(), error))?,
@@ -285,6 +294,7 @@ impl Index {
         share::instance(&mut row.service, None, of.map(AsRef::as_ref));
         let row = Arc::new(row);
         Arc::make_mut(there).services.insert(Arc::clone(&row));
+        self.put_reaching(&row);
         let name = row.service.name.clone();
         let service =
             self.services.entry(name.shared_key()).or_insert_with(|| Arc::new(empty_service(name)));
@@ -298,6 +308,17 @@ impl Index {
             .entry(Arc::clone(name))
             .or_insert_with(|| Arc::new(empty_service(value.name.clone())));
         let row = Arc::make_mut(row);
+        (row.name, row.index) = (value.name, value.index);
+    }
+
+    fn put_reaching(&mut self, row: &Arc<Instance>) {
+        let Some(name) = row.service.reaches() else { return };
+        let key = (row.node.shared_key(), row.service.id.shared_key());
+        self.connect_row(&name).instances.insert(key, Arc::clone(row));
+    }
+
+    fn put_connect_mark(&mut self, value: ServiceMarkValue) {
+        let row = self.connect_row(&value.name);
         (row.name, row.index) = (value.name, value.index);
     }
 

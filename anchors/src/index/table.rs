@@ -13,7 +13,7 @@ use crate::acl::{AuthMethod, BindingRule, Policy, Role, Token};
 use crate::error::Refusal;
 use crate::record::{
     AnyRecord, CaRoot, ConfigEntry, Coordinate, PreparedQuery, Record, RecordChange, Setting,
-    TableId, When,
+    TableId, VirtualIp, When,
 };
 
 /// A record with its stamps.
@@ -52,6 +52,7 @@ pub(super) struct Tables {
     coordinates: Table<Coordinate>,
     ca_roots: Table<CaRoot>,
     settings: Table<Setting>,
+    virtual_ips: Table<VirtualIp>,
 }
 
 /// A record that has a table.
@@ -139,6 +140,7 @@ kept! {
     Coordinate: Coordinate => coordinates;
     CaRoot: CaRoot => ca_roots;
     Setting: Setting => settings;
+    VirtualIp: VirtualIp => virtual_ips;
 }
 
 fn write_row<T: Record>(row: Option<&Arc<Row<T>>>, out: &mut Vec<u8>) -> bool {
@@ -232,6 +234,7 @@ impl Write<'_> {
                 self.forget();
                 return done;
             }
+            self.entry_written(change);
         }
         Ok(true)
     }

@@ -29,6 +29,10 @@ pub enum WatchKey {
     Sessions,
     /// One session.
     Session(Arc<str>),
+    /// Who reaches a service (by key) through the mesh.
+    Connect(Arc<str>),
+    /// Which services gateways are linked with.
+    Gateways,
     /// A table of further records.
     Table(TableId),
     /// One further record, by key.
@@ -55,6 +59,10 @@ impl Index {
             Query::Keys(prefix) => vec![WatchKey::Prefix(prefix.as_ref().into())],
             Query::Sessions | Query::NodeSessions(_) => vec![WatchKey::Sessions],
             Query::Session(id) => vec![WatchKey::Session(id.as_ref().into())],
+            Query::Connect(name) | Query::HealthConnect(name) => self.watched_connect(name),
+            Query::HealthIngress(name) => self.watched_ingress(name),
+            Query::GatewayServices { any: false } => vec![WatchKey::Gateways],
+            Query::GatewayServices { any: true } => vec![WatchKey::Gateways, WatchKey::Services],
             Query::Table(table) => vec![WatchKey::Table(*table)],
             Query::Record { table, key } => {
                 vec![WatchKey::Record(*table, key.as_ref().into())]

@@ -119,7 +119,8 @@ fn the_status_of_a_check_is_one_of_three() {
     let check =
         CheckDefinition { ttl: S, status: Some("fine".into()), ..CheckDefinition::default() };
     let service = Service { name: "web".into(), ..Service::default() };
-    let definition = ServiceDefinition { service, checks: vec![check], ..ServiceDefinition::default() };
+    let definition =
+        ServiceDefinition { service, checks: vec![check], ..ServiceDefinition::default() };
     let said = definition.validate().unwrap_err().to_string();
     assert_eq!(said, "Status for checks must 'passing', 'warning', 'critical'");
 }
