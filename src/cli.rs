@@ -6,25 +6,42 @@
 //! Flags are Go's: one dash or two, `-flag=value` or `-flag value`, ended by the first word that is none. [`argv`]
 //! rewrites them to what clap reads, from clap's own tree of commands.
 
+mod acl;
 mod agent;
 mod argv;
 mod catalog;
 mod client;
+mod cluster;
+mod connect;
 mod dispatch;
+mod form;
+mod go;
+mod json;
+mod keygen;
 mod kv;
+mod login;
+mod maint;
 mod members;
+mod monitor;
 mod operate;
+mod operator;
 mod replay;
 mod services;
+mod sink;
 mod table;
 mod usage;
 mod validate;
 mod version;
 
+use std::collections::BTreeMap;
+
+use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 /// The exit code of everything that went wrong, but for an unknown command.
 const FAILED: u8 = 1;
+/// The exit code of a failure where 1 is an answer.
+const FAILED_OTHERWISE: u8 = 2;
 /// The exit code of an unknown command.
 const UNKNOWN: u8 = 127;
 
@@ -58,17 +75,41 @@ struct Group {
 }
 
 const GROUPS: &[Group] = &[
+    Group { name: "acl", about: "Reads and writes tokens and what they may" },
+    Group { name: "acl auth-method", about: "Reads and writes auth methods" },
+    Group { name: "acl binding-rule", about: "Reads and writes binding rules" },
+    Group { name: "acl policy", about: "Reads and writes policies" },
+    Group { name: "acl role", about: "Reads and writes roles" },
+    Group { name: "acl templated-policy", about: "Reads templated policies" },
+    Group { name: "acl token", about: "Reads and writes tokens" },
     Group { name: "catalog", about: "Reads the catalog" },
+    Group { name: "connect", about: "Reads and writes how services prove who they are" },
+    Group { name: "connect ca", about: "Reads and writes who signs certificates" },
     Group { name: "kv", about: "Reads and writes keys" },
+    Group { name: "operator", about: "Looks after the servers" },
+    Group { name: "operator autopilot", about: "Reads and writes how servers are looked after" },
+    Group { name: "operator raft", about: "Looks after the servers that decide together" },
+    Group { name: "operator usage", about: "Counts what is used" },
     Group { name: "services", about: "Registers services with the agent" },
 ];
+
+/// Every command, by the file that has it.
+fn entries() -> impl Iterator<Item = &'static Entry> {
+    ENTRIES.iter().chain(acl::ENTRIES).chain(operator::ENTRIES).copied().flatten()
+}
 
 const ENTRIES: &[&[Entry]] = &[
     agent::ENTRIES,
     catalog::ENTRIES,
-    operate::ENTRIES,
+    cluster::ENTRIES,
+    connect::ENTRIES,
+    keygen::ENTRIES,
     kv::ENTRIES,
+    login::ENTRIES,
+    maint::ENTRIES,
     members::ENTRIES,
+    monitor::ENTRIES,
+    operate::ENTRIES,
     replay::ENTRIES,
     services::ENTRIES,
     validate::ENTRIES,
@@ -77,26 +118,18 @@ const ENTRIES: &[&[Entry]] = &[
 
 /// Consul's commands that are not here yet.
 const LATER: &[&str] = &[
-    "acl",
     "config",
-    "connect",
+    "connect envoy",
+    "connect expose",
+    "connect proxy",
+    "connect redirect-traffic",
     "debug",
-    "event",
     "exec",
-    "force-leave",
     "intention",
-    "join",
-    "keygen",
     "keyring",
     "lock",
-    "login",
-    "logout",
-    "maint",
-    "monitor",
-    "operator",
     "peering",
     "resource",
-    "rtt",
     "services export",
     "services exported-services",
     "services imported-services",
@@ -110,10 +143,6 @@ const LATER: &[&str] = &[
 pub(crate) fn run(argv: &[String]) -> u8 {
     let program = argv.first().map_or("proconsul", |word| word.rsplit('/').next().unwrap_or(word));
     dispatch::run(program, argv.get(1..).unwrap_or(&[]))
-}
-
-fn entries() -> impl Iterator<Item = &'static Entry> {
-    ENTRIES.iter().copied().flatten()
 }
 
 // === impl Entry ===
@@ -140,15 +169,59 @@ impl Call {
     }
 
     fn text(&self, flag: &str) -> Option<&str> {
-        self.matches.get_one::<String>(flag).map(String::as_str)
+        self.matches.try_get_one::<String>(flag).ok().flatten().map(String::as_str)
     }
 
     fn texts(&self, flag: &str) -> Vec<&str> {
-        self.matches.get_many::<String>(flag).into_iter().flatten().map(String::as_str).collect()
+        let said = self.matches.try_get_many::<String>(flag).ok().flatten();
+        said.into_iter().flatten().map(String::as_str).collect()
     }
 
     fn flag(&self, flag: &str) -> bool {
-        self.matches.get_one::<bool>(flag).copied().unwrap_or(false)
+        self.matches.try_get_one::<bool>(flag).ok().flatten().copied().unwrap_or(false)
+    }
+
+    /// A text that says something.
+    fn said(&self, flag: &str) -> Option<&str> {
+        self.text(flag).filter(|text| !text.is_empty())
+    }
+
+    /// Whether a flag was given, whatever its value.
+    fn is_given(&self, flag: &str) -> bool {
+        self.matches.value_source(flag) == Some(ValueSource::CommandLine)
+    }
+
+    /// A duration in nanoseconds, 0 when it was not given.
+    fn nanos(&self, flag: &str) -> i64 {
+        self.matches.get_one::<go::Span>(flag).map_or(0, |span| span.0)
+    }
+
+    /// A whole number, 0 when it was not given.
+    fn integer(&self, flag: &str) -> i64 {
+        self.matches.get_one::<i64>(flag).copied().unwrap_or(0)
+    }
+
+    /// `key=value` pairs; of a key that is given twice the last one counts.
+    fn pairs(&self, flag: &str) -> BTreeMap<String, String> {
+        let pairs = self.texts(flag);
+        let pairs = pairs.iter().filter_map(|pair| pair.split_once('='));
+        pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    }
+
+    /// No words may follow the flags.
+    ///
+    /// # Errors
+    /// Consul's sentence when some do.
+    fn no_words(&self) -> Result<(), String> {
+        match self.words().len() {
+            0 => Ok(()),
+            count => Err(format!("Too many arguments (expected 0, got {count})")),
+        }
+    }
+
+    /// A fault, and the page of the command on standard error.
+    fn with_page(&self, fault: &str) -> String {
+        format!("{fault}\n{}", usage::command("consul", self.entry).trim_end())
     }
 
     fn number(&self, flag: &str) -> u64 {
@@ -182,6 +255,29 @@ fn texts(name: &'static str, value: &'static str, help: &'static str) -> Arg {
 /// A flag that takes a number that is not negative.
 fn number(name: &'static str, help: &'static str) -> Arg {
     text(name, "uint", help).value_parser(clap::value_parser!(u64))
+}
+
+/// A flag that takes a whole number.
+fn integer(name: &'static str, help: &'static str) -> Arg {
+    text(name, "int", help).value_parser(clap::value_parser!(i64))
+}
+
+/// A flag that takes a duration, `1h30m`.
+fn span(name: &'static str, help: &'static str) -> Arg {
+    text(name, "duration", help).value_parser(clap::value_parser!(go::Span))
+}
+
+/// A flag that takes `key=value`, and may be given several times.
+fn pairs(name: &'static str, help: &'static str) -> Arg {
+    texts(name, "key=value", help)
+}
+
+/// Prints what a command says, where saying nothing prints no line.
+fn told_if_any(result: Result<String, String>) -> u8 {
+    match result {
+        Ok(text) if text.is_empty() => 0,
+        other => told(other),
+    }
 }
 
 /// Prints what a command says: its text to standard output, or its fault to standard error.

@@ -8,7 +8,9 @@ use std::fmt;
 
 use clap::builder::ValueParser;
 use clap::{Arg, Command};
+use proconsul_anchors::duration;
 
+use super::go::Span;
 use crate::config::SETTINGS;
 
 /// Flags that Go's parser does not take.
@@ -119,8 +121,13 @@ fn checked(flag: &Arg, name: &str, value: String) -> Result<String, Fault> {
         })?;
         Ok(number.to_string())
     } else if takes::<u64>(parser) {
-        let number = go_uint(&value).ok_or_else(|| fault(false, "parse error".to_owned()))?;
+        let number = go_uint(&value).ok_or_else(|| {
+            fault(false, format!("strconv.ParseUint: parsing {value:?}: invalid syntax"))
+        })?;
         Ok(number.to_string())
+    } else if takes::<Span>(parser) {
+        let nanos = duration::parse(&value).map_err(|why| fault(false, why.to_string()))?;
+        Ok(nanos.to_string())
     } else if flag
         .get_value_names()
         .is_some_and(|names| names.iter().any(|name| name.as_str() == "key=value"))

@@ -104,13 +104,6 @@ fn listed(found: Result<Option<String>, String>, what: &str) -> u8 {
     }
 }
 
-fn no_words(call: &Call) -> Result<(), String> {
-    match call.words().len() {
-        0 => Ok(()),
-        count => Err(format!("Too many arguments (expected 0, got {count})")),
-    }
-}
-
 /// A read with the pairs that nodes must have, `key=value` turned to the API's `key:value`.
 fn fetch<T: DeserializeOwned>(
     call: &Call,
@@ -127,14 +120,14 @@ fn fetch<T: DeserializeOwned>(
 }
 
 fn datacenters(call: &Call) -> u8 {
-    let found = no_words(call).and_then(|()| {
+    let found = call.no_words().and_then(|()| {
         fetch::<Option<Vec<String>>>(call, "catalog/datacenters", &[], "datacenters")
     });
     listed(found.map(|names| Some(names.unwrap_or_default().join("\n"))), "datacenters")
 }
 
 fn nodes(call: &Call) -> u8 {
-    listed(no_words(call).and_then(|()| found_nodes(call)), "nodes")
+    listed(call.no_words().and_then(|()| found_nodes(call)), "nodes")
 }
 
 fn found_nodes(call: &Call) -> Result<Option<String>, String> {
@@ -189,7 +182,7 @@ fn joined(pairs: Option<&BTreeMap<String, String>>) -> String {
 }
 
 fn services(call: &Call) -> u8 {
-    listed(no_words(call).and_then(|()| found_services(call)), "services")
+    listed(call.no_words().and_then(|()| found_services(call)), "services")
 }
 
 /// A node with its services.

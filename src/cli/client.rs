@@ -10,9 +10,11 @@ use std::sync::Once;
 use base64::Engine as _;
 use clap::Arg;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::{Certificate, Client, Identity, Method};
+use reqwest::{Certificate, Client, Identity, Method, Response};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
+use super::json::{self, Tree};
 use super::{Call, boolean, text};
 use crate::config::{SETTINGS, reason};
 
@@ -87,6 +89,13 @@ pub(super) fn partition_flag() -> Arg {
     text("partition", "default", "(enterprise) Admin partition. Also CONSUL_PARTITION.")
 }
 
+/// All of them: what most commands take.
+pub(super) fn all_flags() -> Vec<Arg> {
+    let mut flags = server_flags();
+    flags.extend(tenancy_flags());
+    flags
+}
+
 /// Whether a flag is one of the agent's or server's.
 pub(super) fn is_common(name: &str) -> bool {
     AGENT_FLAGS.iter().any(|(flag, ..)| *flag == name) || matches!(name, "datacenter" | "stale")
@@ -109,6 +118,8 @@ pub(super) struct Api {
 /// An answer that was taken.
 pub(super) struct Answer {
     pub(super) status: u16,
+    /// Where the data stood, for a read that waits for the next change; 0 when that was not told.
+    pub(super) index: u64,
     pub(super) body: Vec<u8>,
 }
 
@@ -151,6 +162,40 @@ impl Api {
         if answer.status == 200 { Ok(answer) } else { Err(unexpected(&answer)) }
     }
 
+    /// A read of what may not be there: nothing for status 404.
+    ///
+    /// # Errors
+    /// The same, for statuses other than 200 and 404.
+    pub(super) fn find(&self, path: &str) -> Result<Option<Value>, String> {
+        let answer = self.ask(Method::GET, path, &[], Vec::new())?;
+        match answer.status {
+            200 => answer.json().map(Some),
+            404 => Ok(None),
+            _ => Err(unexpected(&answer)),
+        }
+    }
+
+    /// A write of an object that is answered by one.
+    ///
+    /// # Errors
+    /// The same.
+    pub(super) fn send(&self, method: Method, path: &str, body: &Tree) -> Result<Value, String> {
+        self.expect(method, path, &[], json::line(body))?.json()
+    }
+
+    /// A write whose answer does not matter.
+    ///
+    /// # Errors
+    /// The same.
+    pub(super) fn tell(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<(), String> {
+        self.expect(method, path, query, Vec::new()).map(|_| ())
+    }
+
     /// A request, whatever its status.
     ///
     /// # Errors
@@ -162,28 +207,81 @@ impl Api {
         query: &[(&str, &str)],
         body: Vec<u8>,
     ) -> Result<Answer, String> {
+        self.runtime.block_on(self.answer(method, path, query, body))
+    }
+
+    /// The same for a task of one's own on [`Self::runtime`].
+    ///
+    /// # Errors
+    /// The same.
+    pub(super) async fn answer(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Result<Answer, String> {
         let url = self.url(path, query);
-        let mut request = self.client.request(method.clone(), &url).body(body);
+        let response = self.open(method.clone(), &url, body).await?;
+        let status = response.status().as_u16();
+        let index = index_of(&response);
+        let body = response.bytes().await;
+        let body = body.map_err(|fault| self.fault(&method, &url, &fault))?;
+        Ok(Answer { status, index, body: body.to_vec() })
+    }
+
+    /// An answer whose body is read as it comes.
+    ///
+    /// # Errors
+    /// The same, and a status that is not 200.
+    pub(super) async fn stream(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Response, String> {
+        let url = self.url(path, query);
+        let response = self.open(Method::GET, &url, Vec::new()).await?;
+        let status = response.status().as_u16();
+        if status == 200 {
+            return Ok(response);
+        }
+        let body = response.bytes().await;
+        let body = body.map_err(|fault| self.fault(&Method::GET, &url, &fault))?;
+        Err(unexpected(&Answer { status, index: 0, body: body.to_vec() }))
+    }
+
+    async fn open(&self, method: Method, url: &str, body: Vec<u8>) -> Result<Response, String> {
+        let mut request = self.client.request(method.clone(), url).body(body);
         if !self.token.is_empty() {
             request = request.header("X-Consul-Token", &self.token);
         }
         if let Some(basic) = &self.basic {
             request = request.header("Authorization", basic);
         }
-        let answer = self.runtime.block_on(async {
-            let response = request.send().await?;
-            let status = response.status().as_u16();
-            Ok(Answer { status, body: response.bytes().await?.to_vec() })
-        });
-        answer.map_err(|fault: reqwest::Error| {
-            let method = match method.as_str() {
-                "GET" => "Get",
-                "PUT" => "Put",
-                "DELETE" => "Delete",
-                other => other,
-            };
-            format!("{method} {url:?}: {}", self.reason(&fault))
-        })
+        request.send().await.map_err(|fault| self.fault(&method, url, &fault))
+    }
+
+    /// Where commands that do several things at once do them.
+    pub(super) fn runtime(&self) -> &tokio::runtime::Runtime {
+        &self.runtime
+    }
+
+    /// Asks without a token from now on.
+    pub(super) fn without_token(mut self) -> Self {
+        self.token.clear();
+        self
+    }
+
+    /// Go's sentence for a request that got no answer.
+    fn fault(&self, method: &Method, url: &str, fault: &reqwest::Error) -> String {
+        let method = match method.as_str() {
+            "GET" => "Get",
+            "PUT" => "Put",
+            "POST" => "Post",
+            "DELETE" => "Delete",
+            other => other,
+        };
+        format!("{method} {url:?}: {}", self.reason(fault))
     }
 
     /// Parameters are sorted by name, as Go sorts them.
@@ -218,6 +316,28 @@ impl Api {
     }
 }
 
+// === impl Answer ===
+
+impl Answer {
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn json(&self) -> Result<Value, String> {
+        serde_json::from_slice(&self.body).map_err(|fault| fault.to_string())
+    }
+
+    /// Whether the body says that something was done.
+    pub(super) fn says_true(&self) -> bool {
+        String::from_utf8_lossy(&self.body).contains("true")
+    }
+}
+
+fn index_of(response: &Response) -> u64 {
+    let header = response.headers().get("X-Consul-Index").and_then(|value| value.to_str().ok());
+    header.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
 /// The last cause of a fault.
 fn innermost(fault: &reqwest::Error) -> String {
     let causes =
@@ -239,7 +359,7 @@ pub(super) fn unexpected(answer: &Answer) -> String {
     format!(
         "Unexpected response code: {} ({})",
         answer.status,
-        String::from_utf8_lossy(&answer.body)
+        String::from_utf8_lossy(&answer.body).trim()
     )
 }
 

@@ -1,8 +1,8 @@
 //! From words to a command: which one, whether its use is asked for, and what to say when there is none.
 
 use super::{
-    Call, Entry, FAILED, GROUPS, LATER, UNKNOWN, argv, entries, print_err, print_out, usage,
-    version,
+    Call, Entry, FAILED, FAILED_OTHERWISE, GROUPS, LATER, UNKNOWN, argv, entries, print_err,
+    print_out, usage, version,
 };
 
 /// What a command line asks for.
@@ -19,6 +19,15 @@ struct Asked<'a> {
     /// Whether flags stand before the command.
     flags_before: bool,
 }
+
+/// No command has more words.
+const WORDS_MAX: usize = 3;
+/// Commands that tell a fault of their flags once more, after the list of flags.
+const TOLD_TWICE: &[&str] = &["connect ca", "operator", "tls"];
+/// Commands that tell it once more as it is.
+const REPEATED: &[&str] = &["snapshot inspect", "validate"];
+/// Commands whose exit code 1 says something else.
+const CODE_TWO: &[&str] = &["intention check", "intention match"];
 
 /// Runs what the words ask for.
 pub(super) fn run(program: &str, words: &[String]) -> u8 {
@@ -96,11 +105,13 @@ fn read(words: &[String]) -> Asked<'_> {
 
 /// The longest run of words that is a command, else the first one.
 fn longest(words: &[String]) -> Vec<&str> {
-    let first = words.first().map(String::as_str).into_iter().collect();
-    let Some([one, two]) = words.first_chunk::<2>() else { return first };
-    let both = format!("{one} {two}");
-    let known = entries().any(|entry| entry.name() == both) || LATER.contains(&both.as_str());
-    if known { vec![one, two] } else { first }
+    let count = (2..=WORDS_MAX.min(words.len())).rev().find(|count| {
+        let name = words[..*count].join(" ");
+        entries().any(|entry| entry.name() == name)
+            || GROUPS.iter().any(|group| group.name == name)
+            || LATER.contains(&name.as_str())
+    });
+    words.iter().take(count.unwrap_or(1)).map(String::as_str).collect()
 }
 
 /// Reads a command's flags and runs it.
@@ -114,7 +125,13 @@ fn call(entry: &'static Entry, words: &[String]) -> u8 {
         Err(fault) => fault.to_string(),
     };
     print_err(&format!("{fault}\n{}", usage::flag_list(&command)));
-    FAILED
+    let name = entry.name();
+    if TOLD_TWICE.iter().any(|start| name.starts_with(start)) {
+        print_err(&format!("Failed to parse args: {fault}"));
+    } else if REPEATED.contains(&name.as_str()) {
+        print_err(&fault);
+    }
+    if CODE_TWO.contains(&name.as_str()) { FAILED_OTHERWISE } else { FAILED }
 }
 
 #[cfg(test)]
@@ -133,6 +150,9 @@ mod tests {
             ("nope a", "nope", "a", false, false),
             ("kv get -- -h", "kv get", "-- -h", false, false),
             ("services export x", "services export", "x", false, false),
+            ("acl token create x", "acl token create", "x", false, false),
+            ("acl token nope", "acl token", "nope", false, false),
+            ("acl nope create", "acl", "nope create", false, false),
         ] {
             let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
             let asked = read(&words);

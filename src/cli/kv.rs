@@ -1,18 +1,16 @@
 //! `kv get|put|delete|export|import`.
 
-use std::fs;
-use std::io::Read as _;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Arg;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 
-use super::client::{Answer, Api, server_flags, tenancy_flags, unexpected};
+use super::client::{Answer, Api, all_flags, unexpected};
+use super::go::data;
+use super::json::indented;
 use super::table::pairs;
 use super::{Call, Entry, boolean, number, print_bytes, text, told};
-use crate::config::reason;
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
@@ -26,7 +24,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         path: &["kv", "export"],
         words: "[PREFIX]",
         about: "Writes keys and values as JSON",
-        flags: common,
+        flags: all_flags,
         run: export,
     },
     Entry {
@@ -55,14 +53,8 @@ pub(super) const ENTRIES: &[Entry] = &[
 /// Spaces between the names and values of a detailed entry.
 const DETAIL_GAP: usize = 6;
 
-fn common() -> Vec<Arg> {
-    let mut flags = server_flags();
-    flags.extend(tenancy_flags());
-    flags
-}
-
 fn get_flags() -> Vec<Arg> {
-    let mut flags = common();
+    let mut flags = all_flags();
     flags.extend([
         boolean("base64", "Prints values in base64."),
         boolean("detailed", "Prints all that is known of a key."),
@@ -74,7 +66,7 @@ fn get_flags() -> Vec<Arg> {
 }
 
 fn put_flags() -> Vec<Arg> {
-    let mut flags = common();
+    let mut flags = all_flags();
     flags.extend([
         boolean("acquire", "Takes the key's lock for -session."),
         boolean("base64", "Takes the value as base64."),
@@ -88,7 +80,7 @@ fn put_flags() -> Vec<Arg> {
 }
 
 fn delete_flags() -> Vec<Arg> {
-    let mut flags = common();
+    let mut flags = all_flags();
     flags.extend([
         boolean("cas", "Deletes only if the key's ModifyIndex is -modify-index."),
         number("modify-index", "The index for -cas."),
@@ -98,7 +90,7 @@ fn delete_flags() -> Vec<Arg> {
 }
 
 fn import_flags() -> Vec<Arg> {
-    let mut flags = common();
+    let mut flags = all_flags();
     flags.push(text("prefix", "string", "Put before every key."));
     flags
 }
@@ -251,23 +243,6 @@ fn read(call: &Call, key: &str) -> Result<Vec<Vec<u8>>, String> {
     }
 }
 
-/// What a word means: `@file`, `-` for standard input, else itself.
-fn data(word: &str) -> Result<Vec<u8>, String> {
-    if let Some(path) = word.strip_prefix('@') {
-        fs::read(path)
-            .map_err(|fault| format!("Failed to read file: open {path}: {}", reason(&fault)))
-    } else if word == "-" {
-        let mut bytes = Vec::new();
-        std::io::stdin()
-            .lock()
-            .read_to_end(&mut bytes)
-            .map_err(|fault| format!("Failed to read stdin: {fault}"))?;
-        Ok(bytes)
-    } else {
-        Ok(word.as_bytes().to_vec())
-    }
-}
-
 fn put(call: &Call) -> u8 {
     told(write(call))
 }
@@ -388,19 +363,7 @@ fn exported(call: &Call) -> Result<String, String> {
         flags: pair.flags,
         value: pair.value.unwrap_or_default(),
     };
-    indented(&pairs.into_iter().map(one).collect::<Vec<_>>(), b"\t")
-        .map_err(|fault| format!("Error exporting KV data: {fault}"))
-}
-
-/// JSON with an indentation of one's own.
-pub(super) fn indented<T: Serialize>(
-    value: &T,
-    indent: &[u8],
-) -> Result<String, serde_json::Error> {
-    let mut bytes = Vec::new();
-    let formatter = serde_json::ser::PrettyFormatter::with_indent(indent);
-    value.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, formatter))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(indented(&pairs.into_iter().map(one).collect::<Vec<_>>(), "\t"))
 }
 
 fn import(call: &Call) -> u8 {

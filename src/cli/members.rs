@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use clap::Arg;
-use regex::Regex;
 use serde::Deserialize;
 
 use super::client::{Api, agent_flags, partition_flag};
+use super::cluster::pattern as pattern_of;
 use super::table::columns;
 use super::{Call, Entry, FAILED, boolean, print_err, print_out, text};
 
@@ -158,12 +158,8 @@ fn run(call: &Call) -> u8 {
 
 fn members(call: &Call) -> Result<Vec<Member>, String> {
     let pattern = call.text("status").unwrap_or(".*");
-    let pattern = Regex::new(pattern).map_err(|fault| {
-        format!(
-            "Failed to compile status regexp: error parsing regexp: {}: `{pattern}`",
-            last_line(&fault.to_string())
-        )
-    })?;
+    let pattern = pattern_of(pattern)
+        .map_err(|fault| format!("Failed to compile status regexp: {fault}"))?;
     let segment = call.text("segment").unwrap_or(ALL_SEGMENTS);
     let mut query = vec![("segment", segment)];
     query.extend(
@@ -179,9 +175,4 @@ fn members(call: &Call) -> Result<Vec<Member>, String> {
     }
     members.sort_by_key(Member::rank);
     Ok(members)
-}
-
-/// The regex crate draws a picture; its last line says what is wrong.
-fn last_line(text: &str) -> &str {
-    text.lines().last().map_or(text, |line| line.trim_start_matches("error: "))
 }

@@ -8,7 +8,7 @@ use proconsul_anchors::node::definition::CheckDefinition;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use super::client::{Api, server_flags, tenancy_flags};
+use super::client::{Api, all_flags};
 use super::{Call, Entry, FAILED, print_err, text, texts, told};
 use crate::config::{Config, Host, ServiceEntry, Sources, check_fields, service_fields};
 
@@ -29,20 +29,14 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
 ];
 
-fn common() -> Vec<Arg> {
-    let mut flags = server_flags();
-    flags.extend(tenancy_flags());
-    flags
-}
-
 fn deregister_flags() -> Vec<Arg> {
-    let mut flags = common();
+    let mut flags = all_flags();
     flags.push(text("id", "string", "Id of the service to remove."));
     flags
 }
 
 fn register_flags() -> Vec<Arg> {
-    let mut flags = common();
+    let mut flags = all_flags();
     flags.extend([
         text("address", "string", "Address of the service."),
         text("id", "string", "Id of the service; by default its name."),

@@ -79,6 +79,16 @@ fn tables_pad_all_but_the_last_column() {
 }
 
 #[test]
+fn tabs_widen_columns_of_consecutive_lines() {
+    let lines = ["Datacenter|Count||", "dc1|10", "|", "Total|10"];
+    let lines = lines.map(|line| line.split('|').map(str::to_owned).collect::<Vec<_>>());
+    assert_eq!(
+        table::tabs(&lines, 0, 6),
+        "Datacenter      Count            \ndc1             10\n                \nTotal           10"
+    );
+}
+
+#[test]
 fn the_version_is_consuls_first() {
     assert!(version::pretty().starts_with("Consul v1.22.7\nBuild Date "));
 }

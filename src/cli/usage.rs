@@ -3,16 +3,19 @@
 use clap::{Arg, Command};
 
 use super::argv::is_boolean;
-use super::{ENTRIES, Entry, GROUPS, LATER, WORDS};
+use super::{Entry, GROUPS, LATER, WORDS, entries};
 
 /// Width of a page.
 const COLUMNS: usize = 72;
 
 /// The page of the program.
 pub(super) fn program(name: &str) -> String {
-    let mut rows: Vec<(&str, &str)> =
-        GROUPS.iter().map(|group| (group.name, group.about)).collect();
-    rows.extend(ENTRIES.iter().copied().flatten().filter_map(|entry| match entry.path {
+    let mut rows: Vec<(&str, &str)> = GROUPS
+        .iter()
+        .filter(|group| !group.name.contains(' '))
+        .map(|group| (group.name, group.about))
+        .collect();
+    rows.extend(entries().filter_map(|entry| match entry.path {
         [only] => Some((*only, entry.about)),
         _ => None,
     }));
@@ -27,13 +30,18 @@ pub(super) fn program(name: &str) -> String {
 /// The page of words that only lead to further ones.
 pub(super) fn group(program: &str, name: &str) -> String {
     let about = GROUPS.iter().find(|group| group.name == name).map_or("", |group| group.about);
-    let rows = ENTRIES.iter().copied().flatten().filter_map(|entry| match entry.path {
-        [first, second] if *first == name => Some((*second, entry.about)),
-        _ => None,
-    });
+    let below = |path: &str| {
+        let last = path.strip_prefix(name)?.strip_prefix(' ')?;
+        (!last.contains(' ')).then(|| last.to_owned())
+    };
+    let commands = entries()
+        .filter_map(|entry| Some((below(&entry.name())?, entry.about)));
+    let groups = GROUPS.iter().filter_map(|group| Some((below(group.name)?, group.about)));
+    let rows: Vec<(String, &str)> = commands.chain(groups).collect();
+    let rows = rows.iter().map(|(name, about)| (name.as_str(), *about)).collect();
     format!(
         "Usage: {program} {name} <subcommand> [options] [args]\n\n  {about}.\n\nSubcommands:\n{}\n",
-        list(rows.collect())
+        list(rows)
     )
 }
 

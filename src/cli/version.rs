@@ -3,7 +3,7 @@
 use clap::Arg;
 use serde::Serialize;
 
-use super::kv::indented;
+use super::json::indented;
 use super::{Call, Entry, text, told};
 use crate::config::CONSUL_VERSION;
 
@@ -62,7 +62,7 @@ pub(super) fn pretty() -> String {
 fn run(call: &Call) -> u8 {
     told(match call.text("format") {
         Some("pretty") | None => Ok(pretty()),
-        Some("json") => indented(&VERSION, b"   ").map_err(|fault| fault.to_string()),
+        Some("json") => Ok(indented(&VERSION, "   ")),
         Some(other) => Err(format!("Unknown format: {other}")),
     })
 }

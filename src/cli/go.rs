@@ -1,0 +1,121 @@
+//! Small things as Go prints and reads them: times, durations of flags, lists, data of a word.
+
+use std::convert::Infallible;
+use std::fs;
+use std::io::Read as _;
+use std::str::FromStr;
+
+use serde_json::Value;
+
+use crate::config::reason;
+
+/// A duration that a flag takes, in nanoseconds. [`super::argv`] has read Go's text before.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Span(pub(super) i64);
+
+impl FromStr for Span {
+    type Err = Infallible;
+
+    fn from_str(nanos: &str) -> Result<Self, Infallible> {
+        Ok(Self(nanos.parse().unwrap_or(0)))
+    }
+}
+
+/// A time of the API as Go prints one: `2026-11-20 13:13:35.3 +0000 UTC`.
+pub(super) fn time(text: &str) -> String {
+    let Some((date, clock)) = text.split_once('T') else { return text.to_owned() };
+    if let Some(clock) = clock.strip_suffix('Z') {
+        return format!("{date} {clock} +0000 UTC");
+    }
+    match clock.rfind(['+', '-']) {
+        Some(place) => {
+            let (clock, zone) = clock.split_at(place);
+            let zone = zone.replace(':', "");
+            format!("{date} {clock} {zone} {zone}")
+        }
+        None => text.to_owned(),
+    }
+}
+
+/// A list as Go prints one: `[a b]`.
+pub(super) fn list(words: &[&str]) -> String {
+    format!("[{}]", words.join(" "))
+}
+
+/// A field that is a text; empty when it is none.
+pub(super) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A field that is a list; empty when it is none.
+pub(super) fn items<'a>(value: &'a Value, name: &str) -> &'a [Value] {
+    value.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// A field that is a list of texts.
+pub(super) fn texts<'a>(value: &'a Value, name: &str) -> Vec<&'a str> {
+    items(value, name).iter().filter_map(Value::as_str).collect()
+}
+
+/// A field that is a number.
+pub(super) fn number(value: &Value, name: &str) -> u64 {
+    value.get(name).and_then(Value::as_u64).unwrap_or_default()
+}
+
+/// A field that is true or false.
+pub(super) fn flag(value: &Value, name: &str) -> bool {
+    value.get(name).and_then(Value::as_bool).unwrap_or_default()
+}
+
+/// What a word means: `@file`, `-` for standard input, else itself.
+pub(super) fn data(word: &str) -> Result<Vec<u8>, String> {
+    match word.strip_prefix('@') {
+        Some(path) => file(path),
+        None if word == "-" => input(),
+        None => Ok(word.as_bytes().to_vec()),
+    }
+}
+
+/// The same as text.
+pub(super) fn text_data(word: &str) -> Result<String, String> {
+    data(word).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The text of a file, or of standard input when the word is `-`.
+pub(super) fn source(word: &str) -> Result<String, String> {
+    let bytes = match word {
+        "" => {
+            return Err("Failed to load data: must specify a file path or '-' for stdin".to_owned());
+        }
+        "-" => input(),
+        path => file(path),
+    };
+    bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+pub(super) fn file(path: &str) -> Result<Vec<u8>, String> {
+    fs::read(path).map_err(|fault| format!("Failed to read file: open {path}: {}", reason(&fault)))
+}
+
+fn input() -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let read = std::io::stdin().lock().read_to_end(&mut bytes);
+    read.map_err(|fault| format!("Failed to read stdin: {fault}"))?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_printed_as_go_prints_them() {
+        for (wire, printed) in [
+            ("2026-11-20T13:13:35.31764146Z", "2026-11-20 13:13:35.31764146 +0000 UTC"),
+            ("0001-01-01T00:00:00Z", "0001-01-01 00:00:00 +0000 UTC"),
+            ("2026-11-20T13:13:35+02:00", "2026-11-20 13:13:35 +0200 +0200"),
+        ] {
+            assert_eq!(time(wire), printed);
+        }
+    }
+}
