@@ -4,30 +4,33 @@ mod control;
 mod host;
 mod reload;
 mod settings;
+mod sockets;
+mod tls;
 
 use std::io::{self, Write as _};
-use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
-use proconsul_anchors::acl::AgentTokens;
+use proconsul_anchors::acl::{AclSettings, AgentTokens};
 use proconsul_anchors::agent::Agent;
+use proconsul_anchors::caller::Caller;
+use proconsul_anchors::change::Change;
 use proconsul_anchors::clock::{Clock, Time};
 use proconsul_anchors::group::GroupSettings;
 use proconsul_anchors::handle::Handle;
+use proconsul_anchors::record::{AnyRecord, RecordChange, Setting, When};
 use proconsul_anchors::store::Store;
-use proconsul_compat::Site;
-use tokio::net::{TcpListener, UdpSocket};
+use proconsul_compat::{Api, Certificates, Site};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinSet;
 use tracing::{error, info};
 
 use self::control::Program;
 use self::reload::Reload;
-use crate::config::{Config, Listen, Sources, reason};
+use self::sockets::{Served, Sockets};
+use crate::config::{Config, Sources, reason};
 use crate::roles;
 use crate::telemetry::{LogFile, LogSettings, Rotation, Telemetry, level};
 
@@ -36,13 +39,6 @@ const DRAIN_MAX: Duration = Duration::from_millis(200);
 
 /// The time of the machine.
 struct SystemClock;
-
-/// Everything that listens, bound before anything is written: a port that is taken stops the start.
-struct Sockets {
-    http: Vec<TcpListener>,
-    dns_udp: Vec<UdpSocket>,
-    dns_tcp: Vec<TcpListener>,
-}
 
 /// What the process is told from outside. Heard from the first moment: one that comes during the start waits for its end.
 struct Signals {
@@ -59,6 +55,9 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
     let mut signals = Signals::listen();
     let telemetry = start_telemetry(&config)?;
     let upkeep = telemetry.clone().keep_small();
+    let material = tls::load(&config)?;
+    let certificates: Option<Certificates> = material.https.map(|https| Arc::new(https.into()));
+    let trust = Arc::new(ArcSwap::from(material.checks));
     let sockets = Sockets::bind(&config).await?;
     let store = Arc::new(open_store(&config)?);
     let node_id = config.node.id.clone().unwrap_or_else(|| store.node_id().to_string());
@@ -71,9 +70,10 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
         scope: config.datacenter.as_str().into(),
         member: config.node.name.as_str().into(),
     };
-    let handle = Handle::open(Arc::clone(&store), settings, Arc::clone(&clock))
+    let handle = Handle::open(Arc::clone(&store), settings, AclSettings::default(), Arc::clone(&clock))
         .await
         .map_err(|error| error.to_string())?;
+    settle_autopilot(&config, &handle).await;
     let agent = open_agent(&config, &node_id, &handle, &store, clock)?;
 
     let (stop, stopping) = watch::channel(false);
@@ -82,10 +82,14 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
     let http = settings::http(&config, &node_id)?;
     let (services, checks) = reload::definitions_of(&config);
     agent.configure(services, checks).await.map_err(|error| error.to_string())?;
+    let spool = config.data_dir.clone().unwrap_or_else(std::env::temp_dir);
     let reload = Arc::new(Reload {
         sources,
         current: Mutex::new(config),
         dns: Arc::clone(&dns),
+        api: OnceLock::new(),
+        certificates: certificates.clone(),
+        trust: Arc::clone(&trust),
         agent: agent.clone(),
         node_id,
         telemetry: telemetry.clone(),
@@ -97,18 +101,26 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
         reload: Arc::clone(&reload),
         leave: Arc::clone(&leave),
         server_address: http.identity.server_address(),
+        spool,
     };
-    let site = Arc::new(Site {
+    let api = Api::new(Site {
         handle: handle.clone(),
         agent: agent.clone(),
         tokens: AgentTokens::default(),
         settings: http,
         control: Arc::new(program),
     });
-    let mut serving = sockets.serve(&site, &dns, &stopping);
+    reload.reach(&api);
+    let (mut serving, _files) = sockets.serve(&Served {
+        api: &api,
+        certificates: certificates.as_ref(),
+        handle: &handle,
+        dns: &dns,
+        stopping: &stopping,
+    });
     // Tools that start agents wait for this sentence of Consul's.
     info!("Consul agent running!");
-    tokio::spawn(roles::agent::run(agent, stopping.clone()));
+    tokio::spawn(roles::agent::run(agent, trust, stopping.clone()));
     let sessions = handle.clone();
     tokio::spawn(async move { sessions.expire_sessions().await });
     tokio::spawn(upkeep);
@@ -128,6 +140,21 @@ fn open_store(config: &Config) -> Result<Store, String> {
         _ => Store::in_memory(),
     };
     opened.map_err(|error| error.to_string())
+}
+
+/// Writes down what autopilot is configured with, once: afterwards operators change it through the API.
+async fn settle_autopilot(config: &Config, handle: &Handle) {
+    let setting = Setting {
+        name: proconsul_compat::AUTOPILOT_SETTING.into(),
+        body: config.autopilot().to_string().into(),
+    };
+    let record = AnyRecord::Setting(Box::new(setting));
+    let first = RecordChange::Put { record, when: When::Index(0) };
+    if handle.snapshot().record::<Setting>(proconsul_compat::AUTOPILOT_SETTING).is_none()
+        && let Err(error) = handle.submit(&Caller::own(), Change::Records(vec![first])).await
+    {
+        error!(%error, "the configuration of autopilot was not kept");
+    }
 }
 
 fn open_agent(
@@ -181,64 +208,6 @@ impl Clock for SystemClock {
     }
 }
 
-// === impl Sockets ===
-
-impl Sockets {
-    async fn bind(config: &Config) -> Result<Self, String> {
-        let mut sockets = Self { http: Vec::new(), dns_udp: Vec::new(), dns_tcp: Vec::new() };
-        for place in &config.http.listen {
-            match place {
-                Listen::Tcp(address) => sockets.http.push(tcp("HTTP", *address).await?),
-                Listen::Unix(path) => {
-                    return Err(format!(
-                        "addresses.http: unix://{}: Unix sockets are not supported yet; give an IP address",
-                        path.display()
-                    ));
-                }
-            }
-        }
-        for address in &config.dns.listen {
-            sockets.dns_udp.push(
-                UdpSocket::bind(address)
-                    .await
-                    .map_err(|error| cannot_listen("DNS", *address, &error))?,
-            );
-            sockets.dns_tcp.push(tcp("DNS", *address).await?);
-        }
-        Ok(sockets)
-    }
-
-    /// Starts a server on each; they end when the program is stopping and what was on its way has gone out.
-    fn serve(
-        self,
-        site: &Arc<Site>,
-        dns: &Arc<ArcSwap<proconsul_dns::Settings>>,
-        stopping: &watch::Receiver<bool>,
-    ) -> JoinSet<()> {
-        let mut serving = JoinSet::new();
-        for listener in self.http {
-            serving.spawn(proconsul_compat::serve(listener, Arc::clone(site), stopping.clone()));
-        }
-        for socket in self.dns_udp {
-            serving.spawn(proconsul_dns::serve_udp(
-                socket,
-                site.handle.clone(),
-                Arc::clone(dns),
-                stopping.clone(),
-            ));
-        }
-        for listener in self.dns_tcp {
-            serving.spawn(proconsul_dns::serve_tcp(
-                listener,
-                site.handle.clone(),
-                Arc::clone(dns),
-                stopping.clone(),
-            ));
-        }
-        serving
-    }
-}
-
 fn start_telemetry(config: &Config) -> Result<Telemetry, String> {
     let log = &config.log;
     let rotation = Rotation {
@@ -253,14 +222,4 @@ fn start_telemetry(config: &Config) -> Result<Telemetry, String> {
     };
     let file = log.file.as_deref().map(open).transpose()?;
     Ok(Telemetry::start(LogSettings { level: level(&log.level), json: log.json }, file))
-}
-
-async fn tcp(what: &str, address: SocketAddr) -> Result<TcpListener, String> {
-    TcpListener::bind(address).await.map_err(|error| cannot_listen(what, address, &error))
-}
-
-fn cannot_listen(what: &str, address: SocketAddr, error: &io::Error) -> String {
-    format!(
-        "cannot listen for {what} on {address}: {error}; give another address or port, or end who holds it"
-    )
 }

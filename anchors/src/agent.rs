@@ -24,13 +24,16 @@ use tracing::{debug, info, warn};
 
 use self::keep::Keeper;
 pub use self::keep::{Rows, Shelf, ShelfError};
+use crate::acl::{Act, AgentTokens};
 use crate::caller::{Caller, Secret};
 use crate::change::Change;
 use crate::clock::{Clock, Time};
 use crate::error::Refusal;
 use crate::handle::Handle;
 use crate::index::NodeRow;
+use crate::name::Caseless;
 use crate::node::definition::{CheckDefinition, ServiceDefinition};
+use crate::node::sync::NodeTold;
 pub use crate::node::{
     Aggregate, Existing, LeafCheck, LeafService, LeafSettings, NodeError, ProbeResult, Run, Server,
     ServiceHealth, Source,
@@ -52,6 +55,16 @@ pub trait Upstream: Send + Sync + 'static {
 
     /// What the catalog has of a node.
     fn node(&self, name: &str) -> Option<Arc<NodeRow>>;
+
+    /// The tokens that this node itself uses.
+    fn tokens(&self) -> AgentTokens {
+        AgentTokens::default()
+    }
+
+    /// Whether the catalog would let a caller do this.
+    fn may(&self, _caller: &Caller, _act: Act<'_>) -> bool {
+        true
+    }
 
     /// Returns when a node or its checks may have changed after a revision, with the revision of what there is then. Also
     /// returns without a change, once in a while.
@@ -94,6 +107,14 @@ impl Upstream for Handle {
 
     fn node(&self, name: &str) -> Option<Arc<NodeRow>> {
         self.snapshot().node(name).cloned()
+    }
+
+    fn tokens(&self) -> AgentTokens {
+        self.acl().tokens.clone()
+    }
+
+    fn may(&self, caller: &Caller, act: Act<'_>) -> bool {
+        self.authority(caller).is_ok_and(|authority| authority.allows(act))
     }
 
     fn node_moved<'a>(&'a self, name: &'a str, after: u64) -> BoxFuture<'a, u64> {
@@ -377,6 +398,12 @@ impl Agent {
         self.0.behind.load(Ordering::Relaxed)
     }
 
+    /// The catalog may be another now: the next full sync comes at once.
+    pub fn distrust(&self) {
+        self.0.behind.store(true, Ordering::Relaxed);
+        self.moved();
+    }
+
     /// Compares all of the leaf with the catalog and writes what differs. Whether all of it was taken.
     pub async fn sync_full(&self) -> bool {
         self.0.behind.store(false, Ordering::Relaxed);
@@ -386,7 +413,8 @@ impl Agent {
             if row.as_deref().is_some_and(|row| leaf.adopt(row)) {
                 self.moved();
             }
-            (leaf.node_difference(row.as_deref()), leaf.stale_groups(row.as_deref()))
+            let told = self.may_tell_of_node(&leaf.settings().node.name);
+            (leaf.node_difference(row.as_deref(), told), leaf.stale_groups(row.as_deref()))
         };
         if let Some(change) = node
             && !self.submit(Caller::own(), change, "node").await
@@ -411,6 +439,18 @@ impl Agent {
     fn own_row(&self) -> Option<Arc<NodeRow>> {
         let name = self.leaf().settings().node.name.clone();
         self.0.upstream.node(name.as_str())
+    }
+
+    /// How much of the node the agent may write: servers write down who is a member, the agent's token the rest.
+    fn may_tell_of_node(&self, name: &Caseless) -> NodeTold {
+        let upstream = &self.0.upstream;
+        let agent = Caller { token: upstream.tokens().for_agent(), ..Caller::default() };
+        if upstream.may(&agent, Act::node_write(name.as_str())) {
+            NodeTold::All
+        } else {
+            warn!("the agent's token may not write its node: it is told of as a member only");
+            NodeTold::Membership
+        }
     }
 
     async fn write(
@@ -474,12 +514,13 @@ impl Agent {
         let lane = usize::try_from(hash % LANES as u64).unwrap_or(0);
         let _in_turn = self.0.lanes[lane].lock().await;
         let row = self.own_row();
-        let (caller, changes) = {
+        let tokens = self.0.upstream.tokens().now();
+        let writes = {
             let leaf = self.leaf();
-            (leaf.caller(id), leaf.group_difference(id, group, row.as_deref()))
+            leaf.bearers(leaf.group_difference(id, group, row.as_deref()), &tokens)
         };
-        for change in changes {
-            if !self.submit(caller.clone(), change, id).await {
+        for (caller, change) in writes {
+            if !self.submit(caller, change, id).await {
                 return;
             }
         }
@@ -492,7 +533,7 @@ impl Agent {
                 true
             }
             // As Consul does: it counts as told, or each sync would ask again at once.
-            Err(refusal @ Refusal::Denied(_)) => {
+            Err(refusal) if is_final(&refusal) => {
                 warn!(what, %refusal, "the scope refuses what the agent registers");
                 true
             }
@@ -504,6 +545,19 @@ impl Agent {
             }
         }
     }
+}
+
+/// Whether the scope knows the caller's place: asking again changes nothing.
+fn is_final(refusal: &Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::Denied(_)
+            | Refusal::NotAllowed(_)
+            | Refusal::Forbidden
+            | Refusal::UnknownToken { .. }
+            | Refusal::ExpiredToken
+            | Refusal::ReservedSecret
+    )
 }
 
 /// Consul takes any name; DNS does not.

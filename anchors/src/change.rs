@@ -6,6 +6,7 @@ use crate::name::Caseless;
 use crate::outcome::Outcome;
 use crate::record::RecordChange;
 use crate::service::{Check, Node, Service, Session};
+use crate::txn::{TxnOp, TxnResult};
 
 /// A write. The same changes in the same order make the same index, on every member and after every restart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +27,45 @@ pub enum Change {
     },
     /// Further records are written: all of them, or none when a condition does not hold.
     Records(Vec<RecordChange>),
+    /// The whole index is replaced by that of a snapshot, in several steps (`PUT /v1/snapshot`).
+    Restore(Restore),
+    /// Several reads and writes (`PUT /v1/txn`): all of them, or none when one fails.
+    Txn(Vec<TxnOp>),
+}
+
+/// A step of a restore. Nothing is seen of it before the last one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Restore {
+    /// It begins. One that was under way is forgotten.
+    Begin {
+        /// What its steps have in common.
+        id: Box<str>,
+    },
+    /// Rows are set aside.
+    Rows {
+        /// Of this restore.
+        id: Box<str>,
+        /// Which piece, from 0.
+        number: u32,
+        /// The rows, packed (see `index::pack`).
+        #[serde(with = "crate::encoding::base64")]
+        packed: Vec<u8>,
+    },
+    /// What was set aside takes the index's place.
+    Commit {
+        /// Of this restore.
+        id: Box<str>,
+        /// As many pieces as there must be.
+        pieces: u32,
+        /// What their digest must be: hex (see `index::restore::chain`).
+        digest: Box<str>,
+    },
+    /// What was set aside is forgotten.
+    Abandon {
+        /// Of this restore.
+        id: Box<str>,
+    },
 }
 
 /// A node and what is written with it, as one write.
@@ -114,7 +154,7 @@ pub enum PutWhen {
 }
 
 /// A write that was carried out and will survive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Committed {
     /// The revision that it made.
     pub revision: u64,
@@ -124,4 +164,7 @@ pub struct Committed {
     pub outcome: Outcome,
     /// The lineage entry that records it.
     pub entry: u64,
+    /// What the operations of a transaction tell, in their order.
+    #[serde(skip)]
+    pub results: Vec<TxnResult>,
 }

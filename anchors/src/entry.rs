@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::change::{Change, KvChange, PutWhen, Removal};
+use crate::change::{Change, KvChange, PutWhen, Removal, Restore};
 use crate::clock::Time;
 use crate::outcome::Outcome;
 use crate::record::{RecordChange, TableId};
@@ -50,8 +50,13 @@ pub enum Kind {
     KvDeleteTree,
     SessionOpen,
     SessionClose,
+    RestoreBegin,
+    RestoreRows,
+    RestoreCommit,
+    RestoreAbandon,
     RecordPut(TableId),
     RecordRemove(TableId),
+    Txn,
 }
 
 impl From<&Change> for Kind {
@@ -68,7 +73,12 @@ impl From<&Change> for Kind {
             Change::Kv(KvChange::DeleteTree { .. }) => Self::KvDeleteTree,
             Change::OpenSession(_) => Self::SessionOpen,
             Change::CloseSession { .. } => Self::SessionClose,
+            Change::Restore(Restore::Begin { .. }) => Self::RestoreBegin,
+            Change::Restore(Restore::Rows { .. }) => Self::RestoreRows,
+            Change::Restore(Restore::Commit { .. }) => Self::RestoreCommit,
+            Change::Restore(Restore::Abandon { .. }) => Self::RestoreAbandon,
             Change::Records(changes) => Self::of_records(changes),
+            Change::Txn(_) => Self::Txn,
         }
     }
 }

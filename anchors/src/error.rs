@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::acl::Denial;
 use crate::name::Caseless;
 use crate::record::TableId;
+use crate::txn::TxnFault;
 
 /// A write or a read that was not carried out, and why. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -56,6 +57,12 @@ pub enum Refusal {
     /// A lock names no session.
     #[error("no session was named")]
     MissingSession,
+    /// Operations of a transaction failed: these.
+    #[error("{} operations of the transaction failed", .0.len())]
+    Txn(Vec<TxnFault>),
+    /// What a snapshot holds cannot be restored: why. Nothing of it is kept.
+    #[error("{0}")]
+    Snapshot(Box<str>),
     /// The group has no leader to order the write.
     #[error("the group has no leader")]
     NoLeader,
@@ -79,6 +86,18 @@ pub enum Refusal {
     /// The access control does not allow it.
     #[error(transparent)]
     NotAllowed(#[from] Denial),
+    /// The same, and nothing more is told.
+    #[error("not allowed")]
+    Forbidden,
+    /// The secret is a word that once stood for a policy.
+    #[error("the secret is reserved")]
+    ReservedSecret,
+    /// Whoever may not write the node removes a service that it does not have.
+    #[error("no service {0}")]
+    NoService(Caseless),
+    /// Whoever may not write the node removes a check that it does not have.
+    #[error("no check {0}")]
+    NoCheck(Caseless),
     /// The policy of the owning scope refuses.
     #[error("refused by rule {0}")]
     Denied(Box<str>),

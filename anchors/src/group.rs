@@ -36,7 +36,7 @@ mod nobody;
 mod raft;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -64,6 +64,8 @@ pub struct Group {
     waiting_bytes: Arc<AtomicUsize>,
     stopped: Arc<AtomicBool>,
     lineage: Lineage,
+    /// The term in which this member leads.
+    term: Arc<AtomicU64>,
 }
 
 /// What a group is told of itself.
@@ -115,6 +117,9 @@ pub enum StartError {
     /// A row of the projection cannot be read.
     #[error("the projection is damaged: {0}; run `replay --check` to see what else is")]
     Row(#[from] RowError),
+    /// A restore that was under way cannot go on.
+    #[error("a restore was under way and cannot go on: {0}; put back a copy of the data directory")]
+    Restore(Box<str>),
     /// Consensus did not come up.
     #[error("the group did not start: {0}")]
     Raft(Box<str>),
@@ -167,6 +172,7 @@ impl Group {
             waiting_bytes: Arc::default(),
             stopped: Arc::default(),
             lineage: Lineage::new(Arc::clone(&store), Arc::clone(&backlog) as _),
+            term: Arc::clone(&backlog.term),
         };
         let waiting_bytes = Arc::clone(&group.waiting_bytes);
         keeper::spawn(store, settings, publish, backlog, waiting_bytes, queue, ready)
@@ -203,6 +209,11 @@ impl Group {
     /// Whether the group has a leader. A group of one has as long as it runs, also while its disk refuses.
     pub fn has_leader(&self) -> bool {
         !self.stopped.load(Ordering::Relaxed) && !self.asks.is_closed()
+    }
+
+    /// The term in which this member leads: it rises with each election.
+    pub fn term(&self) -> u64 {
+        self.term.load(Ordering::Relaxed)
     }
 
     /// The lineage, signed as it is now.

@@ -3,8 +3,10 @@
 //! Two verbs and the blocking form of one: [`Handle::submit`] a change, [`Handle::lookup`] a query, [`Handle::wait`] for a
 //! query's answer to change. Reads take no lock and never wait for writes.
 
+mod authorities;
 mod board;
 mod books;
+mod restore;
 #[cfg(test)]
 mod tests;
 mod watches;
@@ -14,8 +16,10 @@ use std::time::Duration;
 
 use rand::RngCore as _;
 
+use self::authorities::Authorities;
 use self::board::Board;
-use crate::acl::Authority;
+pub use self::restore::RestoreError;
+use crate::acl::{AclSettings, Authority};
 use crate::caller::{Caller, Secret};
 pub use crate::change::Committed;
 use crate::change::{Change, KvChange, PutWhen};
@@ -28,6 +32,7 @@ use crate::policy;
 use crate::query::Query;
 use crate::sealed::{SealedSecret, Sealer};
 use crate::store::Store;
+use crate::txn::{KeyOp, KeyVerb, Misfit, TxnFault, TxnOp};
 
 /// The door to one scope; cheap to clone.
 #[derive(Clone)]
@@ -37,6 +42,18 @@ struct Inner {
     board: Arc<Board>,
     group: Group,
     sealer: Sealer,
+    authorities: Authorities,
+    opened: Time,
+    scope: Box<str>,
+}
+
+/// How this member leads its group.
+#[derive(Clone, Copy, Debug)]
+pub struct Leads {
+    /// It rises with each election.
+    pub term: u64,
+    /// Since when it leads.
+    pub since: Time,
 }
 
 /// What a lookup found: the records are read from `at`.
@@ -66,13 +83,20 @@ impl Handle {
     pub async fn open(
         store: Arc<Store>,
         settings: GroupSettings,
+        acl: AclSettings,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
         let board = Arc::new(Board::new(clock));
         let sealer = Sealer::of_seed(store.keys().scope().as_bytes());
+        let scope = settings.scope.clone();
         let (group, index) = Group::start(store, settings, Arc::clone(&board) as _).await?;
         board.open(index);
-        Ok(Self(Arc::new(Inner { board, group, sealer })))
+        let opened = board.now();
+        let authorities = Authorities::new(acl);
+        let inner = Inner { board, group, sealer, authorities, opened, scope };
+        let handle = Self(Arc::new(inner));
+        handle.forget_restore().await;
+        Ok(handle)
     }
 
     /// Carries out a write, once for ever.
@@ -80,18 +104,29 @@ impl Handle {
     /// # Errors
     /// [`Refusal`]: nothing was changed, for the reason that it tells.
     pub async fn submit(&self, caller: &Caller, change: Change) -> Result<Committed, Refusal> {
-        let decision = policy::admit(caller, &change);
+        let authority = self.authority(caller)?;
+        let decision = policy::admit(&authority, &self.snapshot(), &change)?;
         if decision.outcome == Outcome::Refuse {
             return Err(Refusal::Denied(decision.rule.into()));
         }
         if self.must_wait_for_lock(&change) {
-            return Ok(Committed { revision: 0, yes: false, outcome: Outcome::Resolve, entry: 0 });
+            return Ok(Committed {
+                revision: 0,
+                yes: false,
+                outcome: Outcome::Resolve,
+                entry: 0,
+                results: Vec::new(),
+            });
+        }
+        let delayed = self.delayed_locks(&change);
+        if !delayed.is_empty() {
+            return Err(Refusal::Txn(delayed));
         }
         let mut salt = [0; 16];
         rand::rng().fill_bytes(&mut salt);
         let proposal = Proposal {
             change,
-            actor: caller.actor().into(),
+            actor: actor(caller, &authority).into(),
             at: self.now(),
             salt,
             outcome: decision.outcome,
@@ -107,12 +142,12 @@ impl Handle {
         let decision = policy::resolve(caller, query);
         Answer {
             index: at.index_of(query),
-            at,
             outcome: decision.outcome,
             known_leader: self.has_leader(),
             age: Duration::ZERO,
             // Whoever is unknown sees nothing: those who can say so ask for the authority first.
-            authority: self.authority(caller).unwrap_or_else(|_| Authority::nothing()),
+            authority: self.authority_at(caller, &at).unwrap_or_else(|_| Authority::nothing()),
+            at,
         }
     }
 
@@ -155,8 +190,22 @@ impl Handle {
     ///
     /// # Errors
     /// [`Refusal::UnknownToken`] or [`Refusal::ExpiredToken`].
-    pub fn authority(&self, _caller: &Caller) -> Result<Authority, Refusal> {
-        Ok(Authority::open())
+    pub fn authority(&self, caller: &Caller) -> Result<Authority, Refusal> {
+        self.authority_at(caller, &self.snapshot())
+    }
+
+    fn authority_at(&self, caller: &Caller, index: &Index) -> Result<Authority, Refusal> {
+        self.0.authorities.of(caller, index, &self.0.sealer, || self.now())
+    }
+
+    /// How access control is run.
+    pub fn acl(&self) -> &AclSettings {
+        self.0.authorities.settings()
+    }
+
+    /// The digest by which a secret's token is found: its record's second name.
+    pub fn digest(&self, secret: &Secret) -> Box<str> {
+        self.0.sealer.digest(secret.expose())
     }
 
     /// Seals a secret for the log and the store.
@@ -177,6 +226,11 @@ impl Handle {
     /// Whether the group has a leader now.
     pub fn has_leader(&self) -> bool {
         self.0.group.has_leader()
+    }
+
+    /// In which term this member leads, and since when.
+    pub fn leads(&self) -> Leads {
+        Leads { term: self.0.group.term(), since: self.0.opened }
     }
 
     /// Restarts the timer of a session; `false` when there is none of this id.
@@ -220,14 +274,40 @@ impl Handle {
         self.0.group.stop().await;
     }
 
+    /// Whether a key's last holder ended so short ago that it cannot be taken yet.
+    pub fn is_lock_delayed(&self, key: &str) -> bool {
+        self.0.board.delays().holds(key, self.now())
+    }
+
+    /// The operations of a transaction that would take a key during a lock delay.
+    fn delayed_locks(&self, change: &Change) -> Vec<TxnFault> {
+        let Change::Txn(ops) = change else { return Vec::new() };
+        let delayed = |(op, of): (usize, &TxnOp)| match of {
+            TxnOp::Key(KeyOp { verb: KeyVerb::Lock, key, .. }) if self.is_lock_delayed(key) => {
+                Some(TxnFault { op, why: Misfit::LockDelayed(key.clone()) })
+            }
+            _ => None,
+        };
+        ops.iter().enumerate().filter_map(delayed).collect()
+    }
+
     /// A key whose last holder's session ended cannot be taken during that session's lock delay.
     fn must_wait_for_lock(&self, change: &Change) -> bool {
         match change {
             Change::Kv(KvChange::Put { key, when: PutWhen::Acquire(_), .. }) => {
-                self.0.board.delays().holds(key, self.now())
+                self.is_lock_delayed(key)
             }
             _ => false,
         }
+    }
+}
+
+/// How the lineage names who asks.
+fn actor<'a>(caller: &Caller, authority: &'a Authority) -> &'a str {
+    match authority.accessor() {
+        Some(accessor) => accessor,
+        None if caller.own => "self",
+        None => "anonymous",
     }
 }
 

@@ -6,9 +6,12 @@
 
 pub mod catalog;
 pub mod connect;
+mod gateways;
 mod kv;
 mod marks;
 mod node_id;
+pub mod pack;
+pub mod restore;
 mod roster;
 mod rows;
 mod session;
@@ -16,6 +19,7 @@ mod share;
 mod table;
 #[cfg(test)]
 mod tests;
+mod txn;
 mod watch;
 mod write;
 
@@ -38,6 +42,7 @@ use crate::clock::Time;
 use crate::error::Refusal;
 use crate::name::Caseless;
 use crate::service::{Check, Node, Service, Session};
+use crate::txn::TxnResult;
 
 /// One scope's index.
 #[derive(Clone, Debug, Default)]
@@ -62,6 +67,12 @@ pub struct Index {
     /// Everything else that is kept.
     tables: table::Tables,
     marks: Marks,
+    /// No read's index is below it.
+    floor: u64,
+    /// How far revisions are above the entries that make them.
+    lift: u64,
+    /// A restore under way.
+    staged: Option<Arc<restore::Staged>>,
 }
 
 /// When a change is applied, and what it may draw from: all that a fold needs besides the change.
@@ -88,6 +99,8 @@ pub struct Applied {
     pub previous: Option<u64>,
     /// What it touched.
     pub touched: Touched,
+    /// What the operations of a transaction tell.
+    pub results: Vec<TxnResult>,
 }
 
 /// What a change touched: whom to wake, which rows to write, which keys came free with a lock delay.
@@ -99,6 +112,8 @@ pub struct Touched {
     pub rows: Vec<RowId>,
     /// Keys that a session held when it ended, with its lock delay.
     pub freed: Vec<(Arc<str>, std::time::Duration)>,
+    /// Everything is another: whoever waits is to look, and every row is to be written.
+    pub all: bool,
 }
 
 /// A node of the catalog with what runs on it.

@@ -23,11 +23,13 @@ pub mod name;
 pub mod node;
 pub mod outcome;
 pub mod pairs;
+pub mod pattern;
 pub mod policy;
 pub mod query;
 pub mod record;
 pub mod sealed;
 pub mod service;
+pub mod txn;
 
 // Rim.
 pub mod agent;
@@ -37,6 +39,7 @@ pub mod keys;
 pub mod limits;
 pub mod lineage;
 pub mod replay;
+pub mod snapshot;
 pub mod store;
 #[cfg(test)]
 mod testing;

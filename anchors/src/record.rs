@@ -41,6 +41,23 @@ impl TableId {
         Self::Setting,
         Self::VirtualIp,
     ];
+
+    /// What its records are called by people.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Token => "ACLToken",
+            Self::Policy => "ACLPolicy",
+            Self::Role => "ACLRole",
+            Self::BindingRule => "ACLBindingRule",
+            Self::AuthMethod => "ACLAuthMethod",
+            Self::ConfigEntry => "ConfigEntry",
+            Self::PreparedQuery => "PreparedQuery",
+            Self::Coordinate => "Coordinate",
+            Self::CaRoot => "ConnectCA",
+            Self::Setting => "Setting",
+            Self::VirtualIp => "VirtualIP",
+        }
+    }
 }
 
 /// A record of a table.

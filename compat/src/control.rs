@@ -1,7 +1,9 @@
 //! What the HTTP side asks of the program around it.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 
 use crate::reply::Pieces;
@@ -34,6 +36,15 @@ pub trait Control: Send + Sync + 'static {
 
     /// The log from now on, line by line, at a level that Consul knows; as JSON where that is wanted.
     fn monitor(&self, level: &str, json: bool) -> Pieces;
+
+    /// An empty file for what is too large for memory, gone when it is closed.
+    ///
+    /// # Errors
+    /// When there is no place for it.
+    fn spool(&self) -> io::Result<File>;
+
+    /// The catalog was replaced: what this node knows of itself is told again.
+    fn restored(&self);
 
     /// `Stats` of `/v1/agent/self`.
     fn stats(&self) -> Stats;

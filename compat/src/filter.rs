@@ -13,11 +13,9 @@
 //! text ─ parse (cursor, strconv) → Tree ─ compile (schema, pattern) → Condition ─ evaluate(record) → yes or no
 //! ```
 
-mod class;
 mod cursor;
 mod evaluate;
 mod parse;
-mod pattern;
 mod schema;
 mod schemas;
 mod strconv;
@@ -25,15 +23,16 @@ mod strconv;
 use serde_json::Value;
 
 pub use parse::DEPTH_MAX;
-pub use pattern::{CLASS_CODES_MAX, GROUPS_MAX};
+pub use proconsul_anchors::pattern::{CLASS_CODES_MAX, GROUPS_MAX};
 pub use schema::{Field, Kind, Schema};
 pub use schemas::{
     AGENT_SERVICE, CHECK_SERVICE_NODE, HEALTH_CHECK, MEMBER, NODE, NODE_SERVICE, SERVICE_NODE,
+    UI_NODE,
 };
 
 use evaluate::{Clause, Condition, Test};
 use parse::{Comparison, Operator, Tree, Unread};
-use pattern::Allowance;
+use proconsul_anchors::pattern::{self, Allowance};
 use strconv::quote;
 
 /// Longer expressions are refused, in bytes. Consul's limit is that of a request's head; this leaves room for thousands of

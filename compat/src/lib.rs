@@ -34,8 +34,9 @@ use proconsul_anchors::handle::Handle;
 
 pub use crate::control::{Control, Reloading, Stats};
 pub use crate::reply::Pieces;
-pub use crate::server::serve;
-pub use crate::settings::{Identity, Network, Settings};
+pub use crate::routes::AUTOPILOT_SETTING;
+pub use crate::server::{Api, Certificates, Listener, serve};
+pub use crate::settings::{Identity, LimitMode, Network, RequestLimits, Settings, Timeouts};
 
 /// All that answers come from.
 #[derive(Clone)]

@@ -8,6 +8,9 @@ pub(crate) const JSON_DEPTH_MAX: usize = 512;
 /// A JSON body of more bytes is refused: the largest registrations seen have some hundred KiB.
 pub(crate) const BODY_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
+/// Operations of one transaction (Consul's own bound).
+pub(crate) const TXN_OPS_MAX: usize = 128;
+
 /// A body of fewer bytes is never compressed (Consul's own bound).
 pub(crate) const GZIP_BYTES_MIN: usize = 1400;
 
@@ -34,3 +37,9 @@ pub(crate) const PARAMS_MAX: usize = 10_000;
 
 /// Pause after a failed accept (out of file descriptors), so that the loop does not spin.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+
+/// A snapshot goes out in pieces of about this size …
+pub(crate) const SNAPSHOT_PIECE_BYTES: usize = 64 * 1024;
+
+/// … of which so many wait for the client, or for the disk when one comes in.
+pub(crate) const SNAPSHOT_PIECES_AHEAD: usize = 8;

@@ -1,5 +1,6 @@
 //! The table of refusals: each with Consul's status and its exact words.
 
+pub(crate) mod discovery;
 mod operator;
 
 use std::fmt;
@@ -12,6 +13,7 @@ use proconsul_anchors::node::NodeError;
 use crate::go::text::{NumberError, quote};
 use crate::wire::decode::{BodyFault, DecodeError};
 
+pub(crate) use self::discovery::DiscoveryFault;
 pub(crate) use self::operator::OperatorFault;
 
 /// Why a request is not carried out, in the words that the client reads.
@@ -121,6 +123,14 @@ pub(crate) enum Reject {
     )]
     CatalogSidecar,
 
+    #[error("cannot associate more than {0} manual virtual IPs with the same service")]
+    ManualAddresses(usize),
+    /// Consul names the address that it could not read.
+    #[error("\"<nil>\" is not a valid ip address")]
+    ManualAddress,
+    #[error("the records were changed meanwhile by others, again and again")]
+    Contended,
+
     // --- keys ---
     #[error("invalid key name, leading/trailing spaces are not allowed")]
     KeySpaces,
@@ -184,6 +194,17 @@ pub(crate) enum Reject {
     #[error("{0}")]
     Operator(#[from] OperatorFault),
 
+    #[error("{0}")]
+    Discovery(#[from] DiscoveryFault),
+
+    // --- limits ---
+    #[error("rate limit exceeded, try again later or against a different server")]
+    RetryElsewhere,
+    #[error(
+        "rate limit exceeded for operation that can only be performed by the leader, try again later"
+    )]
+    RetryLater,
+
     // --- what is not there ---
     #[error("ACL support disabled")]
     AclDisabled,
@@ -204,8 +225,11 @@ impl Reject {
             Self::Queried(inner) => inner.status(),
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::AclDisabled => StatusCode::UNAUTHORIZED,
+            Self::RetryElsewhere => StatusCode::TOO_MANY_REQUESTS,
+            Self::RetryLater => StatusCode::SERVICE_UNAVAILABLE,
             Self::Blocked | Self::Restricted => StatusCode::FORBIDDEN,
             Self::Refused(refusal) => refusal_status(refusal),
+            Self::Discovery(fault) => fault.status(),
             Self::Agent(error) => agent_status(error),
             Self::Operator(fault) => fault.status(),
             Self::UnknownSession(_) | Self::NoAgentService(_) | Self::Utilization => {
@@ -268,12 +292,13 @@ impl Reject {
 
     /// Whether the rest of the request is not worth reading.
     pub(crate) fn closes(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::BodyTooLarge { .. }
-                | Self::ValueTooLarge { .. }
-                | Self::UnsizedValueTooLarge { .. }
-        )
+            | Self::ValueTooLarge { .. }
+            | Self::UnsizedValueTooLarge { .. } => true,
+            Self::Discovery(fault) => fault.closes(),
+            _ => false,
+        }
     }
 
     /// Marks it as found during the query, on pages that tell the query's headers then too.
@@ -354,7 +379,8 @@ fn refusal_status(refusal: &Refusal) -> StatusCode {
         Refusal::Denied(_)
         | Refusal::UnknownToken { .. }
         | Refusal::ExpiredToken
-        | Refusal::NotAllowed(_) => StatusCode::FORBIDDEN,
+        | Refusal::NotAllowed(_)
+        | Refusal::Forbidden => StatusCode::FORBIDDEN,
         Refusal::Overloaded | Refusal::Stopping => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -385,18 +411,24 @@ fn refusal(refusal: &Refusal) -> String {
         Refusal::CriticalCheck(check) => {
             format!("apply failed: Check '{check}' is in critical state")
         }
+        Refusal::Snapshot(reason) => format!("failed to restore snapshot: {reason}"),
         Refusal::UnknownSession(session) => {
             format!("raft apply failed: invalid session {}", quote(session))
         }
         Refusal::MissingSession => "raft apply failed: missing session".to_owned(),
         Refusal::NoLeader => "No cluster leader".to_owned(),
-        Refusal::UnknownToken { bootstrapped: true } => "ACL not found".to_owned(),
+        Refusal::UnknownToken { bootstrapped: true } | Refusal::ExpiredToken => {
+            "ACL not found".to_owned()
+        }
+        Refusal::Forbidden => "Permission denied".to_owned(),
+        Refusal::ReservedSecret => "Cannot resolve root ACL".to_owned(),
+        Refusal::NoService(id) => format!("Unknown service ID '{id}'"),
+        Refusal::NoCheck(id) => format!("Unknown check ID '{id}'"),
         Refusal::UnknownToken { bootstrapped: false } => "ACL system must be bootstrapped before making any requests that require authorization: ACL not found".to_owned(),
-        Refusal::ExpiredToken => "token has expired: ACL not found".to_owned(),
         Refusal::NotAllowed(denial) => denied(denial),
         Refusal::NameTaken { name, .. } => format!("the name {} is taken", quote(name)),
         Refusal::Denied(rule) => format!("Permission denied: refused by rule {rule}"),
-        Refusal::Storage(_) | Refusal::Overloaded | Refusal::Stopping => refusal.to_string(),
+        Refusal::Txn(_) | Refusal::Storage(_) | Refusal::Overloaded | Refusal::Stopping => refusal.to_string(),
     }
 }
 

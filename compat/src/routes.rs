@@ -5,12 +5,17 @@
 
 mod agent;
 mod catalog;
+mod connect;
 mod health;
 mod kv;
 mod narrow;
+mod operator;
 mod process;
 mod session;
+mod snapshot;
 mod status;
+mod txn;
+mod ui;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -23,6 +28,9 @@ use metrics::Histogram;
 use crate::extract::Ask;
 use crate::reject::Reject;
 use crate::reply::Reply;
+
+/// The name of the setting that keeps the configuration of autopilot: an object as `/v1/operator` prints it.
+pub const AUTOPILOT_SETTING: &str = operator::AUTOPILOT;
 
 /// A handler at work.
 pub(crate) type Working = Pin<Box<dyn Future<Output = Result<Reply, Reject>> + Send>>;
@@ -127,18 +135,18 @@ static ROUTES: &[Route] = &[
     page!("/v1/catalog/nodes", GET, catalog::nodes),
     page!("/v1/catalog/services", GET, catalog::services),
     page!("/v1/catalog/service/", GET, catalog::service),
-    page!("/v1/catalog/connect/", GET, catalog::connect),
+    page!("/v1/catalog/connect/", GET, connect::catalog),
     page!("/v1/catalog/node/", GET, catalog::node),
     page!("/v1/catalog/node-services/", GET, catalog::node_services),
-    page!("/v1/catalog/gateway-services/", GET, catalog::gateway_services),
+    page!("/v1/catalog/gateway-services/", GET, connect::gateway_services),
 
     // --- health ---
     page!("/v1/health/node/", GET, health::node),
     page!("/v1/health/checks/", GET, health::checks),
     page!("/v1/health/state/", GET, health::state),
     watched!("/v1/health/service/", GET, health::service),
-    page!("/v1/health/connect/", GET, health::connect),
-    page!("/v1/health/ingress/", GET, health::ingress),
+    page!("/v1/health/connect/", GET, connect::health),
+    page!("/v1/health/ingress/", GET, connect::ingress),
 
     // --- keys and sessions ---
     page!("/v1/kv/", GET_PUT_DELETE, kv::key),
@@ -181,6 +189,29 @@ static ROUTES: &[Route] = &[
     page!("/v1/agent/check/fail/", PUT, agent::fail),
     page!("/v1/agent/check/update/", PUT, agent::update),
 
+    // --- operator ---
+    page!("/v1/operator/raft/configuration", GET, operator::raft_configuration),
+    page!("/v1/operator/raft/transfer-leader", POST, operator::transfer_leader),
+    page!("/v1/operator/raft/peer", DELETE, operator::remove_peer),
+    page!("/v1/operator/keyring", KEYRING, operator::keyring),
+    page!("/v1/operator/usage", GET, operator::usage),
+    page!("/v1/operator/utilization", GET, enterprise_utilization),
+    page!("/v1/operator/autopilot/configuration", GET_PUT, operator::autopilot_configuration),
+    page!("/v1/operator/autopilot/health", GET, operator::autopilot_health),
+    page!("/v1/operator/autopilot/state", GET, operator::autopilot_state),
+    page!("/v1/snapshot", GET_PUT, snapshot::snapshot),
+
+    // --- the web interface ---
+    page!("/v1/internal/ui/nodes", GET, ui::nodes),
+    page!("/v1/internal/ui/node/", GET, ui::node),
+    page!("/v1/internal/ui/services", GET, ui::services),
+    page!("/v1/internal/ui/exported-services", GET, ui::exported_services),
+    page!("/v1/internal/ui/catalog-overview", GET, ui::catalog_overview),
+    page!("/v1/internal/ui/metrics-proxy/", GET, ui::metrics_proxy),
+    page!("/v1/internal/federation-states", GET, ui::federation_states),
+    page!("/v1/internal/federation-states/mesh-gateways", GET, ui::federated_gateways),
+    page!("/v1/internal/federation-state/", GET, ui::federation_state),
+
     // --- not built yet ---
     later("/v1/agent/connect/authorize", POST),
     later("/v1/agent/connect/ca/roots", GET),
@@ -203,36 +234,17 @@ static ROUTES: &[Route] = &[
     later("/v1/event/list", GET),
     later("/v1/exported-services", GET),
     later("/v1/imported-services", GET),
-    later("/v1/internal/federation-states", GET),
-    later("/v1/internal/federation-states/mesh-gateways", GET),
-    later("/v1/internal/federation-state/", GET),
-    later("/v1/internal/service-virtual-ip", PUT),
-    later("/v1/internal/ui/metrics-proxy/", GET),
-    later("/v1/internal/ui/nodes", GET),
-    later("/v1/internal/ui/node/", GET),
-    later("/v1/internal/ui/services", GET),
-    later("/v1/internal/ui/exported-services", GET),
-    later("/v1/internal/ui/catalog-overview", GET),
+    page!("/v1/internal/service-virtual-ip", PUT, connect::assign_virtual_ips),
     later("/v1/internal/ui/gateway-services-nodes/", GET),
     later("/v1/internal/ui/gateway-intentions/", GET),
     later("/v1/internal/ui/service-topology/", GET),
-    later("/v1/operator/raft/configuration", GET),
-    later("/v1/operator/raft/transfer-leader", POST),
-    later("/v1/operator/raft/peer", DELETE),
-    later("/v1/operator/keyring", KEYRING),
-    later("/v1/operator/usage", GET),
-    page!("/v1/operator/utilization", GET, enterprise_utilization),
-    later("/v1/operator/autopilot/configuration", GET_PUT),
-    later("/v1/operator/autopilot/health", GET),
-    later("/v1/operator/autopilot/state", GET),
     later("/v1/peering/token", POST),
     later("/v1/peering/establish", POST),
     later("/v1/peering/", GET_DELETE),
     later("/v1/peerings", GET),
     later("/v1/query", GET_POST),
     later("/v1/query/", GET_PUT_DELETE),
-    later("/v1/snapshot", GET_PUT),
-    later("/v1/txn", PUT),
+    page!("/v1/txn", PUT, txn::apply),
 ];
 
 static BY_PATH: LazyLock<HashMap<&'static str, (&'static Route, Timers)>> =

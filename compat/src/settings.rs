@@ -35,16 +35,62 @@ pub struct Settings {
     pub discovery_max_stale: Duration,
     /// `limits.kv_max_value_size`, in bytes.
     pub kv_value_bytes_max: u64,
+    /// `limits.txn_max_req_len`, in bytes; the bound on values counts where it is higher.
+    pub txn_bytes_max: u64,
     /// `limits.http_max_conns_per_client`; 0 for no limit.
     pub connections_per_client_max: usize,
+    /// `limits.request_limits`.
+    pub request_limits: RequestLimits,
     /// `session_ttl_min`.
     pub session_ttl_min: Duration,
     /// `http_config.max_header_bytes`.
     pub header_bytes_max: usize,
-    /// `http_config.idle_timeout`: a connection on which nothing is asked is closed.
-    pub idle_timeout: Duration,
+    /// How long clients may take.
+    pub timeouts: Timeouts,
     /// The environment's prometheus retention: without one the Prometheus text is not served.
     pub prometheus: bool,
+    /// `ui_config.enabled`.
+    pub ui: bool,
+    /// `enable_debug`: whether the program's profiles are open to everybody.
+    pub debug: bool,
+}
+
+/// How long clients may take for each part of an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// `limits.https_handshake_timeout`: to agree on TLS.
+    pub handshake: Duration,
+    /// `http_config.read_header_timeout`: for the head of a request, from its first byte or that of the connection.
+    pub read_header: Duration,
+    /// `http_config.read_timeout`: for a request with its body.
+    pub read: Duration,
+    /// `http_config.write_timeout`: from the head of a request to the end of its answer.
+    pub write: Duration,
+    /// `http_config.idle_timeout`: a connection on which nothing is asked is closed.
+    pub idle: Duration,
+}
+
+/// How many requests a second are answered, over all clients. Ten seconds' worth may come at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct RequestLimits {
+    /// What happens to one too many.
+    pub mode: LimitMode,
+    /// Reads a second; none is no bound.
+    pub read_rate: Option<f64>,
+    /// Writes a second; none is no bound.
+    pub write_rate: Option<f64>,
+}
+
+/// What happens to a request too many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LimitMode {
+    /// Nobody counts.
+    #[default]
+    Disabled,
+    /// It is told in the log.
+    Permissive,
+    /// It is refused.
+    Enforcing,
 }
 
 /// Who this process is, as `/v1/agent/self` tells it.
@@ -107,11 +153,29 @@ impl Default for Settings {
             use_cache: true,
             discovery_max_stale: Duration::ZERO,
             kv_value_bytes_max: 512 * 1024,
+            txn_bytes_max: 512 * 1024,
             connections_per_client_max: 200,
+            request_limits: RequestLimits::default(),
             session_ttl_min: Duration::from_secs(10),
             header_bytes_max: 1024 * 1024,
-            idle_timeout: Duration::from_secs(120),
+            timeouts: Timeouts::default(),
             prometheus: false,
+            ui: false,
+            debug: false,
+        }
+    }
+}
+
+// === impl Timeouts ===
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(5),
+            read_header: Duration::from_secs(10),
+            read: Duration::from_secs(900),
+            write: Duration::from_secs(900),
+            idle: Duration::from_secs(120),
         }
     }
 }

@@ -1,12 +1,16 @@
 //! The program as its HTTP side sees it: what it can be told to do, and what it tells of itself.
 
 use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use futures_util::stream;
 use proconsul_anchors::agent::Agent;
 use proconsul_anchors::handle::Handle;
-use futures_util::stream;
 use proconsul_compat::{Control, Pieces, Reloading, Stats};
 use tokio::sync::Notify;
 
@@ -23,6 +27,8 @@ pub(super) struct Program {
     pub(super) reload: Arc<Reload>,
     pub(super) leave: Arc<Notify>,
     pub(super) server_address: String,
+    /// Where files are put that are too large for memory.
+    pub(super) spool: PathBuf,
 }
 
 impl Control for Program {
@@ -55,6 +61,19 @@ impl Control for Program {
         Box::pin(stream::unfold(listening, |mut listening| async {
             listening.next().await.map(|line| (Ok(line), listening))
         }))
+    }
+
+    fn spool(&self) -> io::Result<File> {
+        let name = format!("proconsul-{:032x}.spool", rand::random::<u128>());
+        let path = self.spool.join(name);
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+        fs::remove_file(&path)?;
+        Ok(file)
+    }
+
+    fn restored(&self) {
+        self.agent.distrust();
     }
 
     fn stats(&self) -> Stats {

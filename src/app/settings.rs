@@ -6,9 +6,10 @@ use http::{HeaderName, HeaderValue};
 use proconsul_anchors::node::{LeafSettings, Server};
 use proconsul_anchors::pairs::Pairs;
 use proconsul_anchors::service::Node;
+use proconsul_compat::{LimitMode, RequestLimits, Timeouts};
 use proconsul_dns::{ServiceTtl, SoaTimes, Zone};
 
-use crate::config::{CONSUL_VERSION, Config};
+use crate::config::{self, CONSUL_VERSION, Config};
 
 /// Meta that every member of a datacenter carries.
 const SEGMENT_META: &str = "consul-network-segment";
@@ -33,7 +34,9 @@ pub(super) fn http(config: &Config, node_id: &str) -> Result<proconsul_compat::S
         wait_default: config.default_query_time,
         wait_max: config.max_query_time,
         kv_value_bytes_max: config.limits.kv_max_value_size,
+        txn_bytes_max: config.limits.txn_max_req_len,
         connections_per_client_max: config.limits.http_max_conns_per_client as usize,
+        request_limits: request_limits(config),
         session_ttl_min: if config.session_ttl_min.is_zero() {
             defaults.session_ttl_min
         } else {
@@ -43,10 +46,31 @@ pub(super) fn http(config: &Config, node_id: &str) -> Result<proconsul_compat::S
             .ok()
             .filter(|bytes| *bytes > 0)
             .unwrap_or(defaults.header_bytes_max),
-        idle_timeout: config.http.idle_timeout,
+        timeouts: Timeouts {
+            handshake: config.limits.https_handshake_timeout,
+            read_header: config.http.read_header_timeout,
+            read: config.http.read_timeout,
+            write: config.http.write_timeout,
+            idle: config.http.idle_timeout,
+        },
+        ui: config.ui,
+        debug: config.enable_debug,
         prometheus: !config.telemetry.prometheus_retention.is_zero(),
         ..defaults
     })
+}
+
+fn request_limits(config: &Config) -> RequestLimits {
+    let requests = config.limits.requests;
+    RequestLimits {
+        mode: match requests.mode {
+            config::LimitMode::Disabled => LimitMode::Disabled,
+            config::LimitMode::Permissive => LimitMode::Permissive,
+            config::LimitMode::Enforcing => LimitMode::Enforcing,
+        },
+        read_rate: requests.read_rate,
+        write_rate: requests.write_rate,
+    }
 }
 
 fn networks(config: &Config) -> Vec<proconsul_compat::Network> {

@@ -10,7 +10,7 @@ pub(crate) use definitions::{check_fields, service_fields};
 use serde_json::{Map, Value, json};
 
 use super::address::Listen;
-use super::{CONSUL_VERSION, Config, Ports};
+use super::{CONSUL_VERSION, Config, LimitMode, Ports};
 use proconsul_anchors::duration::show_wait as show;
 
 /// What stands in the place of every secret.
@@ -88,7 +88,8 @@ impl Config {
             "GRPCAddrs": [], "GRPCPort": if grpc > 0 { -1 } else { grpc }, "GRPCTLSAddrs": [],
             "GRPCTLSPort": if grpc_tls > 0 { -1 } else { grpc_tls },
             "HTTPAddrs": self.http.listen.iter().map(listen).collect::<Vec<_>>(),
-            "HTTPPort": http, "HTTPSAddrs": [], "HTTPSPort": https,
+            "HTTPPort": http, "HTTPSPort": https,
+            "HTTPSAddrs": self.http.listen_tls.iter().map(listen).collect::<Vec<_>>(),
             "RPCAdvertiseAddr": tcp(reach.advertise, server), "RPCBindAddr": tcp(reach.bind, server),
             "SerfAdvertiseAddrLAN": tcp(reach.advertise, serf_lan), "SerfAdvertiseAddrWAN": tcp(reach.advertise_wan, serf_wan),
             "SerfAllowedCIDRsLAN": self.raw.texts("serf_lan_allowed_cidrs"),
@@ -126,6 +127,18 @@ impl Config {
             "Checks": self.checks.iter().map(definitions::node_check).collect::<Vec<_>>(),
             "DiscardCheckOutput": checking.discard_output, "EnableLocalScriptChecks": checking.local_scripts,
             "EnableRemoteScriptChecks": checking.remote_scripts,
+        })
+    }
+
+    /// What autopilot is first configured with, as `/v1/operator/autopilot/configuration` prints it.
+    pub(crate) fn autopilot(&self) -> Value {
+        let block = self.raw.block("autopilot");
+        json!({
+            "CleanupDeadServers": block.flag("cleanup_dead_servers").unwrap_or(true),
+            "LastContactThreshold": self.time(block.text("last_contact_threshold"), "200ms"),
+            "MaxTrailingLogs": block.int("max_trailing_logs").unwrap_or(250),
+            "MinQuorum": block.uint("min_quorum").unwrap_or(0),
+            "ServerStabilizationTime": self.time(block.text("server_stabilization_time"), "10s"),
         })
     }
 
@@ -218,12 +231,12 @@ impl Config {
 
     fn view_limits(&self) -> Value {
         let (limits, cache) = (self.raw.block("limits"), self.raw.block("cache"));
-        let requests = limits.block("request_limits");
+        let requests = self.limits.requests;
         let rate = |said: Option<f64>| said.filter(|rate| *rate >= 0.0).unwrap_or(UNBOUNDED);
-        let mode = match requests.text("mode") {
-            Some("permissive") => 1,
-            Some("enforcing") => 2,
-            _ => 0,
+        let mode = match requests.mode {
+            LimitMode::Disabled => 0,
+            LimitMode::Permissive => 1,
+            LimitMode::Enforcing => 2,
         };
         json!({
             "Cache": {
@@ -231,7 +244,7 @@ impl Config {
                 "EntryFetchRate": rate(cache.float("entry_fetch_rate")), "Logger": null,
             },
             "DefaultQueryTime": show(self.default_query_time), "MaxQueryTime": show(self.max_query_time),
-            "HTTPSHandshakeTimeout": self.time(limits.text("https_handshake_timeout"), "5s"),
+            "HTTPSHandshakeTimeout": show(self.limits.https_handshake_timeout),
             "KVMaxValueSize": self.limits.kv_max_value_size, "TxnMaxReqLen": self.limits.txn_max_req_len,
             "RPCClientTimeout": self.time(limits.text("rpc_client_timeout"), "1m0s"),
             "RPCHandshakeTimeout": self.time(limits.text("rpc_handshake_timeout"), "5s"),
@@ -239,7 +252,7 @@ impl Config {
             "RPCMaxBurst": limits.int("rpc_max_burst").unwrap_or(1000),
             "RPCMaxConnsPerClient": limits.int("rpc_max_conns_per_client").unwrap_or(100),
             "RPCRateLimit": rate(limits.float("rpc_rate")), "RequestLimitsMode": mode,
-            "RequestLimitsReadRate": rate(requests.float("read_rate")), "RequestLimitsWriteRate": rate(requests.float("write_rate")),
+            "RequestLimitsReadRate": rate(requests.read_rate), "RequestLimitsWriteRate": rate(requests.write_rate),
             "SessionTTLMin": show(self.session_ttl_min),
         })
     }

@@ -5,6 +5,7 @@
 //! what it was made from, and lets go only of what was written (see [`super`]).
 
 use std::collections::HashSet;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::{Durability, WriteTransaction};
@@ -21,6 +22,8 @@ use crate::store::{Fault, Store, StoreError};
 pub(crate) struct Backlog {
     store: Arc<Store>,
     waiting: Mutex<Waiting>,
+    /// The term in which what waits was ordered.
+    pub(super) term: Arc<AtomicU64>,
 }
 
 /// The difference between the index and the store.
@@ -30,6 +33,8 @@ pub(super) struct Waiting {
     pub(super) lineage: Spool,
     /// Rows that changed.
     rows: HashSet<RowId>,
+    /// Every row is another.
+    rewrite: bool,
     /// The members, if they changed.
     membership: Option<Membership>,
     /// A checkpoint to be kept with the entries that it signs.
@@ -44,7 +49,7 @@ pub(super) struct Waiting {
 
 impl Backlog {
     pub(super) fn new(store: Arc<Store>) -> Self {
-        Self { store, waiting: Mutex::default() }
+        Self { store, waiting: Mutex::default(), term: Arc::default() }
     }
 
     pub(super) fn waiting(&self) -> MutexGuard<'_, Waiting> {
@@ -93,6 +98,12 @@ impl Waiting {
         self.rows.extend(rows);
     }
 
+    /// Every row is to be written, and no other to stay.
+    pub(super) fn rewrite(&mut self) {
+        self.rows.clear();
+        self.rewrite = true;
+    }
+
     pub(super) fn keep_members(&mut self, membership: &Membership) {
         self.membership = Some(membership.clone());
     }
@@ -117,6 +128,7 @@ impl Waiting {
     fn clear(&mut self) {
         self.lineage.clear();
         self.rows.clear();
+        self.rewrite = false;
         (self.membership, self.checkpoint, self.latest, self.batches) = (None, None, None, 0);
     }
 
@@ -134,6 +146,9 @@ impl Waiting {
 
     /// In an order in which neighbours are near each other in the table.
     fn write_rows(&self, tx: &WriteTransaction, index: &Index) -> Result<(), Fault> {
+        if self.rewrite {
+            return write_all_rows(tx, index);
+        }
         let mut rows: Vec<&RowId> = self.rows.iter().collect();
         rows.sort_unstable();
         let mut table = tx.open_table(ROWS)?;
@@ -148,4 +163,18 @@ impl Waiting {
         }
         Ok(())
     }
+}
+
+/// The table is made anew.
+fn write_all_rows(tx: &WriteTransaction, index: &Index) -> Result<(), Fault> {
+    tx.delete_table(ROWS)?;
+    let mut table = tx.open_table(ROWS)?;
+    let (mut key, mut value) = (Vec::new(), Vec::new());
+    for id in index.row_ids() {
+        id.write_key(&mut key);
+        if index.write_row(&id, &mut value) {
+            table.insert(key.as_slice(), value.as_slice())?;
+        }
+    }
+    Ok(())
 }

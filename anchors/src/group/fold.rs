@@ -4,11 +4,11 @@ use serde_json::value::RawValue;
 
 use super::{Sealed, Terms};
 use crate::change::Change;
-use crate::change::Committed;
+use crate::change::{Committed, Restore};
 use crate::entry::{Entry, Kind};
 use crate::error::Refusal;
 use crate::index::{Index, Stamp, Touched};
-use crate::lineage::{SALT_BYTES, payload_digest};
+use crate::lineage::{SALT_BYTES, payload_digest, split_payload};
 use crate::outcome::Outcome;
 
 /// What a revision is above the seq of its entry: the first write of an empty scope has an index above 1, by which
@@ -47,15 +47,30 @@ impl Sealed {
         })
     }
 
+    /// The piece of a restore that a kept payload is; nothing when it is none.
+    pub(super) fn piece(kept: &[u8]) -> Option<Vec<u8>> {
+        let (_, payload) = split_payload(kept)?;
+        match serde_json::from_slice(payload) {
+            Ok(Change::Restore(Restore::Rows { packed, .. })) => Some(packed),
+            _ => None,
+        }
+    }
+
     /// Applies it as entry `seq`. Only what was admitted reaches the index.
     pub(crate) fn fold(&self, index: &mut Index, seq: u64) -> Folded {
         let Terms { at, salt, outcome, .. } = self.terms;
-        let stamp = Stamp { revision: seq + REVISION_BEFORE_FIRST, seq, at, salt };
+        let revision = seq + REVISION_BEFORE_FIRST + index.lift();
+        let stamp = Stamp { revision, seq, at, salt };
         match outcome {
             Outcome::Resolve | Outcome::Attest => self.admitted(index, &stamp),
             Outcome::Defer => {
-                let committed =
-                    Committed { revision: stamp.revision, yes: false, outcome, entry: seq };
+                let committed = Committed {
+                    revision: stamp.revision,
+                    yes: false,
+                    outcome,
+                    entry: seq,
+                    results: Vec::new(),
+                };
                 self.kept_out(&stamp, Ok(committed))
             }
             Outcome::Refuse => self.kept_out(&stamp, Err(Refusal::Denied(self.terms.rule.clone()))),
@@ -75,6 +90,7 @@ impl Sealed {
             yes,
             outcome: entry.outcome,
             entry: stamp.seq,
+            results: applied.results,
         };
         Folded { verdict: applied.verdict.map(committed), entry, touched: applied.touched }
     }
@@ -111,11 +127,17 @@ fn reason(refusal: &Refusal) -> &'static str {
         Refusal::CriticalCheck(_) => "critical-check",
         Refusal::UnknownSession(_) => "unknown-session",
         Refusal::MissingSession => "missing-session",
+        Refusal::Txn(_) => "txn",
+        Refusal::Snapshot(_) => "snapshot",
         Refusal::NoLeader => "no-leader",
         Refusal::NameTaken { .. } => "name-taken",
         Refusal::UnknownToken { .. } => "unknown-token",
         Refusal::ExpiredToken => "expired-token",
         Refusal::NotAllowed(_) => "not-allowed",
+        Refusal::Forbidden => "forbidden",
+        Refusal::ReservedSecret => "reserved-secret",
+        Refusal::NoService(_) => "no-service",
+        Refusal::NoCheck(_) => "no-check",
         Refusal::Denied(_) => "denied",
         Refusal::Storage(_) => "storage",
         Refusal::Overloaded => "overloaded",

@@ -127,6 +127,8 @@ impl Keeper {
         };
         let wait = raft.wait(Some(limits::START_WAIT_MAX));
         wait.metrics(caught_up, "leads and has applied its log").await.map_err(raft_error)?;
+        let term = raft.metrics().borrow().current_term;
+        self.outlet.backlog.term.store(term, Ordering::Relaxed);
         self.raft = Some(raft);
         let latest = self.outlet.open();
         self.acknowledged = latest.applied.map(|id| id.index);

@@ -16,7 +16,7 @@ use redb::{Durability, ReadTransaction, ReadableTable, TableDefinition, WriteTra
 
 use super::backlog::{Backlog, Waiting};
 use super::raft::{Batch, Image, LogId, Membership, RaftEntry, StorageError, Types, Verdicts};
-use super::{Publish, StartError};
+use super::{Publish, Sealed, StartError};
 use crate::clock::Time;
 use crate::index::{Index, RowId, Touched, WatchKey};
 use crate::limits;
@@ -93,8 +93,23 @@ impl Machine {
                 .collect()
         })?;
         self.index = Index::restore(rows)?;
+        self.refill()?;
         self.tell(Latest::default().signed);
         Ok(())
+    }
+
+    /// A restore that was under way goes on from where the store has it.
+    fn refill(&mut self) -> Result<(), StartError> {
+        if self.index.restoring().is_none() {
+            return Ok(());
+        }
+        let payloads = self.store.view()?;
+        let piece = |seq: u64| {
+            let table = payloads.open_table(PAYLOADS).ok()?;
+            let kept = table.get(seq).ok()??;
+            Sealed::piece(kept.value())
+        };
+        self.index.refill(piece).map_err(|refusal| StartError::Restore(refusal.to_string().into()))
     }
 
     fn tell(&self, signed: (u64, Time)) {
@@ -150,6 +165,10 @@ impl Machine {
             waiting.lineage.append(&mut self.edge, &folded.entry, &sealed.terms.salt, payload);
             touched.keys.extend(folded.touched.keys);
             touched.freed.extend(folded.touched.freed);
+            touched.all |= folded.touched.all;
+            if folded.touched.all {
+                waiting.rewrite();
+            }
             waiting.add_rows(folded.touched.rows);
             verdicts.push(folded.verdict);
         }

@@ -60,14 +60,22 @@ impl Board {
 impl Publish for Board {
     fn publish(&self, index: Index, touched: Touched) {
         let now = self.now();
-        self.sessions().follow(&index, &touched.keys, now);
+        if touched.all {
+            *self.sessions() = SessionBook::open(&index, now);
+        } else {
+            self.sessions().follow(&index, &touched.keys, now);
+        }
         if !touched.freed.is_empty() {
             self.delays().note(&touched.freed, now);
         }
         self.current.store(Arc::new(index));
-        if touched.keys.iter().any(|key| matches!(key, WatchKey::Session(_))) {
+        if touched.all || touched.keys.iter().any(|key| matches!(key, WatchKey::Session(_))) {
             self.sessions_changed.notify_one();
         }
-        self.watches.wake(&touched.keys);
+        if touched.all {
+            self.watches.wake_all();
+        } else {
+            self.watches.wake(&touched.keys);
+        }
     }
 }

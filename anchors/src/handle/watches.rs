@@ -59,6 +59,15 @@ impl Watches {
         }
     }
 
+    /// Wakes whoever waits.
+    pub(super) fn wake_all(&self) {
+        let cells = self.lock();
+        let all = cells.exact.values().chain(cells.prefixes.values());
+        let all: Vec<_> = all.map(|cell| Arc::clone(&cell.notify)).collect();
+        drop(cells);
+        all.iter().for_each(|cell| cell.notify_waiters());
+    }
+
     fn touched(&self, keys: &[WatchKey]) -> Vec<Arc<Notify>> {
         let cells = self.lock();
         let exact = keys.iter().filter_map(|key| cells.exact.get(key));

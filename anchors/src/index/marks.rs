@@ -86,6 +86,10 @@ impl Index {
     /// The index of a read: it moves only when the read's visible answer may have changed. 0 where nothing ever was:
     /// whoever prints it prints at least 1.
     pub fn index_of(&self, query: &Query) -> u64 {
+        self.moved(query).max(self.floor())
+    }
+
+    fn moved(&self, query: &Query) -> u64 {
         let marks = &self.marks;
         let tables = marks.services.max(marks.nodes).max(marks.checks);
         match query {

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::restore::Staged;
 use super::{
     Bodies, CheckRow, Index, Instance, KeyRow, Marks, NodeRow, Roster, ServiceRow, SessionRow,
     share,
@@ -38,6 +39,8 @@ pub enum RowId {
     Grave(Arc<str>),
     /// A session, by id.
     Session(Arc<str>),
+    /// A restore under way.
+    Staged,
     /// The index of those that reach a service, by its key.
     ConnectMark(Arc<str>),
     /// A further record, by table and key.
@@ -64,8 +67,17 @@ pub enum RowError {
 #[derive(Serialize, Deserialize)]
 struct MarksValue {
     revision: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    floor: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    lift: u64,
     #[serde(flatten)]
     marks: Marks,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What each record's row holds beside the record.
@@ -108,6 +120,23 @@ impl RowId {
         key
     }
 
+    /// What it is a row of, for people.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Marks => "Marks",
+            Self::Node(_) => "Node",
+            Self::Service(..) => "Service",
+            Self::Check(..) => "Check",
+            Self::ServiceMark(_) => "ServiceMark",
+            Self::ConnectMark(_) => "ConnectMark",
+            Self::Key(_) => "KVS",
+            Self::Grave(_) => "Tombstone",
+            Self::Session(_) => "Session",
+            Self::Staged => "Restore",
+            Self::Record(table, _) => table.label(),
+        }
+    }
+
     /// As [`RowId::to_key`], into a buffer whose content it replaces.
     pub(crate) fn write_key(&self, key: &mut Vec<u8>) {
         let (kind, parts): (u8, [Option<&Arc<str>>; 2]) = match self {
@@ -120,6 +149,7 @@ impl RowId {
             Self::Key(key) => (b'f', [Some(key), None]),
             Self::Grave(key) => (b'g', [Some(key), None]),
             Self::Session(id) => (b'h', [Some(id), None]),
+            Self::Staged => (b'z', [None, None]),
             Self::ConnectMark(name) => (b'i', [Some(name), None]),
         };
         key.clear();
@@ -153,6 +183,7 @@ impl RowId {
             b'f' => Self::Key(first),
             b'g' => Self::Grave(first),
             b'h' => Self::Session(first),
+            b'z' => Self::Staged,
             b'i' => Self::ConnectMark(first),
             _ => {
                 let table = kind.checked_sub(FIRST_TABLE).map(usize::from)?;
@@ -183,7 +214,8 @@ impl Index {
         value.clear();
         let written = match id {
             RowId::Marks => {
-                encode(value, &MarksValue { revision: self.revision, marks: self.marks });
+                let Self { revision, floor, lift, marks, .. } = *self;
+                encode(value, &MarksValue { revision, floor, lift, marks });
                 Some(())
             }
             RowId::Node(key) => self.nodes.get(key).map(|row| encode_node(value, row)),
@@ -201,6 +233,7 @@ impl Index {
             RowId::Key(key) => self.keys.get(key).map(|row| encode_key(value, row)),
             RowId::Grave(key) => self.graves.get(key).map(|grave| encode(value, grave)),
             RowId::Session(id) => self.sessions.get(id).map(|row| encode_session(value, row)),
+            RowId::Staged => self.staged.as_ref().map(|staged| encode(value, staged.about())),
             RowId::ConnectMark(name) => self.connect.get(name).map(|row| {
                 encode(value, &ServiceMarkValue { name: row.name.clone(), index: row.index })
             }),
@@ -222,6 +255,7 @@ impl Index {
             .chain(self.keys.keys().cloned().map(RowId::Key))
             .chain(self.graves.keys().cloned().map(RowId::Grave))
             .chain(self.sessions.keys().cloned().map(RowId::Session))
+            .chain(self.staged.iter().map(|_| RowId::Staged))
             .chain(self.connect.keys().cloned().map(RowId::ConnectMark))
             .chain(self.record_ids())
     }
@@ -243,12 +277,12 @@ impl Index {
         Ok(index)
     }
 
-    fn put_row(&mut self, id: RowId, value: &[u8]) -> Result<(), RowError> {
+    pub(super) fn put_row(&mut self, id: RowId, value: &[u8]) -> Result<(), RowError> {
         match &id {
             RowId::Marks => {
                 let value: MarksValue = decode(&id, value)?;
-                self.revision = value.revision;
-                self.marks = value.marks;
+                (self.revision, self.marks) = (value.revision, value.marks);
+                (self.floor, self.lift) = (value.floor, value.lift);
             }
             RowId::Node(key) => {
                 let row = node_row(decode(&id, value)?);
@@ -273,6 +307,9 @@ impl Index {
                 self.graves.insert(Arc::clone(key), decode(&id, value)?);
             }
             RowId::Session(key) => self.put_session_row(key, decode(&id, value)?),
+            RowId::Staged => {
+                self.staged = Some(Arc::new(Staged::named(decode(&id, value)?)));
+            }
             RowId::ConnectMark(_) => self.put_connect_mark(decode(&id, value)?),
             RowId::Record(table, _) => self
                 .put_record_row(*table, value)

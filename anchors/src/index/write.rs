@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{Applied, Index, RowId, Stamp, Touched, WatchKey};
 use crate::change::{Change, Removal};
 use crate::error::Refusal;
+use crate::txn::TxnResult;
 
 /// The index while one change is carried out, and what the change touched so far.
 pub(super) struct Write<'a> {
@@ -15,6 +16,7 @@ pub(super) struct Write<'a> {
     pub(super) stamp: &'a Stamp,
     touched: Touched,
     subject: Option<(Uuid, Option<u64>)>,
+    results: Vec<TxnResult>,
     minted: u32,
 }
 
@@ -22,8 +24,8 @@ impl<'a> Write<'a> {
     pub(super) fn new(index: &'a mut Index, stamp: &'a Stamp) -> Self {
         // As many as a registration of a service with a check touches.
         let (keys, rows) = (Vec::with_capacity(16), Vec::with_capacity(8));
-        let touched = Touched { keys, rows, freed: Vec::new() };
-        Self { index, stamp, touched, subject: None, minted: 0 }
+        let touched = Touched { keys, rows, ..Touched::default() };
+        Self { index, stamp, touched, subject: None, results: Vec::new(), minted: 0 }
     }
 
     pub(super) fn carry_out(&mut self, change: &Change) -> Result<bool, Refusal> {
@@ -36,6 +38,8 @@ impl<'a> Write<'a> {
             Change::OpenSession(session) => self.open_session(session).map(|()| true),
             Change::CloseSession { id } => Ok(self.close_session(id)),
             Change::Records(changes) => self.write_records(changes),
+            Change::Txn(ops) => self.write_txn(ops),
+            Change::Restore(restore) => self.restore(restore),
         }
     }
 
@@ -45,13 +49,18 @@ impl<'a> Write<'a> {
             Some((uid, previous)) => (Some(uid), previous),
             None => (None, None),
         };
-        Applied { verdict, uid, previous, touched: self.touched }
+        Applied { verdict, uid, previous, touched: self.touched, results: self.results }
     }
 
     /// Nothing was touched after all: the index was put back.
     pub(super) fn forget(&mut self) {
         self.touched = Touched::default();
         self.subject = None;
+    }
+
+    /// What a transaction's operations tell.
+    pub(super) fn tell(&mut self, results: Vec<TxnResult>) {
+        self.results = results;
     }
 
     pub(super) fn revision(&self) -> u64 {
@@ -69,6 +78,11 @@ impl<'a> Write<'a> {
 
     pub(super) fn write_row(&mut self, row: RowId) {
         self.touched.rows.push(row);
+    }
+
+    /// The whole index is another.
+    pub(super) fn replaced(&mut self) {
+        self.touched.all = true;
     }
 
     pub(super) fn set_free(&mut self, key: Arc<str>, lock_delay: std::time::Duration) {

@@ -32,6 +32,21 @@ pub static CHECK_SERVICE_NODE: Schema = Schema {
 /// services), their fields are zero here; Consul itself fails on such a service and closes the connection without an answer.
 pub static AGENT_SERVICE: Schema = Schema { fields: SERVICE_FIELDS };
 
+/// A record of `/v1/internal/ui/nodes`.
+pub static UI_NODE: Schema = Schema {
+    fields: &[
+        Field::new("ID", Kind::Text),
+        Field::new("Node", Kind::Text),
+        Field::new("Partition", Kind::Text),
+        Field::new("PeerName", Kind::Text),
+        Field::new("Address", Kind::Text),
+        Field::new("TaggedAddresses", Kind::Map(&Kind::Text)),
+        Field::new("Meta", Kind::Map(&Kind::Text)),
+        Field::new("Services", Kind::Records(SERVICE_FIELDS)),
+        Field::new("Checks", Kind::Records(CHECK_FIELDS)),
+    ],
+};
+
 /// A record of `/v1/agent/members`.
 pub static MEMBER: Schema = Schema {
     fields: &[

@@ -39,7 +39,7 @@ pub(crate) struct NodeServiceOut<'a> {
     #[serde(rename = "ID")]
     id: &'a str,
     service: &'a str,
-    tags: &'a [Box<str>],
+    tags: Option<&'a [Box<str>]>,
     address: &'a str,
     #[serde(skip_serializing_if = "Addresses::is_empty")]
     tagged_addresses: Addresses<'a>,
@@ -143,7 +143,23 @@ pub(crate) struct LocalityOut<'a> {
 
 // === forms of records ===
 
-impl NodeServiceOut<'_> {
+impl<'a> NodeServiceOut<'a> {
+    /// As it was registered: tags that were never given are printed as `null`.
+    pub(crate) fn as_given(row: &'a Instance) -> Self {
+        let tags = row.service.tags.were_given().then_some(&*row.service.tags);
+        Self { tags, ..row.into() }
+    }
+
+    /// As it was registered: no tags are printed as `null`.
+    pub(crate) fn bare(self) -> Self {
+        Self { tags: self.tags.filter(|tags| !tags.is_empty()), ..self }
+    }
+
+    /// The service's name.
+    pub(crate) fn name(&self) -> &str {
+        self.service
+    }
+
     /// The service's id.
     pub(crate) fn id(&self) -> &str {
         self.id
@@ -175,7 +191,7 @@ impl<'a> From<&'a Instance> for NodeServiceOut<'a> {
             kind: service.kind(),
             id: service.id.as_str(),
             service: service.name.as_str(),
-            tags: &service.tags,
+            tags: Some(&service.tags),
             address: &service.address,
             tagged_addresses: Addresses(service.tagged_addresses.as_ref()),
             meta: service.meta.as_ref(),

@@ -22,7 +22,7 @@ pub(crate) struct HealthCheckOut<'a> {
     #[serde(rename = "ServiceID")]
     service_id: &'a str,
     service_name: &'a str,
-    service_tags: &'a [Box<str>],
+    service_tags: Option<&'a [Box<str>]>,
     #[serde(rename = "Type")]
     kind: &'a str,
     interval: &'a str,
@@ -106,6 +106,23 @@ fn is_nil(number: &u64) -> bool {
 }
 
 impl<'a> HealthCheckOut<'a> {
+    /// As it was registered: the tags of a service that were never given are printed as `null`.
+    pub(crate) fn as_given(row: &'a CheckRow) -> Self {
+        let tags = row.check.service.as_ref().map(|service| &service.tags);
+        let service_tags = tags.filter(|tags| tags.were_given()).map(|tags| &**tags);
+        Self { service_tags, ..row.into() }
+    }
+
+    /// As it was registered: no tags are printed as `null`.
+    pub(crate) fn bare(self) -> Self {
+        Self { service_tags: self.service_tags.filter(|tags| !tags.is_empty()), ..self }
+    }
+
+    /// The service that it speaks of; empty for a check of the node.
+    pub(crate) fn service_name(&self) -> &str {
+        self.service_name
+    }
+
     /// A check of a node, with the indexes of its last change.
     pub(crate) fn new(node: &'a str, check: &'a Check, (created, modified): (u64, u64)) -> Self {
         let service = check.service.as_ref();
@@ -118,7 +135,7 @@ impl<'a> HealthCheckOut<'a> {
             output: &check.output,
             service_id: service.map_or("", |service| service.id.as_str()),
             service_name: service.map_or("", |service| service.name.as_str()),
-            service_tags: service.map_or(&[], |service| &service.tags),
+            service_tags: Some(service.map_or(&[], |service| &service.tags)),
             kind: &check.kind,
             interval: &check.interval,
             timeout: &check.timeout,
