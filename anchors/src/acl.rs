@@ -12,6 +12,7 @@ mod authority;
 pub mod authorizer;
 pub mod identity;
 mod records;
+mod resolve;
 pub mod rules;
 mod tokens;
 
@@ -19,5 +20,8 @@ pub use self::act::{Access, Act, Reach, Resource};
 pub use self::authority::{Authority, Denial};
 pub use self::records::{
     AuthMethod, BindingRule, NodeIdentity, Policy, Role, ServiceIdentity, TemplatedPolicy, Token,
+};
+pub use self::resolve::{
+    AclSettings, BOOTSTRAP_SETTING, DefaultPolicy, DownPolicy, Resolved, is_bootstrapped, resolve,
 };
 pub use self::tokens::{AgentTokens, Tokens};

@@ -10,6 +10,8 @@ pub struct Caller {
     pub token: Option<Secret>,
     /// The address that it came from.
     pub address: Option<IpAddr>,
+    /// Whether it is the program itself: no rule binds it.
+    pub own: bool,
 }
 
 /// A text that is never shown, neither in logs nor in errors.
@@ -21,12 +23,7 @@ pub struct Secret(Box<str>);
 impl Caller {
     /// The program itself: its own timers and its own node.
     pub fn own() -> Self {
-        Self::default()
-    }
-
-    /// How the lineage names it. Until credentials exist, every caller without one is the anonymous one.
-    pub fn actor(&self) -> &'static str {
-        if self.address.is_some() { "anonymous" } else { "self" }
+        Self { own: true, ..Self::default() }
     }
 }
 

@@ -56,3 +56,6 @@ pub const START_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// Differences that a replay lists before it only counts them.
 pub const REPLAY_DIFFERENCES_MAX: usize = 10;
+
+/// Authorities that are kept looked up; one more, and they are looked up again as they are asked for.
+pub const AUTHORITIES_MAX: usize = 4096;

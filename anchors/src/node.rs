@@ -9,6 +9,7 @@
 //! the time and dealt its dice, and says in [`Moved`] what the rim has to keep and to tell.
 
 mod alias;
+mod bearer;
 pub mod checks;
 mod configure;
 pub mod definition;

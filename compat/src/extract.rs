@@ -114,7 +114,7 @@ pub(crate) fn caller(
     };
     let token = [params.first("token"), header("x-consul-token"), bearer(header("authorization"))];
     let token = token.into_iter().find(|token| !token.is_empty()).map(Secret::new);
-    Caller { token: tokens.or_default(token), address: Some(canonical(peer.ip())) }
+    Caller { token: tokens.or_default(token), address: Some(canonical(peer.ip())), own: false }
 }
 
 fn bearer(authorization: &str) -> &str {
@@ -310,7 +310,8 @@ mod tests {
             headers.insert("x-consul-token", header.parse().unwrap());
             headers.insert("authorization", authorization.parse().unwrap());
             let params = params::read(&format!("token={param}")).unwrap();
-            let caller = caller(&headers, &params, "127.0.0.1:1".parse().unwrap(), &AgentTokens::default());
+            let caller =
+                caller(&headers, &params, "127.0.0.1:1".parse().unwrap(), &AgentTokens::default());
             assert_eq!(caller.token.as_ref().map(Secret::expose), token);
         }
     }

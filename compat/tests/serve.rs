@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use futures_util::stream;
 use proconsul_anchors::agent::Agent;
 use proconsul_anchors::clock::{Clock, Time};
 use proconsul_anchors::group::GroupSettings;
@@ -10,7 +11,7 @@ use proconsul_anchors::handle::Handle;
 use proconsul_anchors::node::LeafSettings;
 use proconsul_anchors::service::Node;
 use proconsul_anchors::store::Store;
-use proconsul_compat::{Control, Reloading, Settings, Site, Stats, serve};
+use proconsul_compat::{Api, Control, Pieces, Reloading, Settings, Site, Stats, serve};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -42,6 +43,14 @@ impl Control for Nobody {
         String::new()
     }
 
+    fn metrics_stream(&self) -> Pieces {
+        Box::pin(stream::empty())
+    }
+
+    fn monitor(&self, _level: &str, _json: bool) -> Pieces {
+        Box::pin(stream::empty())
+    }
+
     fn stats(&self) -> Stats {
         Stats::new()
     }
@@ -62,11 +71,18 @@ impl Server {
         let store = Arc::new(Store::in_memory().unwrap());
         let clock: Arc<dyn Clock> = Arc::new(Still);
         let group = GroupSettings { scope: "dc1".into(), member: "node".into() };
-        let handle = Handle::open(Arc::clone(&store), group, Arc::clone(&clock)).await.unwrap();
+        let handle = Handle::open(
+            Arc::clone(&store),
+            group,
+            proconsul_anchors::acl::AclSettings::default(),
+            Arc::clone(&clock),
+        )
+        .await
+        .unwrap();
         let node = Node { name: "node".into(), address: "127.0.0.1".into(), ..Node::default() };
         let agent = Agent::open(LeafSettings::new(node), 1, Arc::new(handle.clone()), store, clock)
             .unwrap();
-        let site = Arc::new(Site {
+        let api = Api::new(Site {
             handle,
             agent,
             tokens: proconsul_anchors::acl::AgentTokens::default(),
@@ -76,7 +92,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopping) = watch::channel(false);
-        tokio::spawn(serve(listener, site, stopping));
+        tokio::spawn(serve(api, listener, None, stopping));
         Self { address, _stop: stop }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::act::{Access, Act, Reach, Resource};
+use super::authorizer::{Authorizer, Verdict};
 
 /// What one caller may do, as its token's rules stood when it asked. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +16,18 @@ pub struct Authority(Option<Arc<Bound>>);
 struct Bound {
     /// The accessor of its token; nothing for the anonymous one.
     accessor: Option<Box<str>>,
+    /// Whether the caller came with a token.
+    brought: bool,
+    authorizer: Authorizer,
+    unsaid: Unsaid,
+}
+
+/// What holds where no rule speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unsaid {
+    /// All but access control itself, to which only a rule gives access.
+    Allowed,
+    Denied,
 }
 
 /// An access that was denied: to whom and what.
@@ -39,7 +52,17 @@ impl Authority {
 
     /// Nothing is allowed: the caller's token is not known.
     pub fn nothing() -> Self {
-        Self(Some(Arc::new(Bound { accessor: None })))
+        Self::of(None, false, Authorizer::default(), Unsaid::Denied)
+    }
+
+    /// What rules allow.
+    pub(super) fn of(
+        accessor: Option<Box<str>>,
+        brought: bool,
+        authorizer: Authorizer,
+        unsaid: Unsaid,
+    ) -> Self {
+        Self(Some(Arc::new(Bound { accessor, brought, authorizer, unsaid })))
     }
 
     /// Whether everything is allowed without a look at any rule.
@@ -49,7 +72,7 @@ impl Authority {
 
     /// Whether the caller came with a token: only then is it told that something was filtered out.
     pub fn has_token(&self) -> bool {
-        self.0.as_ref().is_some_and(|bound| bound.accessor.is_some())
+        self.0.as_ref().is_some_and(|bound| bound.brought)
     }
 
     /// The accessor of the caller's token.
@@ -58,8 +81,13 @@ impl Authority {
     }
 
     /// Whether the rules allow it.
-    pub fn allows(&self, _act: Act<'_>) -> bool {
-        self.is_open()
+    pub fn allows(&self, act: Act<'_>) -> bool {
+        let Some(bound) = &self.0 else { return true };
+        match bound.authorizer.ask(act) {
+            Verdict::Allowed => true,
+            Verdict::Denied => false,
+            Verdict::Unsaid => bound.unsaid == Unsaid::Allowed && act.resource != Resource::Acl,
+        }
     }
 
     /// The same, with what to tell the caller otherwise.
@@ -72,8 +100,8 @@ impl Authority {
 
     fn denial(&self, act: Act<'_>) -> Denial {
         let name = match act.reach {
-            Reach::Named(name) | Reach::Under(name) => Some(name.into()),
-            Reach::Whole | Reach::Any | Reach::All => None,
+            Reach::Named(name) | Reach::Under(name) if !name.is_empty() => Some(name.into()),
+            Reach::Named(_) | Reach::Under(_) | Reach::Whole | Reach::Any | Reach::All => None,
         };
         Denial {
             accessor: self.accessor().map(Into::into),

@@ -19,7 +19,12 @@ async fn open() -> (Handle, Arc<Moved>) {
     let clock = Arc::new(Moved(AtomicU64::new(1_000)));
     let store = Arc::new(Store::in_memory().unwrap());
     let settings = GroupSettings { scope: "dc1".into(), member: "n1".into() };
-    (Handle::open(store, settings, Arc::clone(&clock) as _).await.unwrap(), clock)
+    (
+        Handle::open(store, settings, AclSettings::default(), Arc::clone(&clock) as _)
+            .await
+            .unwrap(),
+        clock,
+    )
 }
 
 async fn submit(handle: &Handle, change: Change) -> Committed {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{CheckDefinition, Existing, Leaf, Moved, NodeError, RowKey, ServiceDefinition, Source};
-use crate::caller::{Caller, Secret};
+use crate::caller::Secret;
 use crate::clock::Time;
 
 /// A definition of a configuration file that is refused.
@@ -93,12 +93,6 @@ impl Leaf {
         old.iter().for_each(|id| self.drop_check(id, &mut moved));
         self.follow_aliases(now, &mut moved);
         (!moved.is_empty()).then_some(moved)
-    }
-
-    /// As whom the agent writes a service, or the node's own checks (the empty id), upwards.
-    pub fn caller(&self, id: &str) -> Caller {
-        let token = self.services.get(id).and_then(|entry| entry.token.clone());
-        Caller { token, ..Caller::own() }
     }
 }
 

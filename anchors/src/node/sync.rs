@@ -25,11 +25,29 @@ struct Adopted {
     tagged: Option<Pairs<ServiceAddress>>,
 }
 
+/// How much of a node may be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeTold {
+    /// All of it.
+    All,
+    /// What a member tells the servers, who write it: its name, id, address and version.
+    Membership,
+}
+
+/// The pair of a node's meta that its membership brings.
+const VERSION_META: &str = "consul-version";
+
 impl Leaf {
     /// What has to be written of the node itself and of its membership. `row` is what the catalog has of this node.
-    pub fn node_difference(&self, row: Option<&NodeRow>) -> Option<Change> {
-        let node = self.settings.node.clone();
-        let same = row.is_some_and(|row| same_node(&row.node, &node));
+    pub fn node_difference(&self, row: Option<&NodeRow>, told: NodeTold) -> Option<Change> {
+        let mut node = self.settings.node.clone();
+        let same = match told {
+            NodeTold::All => row.is_some_and(|row| same_node(&row.node, &node)),
+            NodeTold::Membership => {
+                keep_membership(&mut node);
+                row.is_some_and(|row| row.node.id == node.id && row.node.address == node.address)
+            }
+        };
         let Some(server) = &self.settings.server else {
             return (!same).then(|| register(node, None, Vec::new()));
         };
@@ -233,6 +251,14 @@ pub fn membership_check() -> Check {
 
 fn register(node: Node, service: Option<Service>, checks: Vec<Check>) -> Change {
     Change::Register(Box::new(Registration { node, skip_node_update: false, service, checks }))
+}
+
+/// Takes away what only the agent itself tells.
+fn keep_membership(node: &mut Node) {
+    node.tagged_addresses = None;
+    node.locality = None;
+    let version = node.meta.as_ref().and_then(|meta| meta.get(VERSION_META)).cloned();
+    node.meta = version.map(|version| [(VERSION_META, version)].into_iter().collect());
 }
 
 fn same_node(remote: &Node, own: &Node) -> bool {

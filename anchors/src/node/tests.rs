@@ -656,7 +656,7 @@ impl World {
         if let Some(row) = &row {
             self.leaf.adopt(row);
         }
-        let first = self.leaf.node_difference(row.as_deref());
+        let first = self.leaf.node_difference(row.as_deref(), sync::NodeTold::All);
         first.iter().for_each(|change| self.apply(change));
         let row = self.index.node("n1").cloned();
         let stale = self.leaf.stale_groups(row.as_deref());
