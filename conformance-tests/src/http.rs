@@ -102,13 +102,14 @@ pub struct Client {
     address: SocketAddr,
     kept: Option<BufReader<TcpStream>>,
     patience: Duration,
+    token: Option<String>,
 }
 
 impl Client {
     /// A client of that address; connects when first asked.
     #[must_use]
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, kept: None, patience: ANSWER_MAX }
+        Self { address, kept: None, patience: ANSWER_MAX, token: None }
     }
 
     /// The same, waiting at most so long for bytes.
@@ -118,11 +119,21 @@ impl Client {
         self
     }
 
+    /// The same, showing a token with every request that brings none of its own.
+    #[must_use]
+    pub fn token(mut self, token: Option<&str>) -> Self {
+        self.token = token.map(ToOwned::to_owned);
+        self
+    }
+
     /// Sends the request and reads the whole answer; once more on a new connection if a kept one had been closed.
     ///
     /// # Errors
     /// What the socket said, or `InvalidData` when the answer is no HTTP.
     pub fn send(&mut self, request: &Request) -> io::Result<Answer> {
+        let named = self.token.as_ref().filter(|_| !request.has("X-Consul-Token"));
+        let named = named.map(|token| request.clone().header("X-Consul-Token", token));
+        let request = named.as_ref().unwrap_or(request);
         if let Some(mut kept) = self.kept.take()
             && let Ok((answer, keep)) = exchange(&mut kept, self.address, request)
         {

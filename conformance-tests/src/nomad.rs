@@ -34,11 +34,18 @@ impl Nomad {
     /// # Errors
     /// Why it did not come up, with the end of its log.
     pub fn start(consul: SocketAddr) -> Result<Self, String> {
-        let binary =
-            env::var("CONFORMANCE_NOMAD").map_err(|_| "set CONFORMANCE_NOMAD to a Nomad 1.11.3")?;
+        Self::start_with(consul, "")
+    }
+
+    /// The same with more in its `consul` block, as HCL.
+    ///
+    /// # Errors
+    /// As [`Nomad::start`].
+    pub fn start_with(consul: SocketAddr, more: &str) -> Result<Self, String> {
+        let binary = binary()?;
         let folder = new_folder();
         let http = free_port();
-        fs::write(folder.join("nomad.hcl"), config(&folder.join("data"), http, consul))
+        fs::write(folder.join("nomad.hcl"), config(&folder.join("data"), http, consul, more))
             .map_err(|e| e.to_string())?;
         let log = fs::File::create(folder.join("log")).map_err(|e| e.to_string())?;
         let errors = log.try_clone().map_err(|e| e.to_string())?;
@@ -54,6 +61,23 @@ impl Nomad {
         until("a ready Nomad node", READY_MAX, || nomad.ready())
             .map_err(|vain| format!("{vain}\n{}", nomad.log_end()))?;
         Ok(nomad)
+    }
+
+    /// Where its HTTP API listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A command of its own program that speaks to it, and to a Consul with a token.
+    ///
+    /// # Errors
+    /// Why there is no such program.
+    pub fn command(&self, consul: SocketAddr, token: &str) -> Result<Command, String> {
+        let mut command = Command::new(binary()?);
+        command.env("NOMAD_ADDR", format!("http://{}", self.address));
+        command.env("CONSUL_HTTP_ADDR", consul.to_string()).env("CONSUL_HTTP_TOKEN", token);
+        Ok(command)
     }
 
     fn stop_jobs(&self) {
@@ -179,7 +203,11 @@ impl Drop for Nomad {
     }
 }
 
-fn config(data: &std::path::Path, http: u16, consul: SocketAddr) -> String {
+fn binary() -> Result<String, String> {
+    env::var("CONFORMANCE_NOMAD").map_err(|_| "set CONFORMANCE_NOMAD to a Nomad 1.11.3".to_owned())
+}
+
+fn config(data: &std::path::Path, http: u16, consul: SocketAddr, more: &str) -> String {
     let (rpc, serf, data) = (free_port(), free_port(), data.display());
     format!(
         r#"
@@ -223,7 +251,7 @@ plugin "raw_exec" {{
 
 consul {{
   address = "{consul}"
-}}
+{more}}}
 "#
     )
 }

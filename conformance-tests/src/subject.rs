@@ -153,19 +153,32 @@ pub struct Setup {
     pub mode: Mode,
     /// More configuration, a JSON object, read after the common one.
     pub config: String,
+    /// What its clients show; the configuration has to know it.
+    pub token: Option<String>,
 }
 
 impl Setup {
     /// The subject of the environment.
     #[must_use]
     pub fn new(mode: Mode) -> Self {
-        Self { kind: Kind::from_env(), mode, config: "{}".to_owned() }
+        Self { kind: Kind::from_env(), mode, config: "{}".to_owned(), token: None }
     }
 
     /// That program, whatever the environment says.
     #[must_use]
     pub fn of(kind: Kind, mode: Mode) -> Self {
-        Self { kind, mode, config: "{}".to_owned() }
+        Self { kind, mode, config: "{}".to_owned(), token: None }
+    }
+
+    /// The same with access control: deny by default, with an initial management token.
+    #[must_use]
+    pub fn denying(mut self, management: &str) -> Self {
+        self.config = format!(
+            r#"{{"acl": {{"enabled": true, "default_policy": "deny",
+  "tokens": {{"initial_management": "{management}", "agent": "{management}"}}}}}}"#
+        );
+        self.token = Some(management.to_owned());
+        self
     }
 
     /// The same with more configuration.
@@ -242,7 +255,7 @@ impl Subject {
     /// A new client.
     #[must_use]
     pub fn client(&self) -> Client {
-        Client::new(self.http_address())
+        Client::new(self.http_address()).token(self.setup.token.as_deref())
     }
 
     /// One question on a connection of its own.
@@ -328,7 +341,7 @@ impl Subject {
 
     fn wait_ready(&mut self) -> Result<(), String> {
         let address = self.http_address();
-        let mut client = Client::new(address);
+        let mut client = Client::new(address).token(self.setup.token.as_deref());
         let mut gone = None;
         let waited = until("the subject's own node in the catalog", READY_MAX, || {
             gone = self.child.try_wait().ok().flatten();
