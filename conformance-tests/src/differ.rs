@@ -11,7 +11,8 @@ const HEADERS_FREE: &[&str] = &["date", "content-length", "transfer-encoding", "
 /// JSON members whose numbers are indexes.
 const INDEX_KEYS: &[&str] = &["CreateIndex", "ModifyIndex"];
 /// JSON members and headers that clients take as opaque.
-const OPAQUE_KEYS: &[&str] = &["ContentHash", "X-Consul-Contenthash", "X-Consul-ContentHash"];
+const OPAQUE_KEYS: &[&str] =
+    &["ContentHash", "Hash", "X-Consul-Contenthash", "X-Consul-ContentHash"];
 
 /// One place in which two answers differ.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use crate::{
 
 mod make;
 
-pub use make::Traffic;
+pub use make::{Guarded, MANAGEMENT, Traffic};
 
 /// One request of the stream. `{s3}` stands for the fourth session of this side, `{i}` for the index last seen.
 #[derive(Debug, Clone)]

@@ -1,14 +1,14 @@
 //! Plays one seed of random traffic against the real Consul and the subject, and prints what differs.
 //!
-//! `cargo run -p proconsul-conformance --bin traffic -- SEED [COUNT] [--all|--print|--probe]`
-//! `--all` prints every difference whole; `--print` only the requests; `--probe` asks for the whole state after every
+//! `cargo run -p proconsul-conformance --bin traffic -- SEED [COUNT] [--deny] [--all|--print|--probe]`
+//! `--deny` plays under default-deny, with tokens; `--all` prints every difference whole; `--print` only the requests; `--probe` asks for the whole state after every
 //! write and prints the first writes after which the two part.
 
 use std::{env, process::ExitCode};
 
 use proconsul_conformance::{
     subject::{Kind, Mode, Setup, Subject},
-    traffic::{self, Traffic, Unequal},
+    traffic::{self, Guarded, MANAGEMENT, Step, Traffic, Unequal},
 };
 
 /// As many as the test plays with each of its seeds.
@@ -32,12 +32,15 @@ fn run() -> Result<(), String> {
     let seed = numbers.next().unwrap_or(1);
     let count = numbers.next().and_then(|n| usize::try_from(n).ok()).unwrap_or(COUNT);
     let flag = |name: &str| env::args().any(|arg| arg == name);
-    let stream = Traffic::new(seed).take(count);
+    let deny = flag("--deny");
+    let stream: Box<dyn Iterator<Item = Step>> =
+        if deny { Box::new(Guarded::new(seed)) } else { Box::new(Traffic::new(seed)) };
+    let stream = stream.take(count);
     if flag("--print") {
         stream.enumerate().for_each(|(n, step)| println!("{n} {}", step.said()));
         return Ok(());
     }
-    let (left, right) = (start(Kind::Consul)?, start(Kind::from_env())?);
+    let (left, right) = (start(Kind::Consul, deny)?, start(Kind::from_env(), deny)?);
     if flag("--probe") {
         let parted = traffic::probe(&left, &right, stream, PARTINGS)?;
         for Unequal { step, request, differences, .. } in parted {
@@ -59,7 +62,9 @@ fn run() -> Result<(), String> {
 }
 
 /// In memory, as the test does and for its reason.
-fn start(kind: Kind) -> Result<Subject, String> {
-    let mut subject = Subject::start(Setup::of(kind, Mode::Dev))?;
+fn start(kind: Kind, deny: bool) -> Result<Subject, String> {
+    let open = Setup::of(kind, Mode::Dev);
+    let setup = if deny { open.denying(MANAGEMENT) } else { open };
+    let mut subject = Subject::start(setup)?;
     subject.settle().map(|()| subject)
 }

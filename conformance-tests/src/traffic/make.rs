@@ -1,11 +1,13 @@
 //! What a seed asks.
 
+mod acl;
 mod agent;
 
 use std::collections::BTreeMap;
 
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
+pub use self::acl::{Guarded, MANAGEMENT};
 use super::Step;
 use crate::{differ::Rules, http::Request};
 
@@ -118,6 +120,10 @@ impl Traffic {
     /// True once in `n`.
     fn once_in(&mut self, n: u32) -> bool {
         self.dice.random_ratio(1, n)
+    }
+
+    fn dice_below(&mut self, n: usize) -> usize {
+        self.dice.random_range(0..n)
     }
 
     fn slot(&mut self) -> usize {
