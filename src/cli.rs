@@ -12,10 +12,12 @@ mod argv;
 mod catalog;
 mod client;
 mod cluster;
+mod config_entry;
 mod connect;
 mod dispatch;
 mod form;
 mod go;
+mod intention;
 mod json;
 mod keygen;
 mod kv;
@@ -83,8 +85,10 @@ const GROUPS: &[Group] = &[
     Group { name: "acl templated-policy", about: "Reads templated policies" },
     Group { name: "acl token", about: "Reads and writes tokens" },
     Group { name: "catalog", about: "Reads the catalog" },
+    Group { name: "config", about: "Reads and writes configuration entries" },
     Group { name: "connect", about: "Reads and writes how services prove who they are" },
     Group { name: "connect ca", about: "Reads and writes who signs certificates" },
+    Group { name: "intention", about: "Reads and writes who may connect to whom" },
     Group { name: "kv", about: "Reads and writes keys" },
     Group { name: "operator", about: "Looks after the servers" },
     Group { name: "operator autopilot", about: "Reads and writes how servers are looked after" },
@@ -102,7 +106,9 @@ const ENTRIES: &[&[Entry]] = &[
     agent::ENTRIES,
     catalog::ENTRIES,
     cluster::ENTRIES,
+    config_entry::ENTRIES,
     connect::ENTRIES,
+    intention::ENTRIES,
     keygen::ENTRIES,
     kv::ENTRIES,
     login::ENTRIES,
@@ -118,14 +124,12 @@ const ENTRIES: &[&[Entry]] = &[
 
 /// Consul's commands that are not here yet.
 const LATER: &[&str] = &[
-    "config",
     "connect envoy",
     "connect expose",
     "connect proxy",
     "connect redirect-traffic",
     "debug",
     "exec",
-    "intention",
     "keyring",
     "lock",
     "peering",

@@ -147,6 +147,12 @@ pub(super) fn go_bool(text: &str) -> Option<String> {
     }
 }
 
+/// The same with a sign.
+pub(super) fn go_int(text: &str) -> Option<i64> {
+    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
+    i64::try_from(go_uint(digits)?).ok().map(|number| sign * number)
+}
+
 /// Go's spellings of an unsigned number: decimal, hexadecimal, octal, binary.
 fn go_uint(text: &str) -> Option<u64> {
     let lower = text.to_ascii_lowercase();

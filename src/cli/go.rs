@@ -37,9 +37,33 @@ pub(super) fn time(text: &str) -> String {
     }
 }
 
-/// A list as Go prints one: `[a b]`.
-pub(super) fn list(words: &[&str]) -> String {
-    format!("[{}]", words.join(" "))
+/// Days of the week, beginning with that of 1 January 1970.
+const DAYS: [&str; 7] =
+    ["Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// A time of the API in UTC as RFC 850 has it: `Friday, 20-Nov-26 13:13:35 UTC`.
+pub(super) fn rfc850(text: &str) -> String {
+    let number = |from: usize, to: usize| text.get(from..to).and_then(|part| part.parse().ok());
+    let (Some(year), Some(month), Some(day)) = (number(0, 4), number(5, 7), number(8, 10)) else {
+        return text.to_owned();
+    };
+    let weekday = usize::try_from(days_since_1970(year, month, day).rem_euclid(7)).unwrap_or(0);
+    let month = usize::try_from(month - 1).ok().and_then(|month| MONTHS.get(month));
+    let (month, clock) = (month.copied().unwrap_or("???"), text.get(11..19).unwrap_or(""));
+    format!("{}, {day:02}-{month}-{:02} {clock} UTC", DAYS[weekday], year.rem_euclid(100))
+}
+
+/// Years begin in March here, so that a leap day is their last one.
+fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month > 2 { year } else { year - 1 };
+    let month = (month + 9) % 12;
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * month + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
 }
 
 /// A field that is a text; empty when it is none.
@@ -116,6 +140,13 @@ mod tests {
             ("2026-11-20T13:13:35+02:00", "2026-11-20 13:13:35 +0200 +0200"),
         ] {
             assert_eq!(time(wire), printed);
+        }
+        for (wire, printed) in [
+            ("2026-11-20T13:13:35.3Z", "Friday, 20-Nov-26 13:13:35 UTC"),
+            ("0001-01-01T00:00:00Z", "Monday, 01-Jan-01 00:00:00 UTC"),
+            ("2024-02-29T23:59:59Z", "Thursday, 29-Feb-24 23:59:59 UTC"),
+        ] {
+            assert_eq!(rfc850(wire), printed);
         }
     }
 }
