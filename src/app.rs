@@ -1,5 +1,6 @@
 //! The whole program on one page: bind, open, wire, serve, drain.
 
+mod acl;
 mod control;
 mod host;
 mod reload;
@@ -13,7 +14,6 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
-use proconsul_anchors::acl::{AclSettings, AgentTokens};
 use proconsul_anchors::agent::Agent;
 use proconsul_anchors::caller::Caller;
 use proconsul_anchors::change::Change;
@@ -70,9 +70,12 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
         scope: config.datacenter.as_str().into(),
         member: config.node.name.as_str().into(),
     };
-    let handle = Handle::open(Arc::clone(&store), settings, AclSettings::default(), Arc::clone(&clock))
+    let tokens = acl::tokens(&config);
+    let guard = acl::settings(&config, &tokens);
+    let handle = Handle::open(Arc::clone(&store), settings, guard, Arc::clone(&clock))
         .await
         .map_err(|error| error.to_string())?;
+    handle.found_acl().await.map_err(|error| format!("access control: {error}"))?;
     settle_autopilot(&config, &handle).await;
     let agent = open_agent(&config, &node_id, &handle, &store, clock)?;
 
@@ -91,6 +94,7 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
         certificates: certificates.clone(),
         trust: Arc::clone(&trust),
         agent: agent.clone(),
+        tokens: tokens.clone(),
         node_id,
         telemetry: telemetry.clone(),
     });
@@ -106,7 +110,7 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
     let api = Api::new(Site {
         handle: handle.clone(),
         agent: agent.clone(),
-        tokens: AgentTokens::default(),
+        tokens: tokens.clone(),
         settings: http,
         control: Arc::new(program),
     });

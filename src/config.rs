@@ -11,13 +11,10 @@ mod banner;
 mod check;
 mod debug;
 mod deprecated;
-mod document;
 mod effects;
 mod faults;
 mod flags;
-mod hcl;
 mod host;
-mod json;
 mod keys;
 mod merge;
 mod raw;
@@ -30,6 +27,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use proconsul_anchors::acl::Tokens;
+use proconsul_anchors::caller::Secret;
 use proconsul_anchors::service::Locality;
 
 pub(crate) use address::Listen;
@@ -38,7 +37,7 @@ pub(crate) use flags::{SETTINGS, agent_arguments, sources_from};
 pub(crate) use host::Host;
 pub(crate) use service::{CheckEntry, ServiceEntry};
 pub(crate) use source::{Format, Sources, reason};
-pub(crate) use template::Network;
+pub(crate) use template::{Network, network};
 
 /// The version of Consul that the program is compatible with: what clients read as its version.
 pub(crate) const CONSUL_VERSION: &str = "1.22.7";
@@ -72,6 +71,8 @@ pub(crate) struct Config {
     pub(crate) checking: Checking,
     /// Bounds on clients.
     pub(crate) limits: Limits,
+    /// Certificates. Read again on reload.
+    pub(crate) tls: Tls,
     /// Access control. Enforcement comes later: `enabled` is always false here, because true stops the start.
     pub(crate) acl: Acl,
     /// Metrics.
@@ -152,7 +153,7 @@ pub(crate) struct Ports {
     pub(crate) dns: i32,
     /// HTTP.
     pub(crate) http: i32,
-    /// HTTPS; accepted, not served yet.
+    /// HTTPS.
     pub(crate) https: i32,
     /// xDS; accepted, not served yet.
     pub(crate) grpc: i32,
@@ -175,6 +176,10 @@ pub(crate) struct Ports {
 pub(crate) struct Http {
     /// Where it listens.
     pub(crate) listen: Vec<Listen>,
+    /// Where it listens with TLS.
+    pub(crate) listen_tls: Vec<Listen>,
+    /// Whose its Unix sockets are.
+    pub(crate) unix_sockets: UnixSockets,
     /// Path prefixes that answer 403.
     pub(crate) block_endpoints: Vec<String>,
     /// Networks from which writes are taken; empty means all.
@@ -195,6 +200,55 @@ pub(crate) struct Http {
     pub(crate) idle_timeout: Duration,
     /// Whether paths may hold unprintable characters.
     pub(crate) disable_unprintable_filter: bool,
+}
+
+/// Whose a Unix socket is, and who may use it; what is empty stays as the system makes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct UnixSockets {
+    /// A name or a number.
+    pub(crate) user: String,
+    /// A number.
+    pub(crate) group: String,
+    /// Octal.
+    pub(crate) mode: String,
+}
+
+/// Certificates of each interface, with what `tls.defaults` says filled in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tls {
+    /// xDS, which is not served: read and judged all the same.
+    pub(crate) grpc: TlsPart,
+    /// HTTPS.
+    pub(crate) https: TlsPart,
+    /// Between servers; checks use it too, where they are told to.
+    pub(crate) internal_rpc: TlsPart,
+    /// Whether checks show the agent's certificate and trust whom it trusts (`enable_agent_tls_for_checks`).
+    pub(crate) for_checks: bool,
+}
+
+/// Certificates of one interface. Empty texts say nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TlsPart {
+    /// A file of certificates to trust.
+    pub(crate) ca_file: String,
+    /// A folder of such files; counts when there is no file.
+    pub(crate) ca_path: String,
+    /// The own certificate, with those between it and its root.
+    pub(crate) cert_file: String,
+    /// Its key.
+    pub(crate) key_file: String,
+    /// As Consul names it: `TLSv1_2`.
+    pub(crate) min_version: String,
+    /// For TLS 1.2; none said means all.
+    pub(crate) cipher_suites: Vec<String>,
+    /// Whether who calls needs a certificate.
+    pub(crate) verify_incoming: bool,
+    /// Whether who is called does.
+    pub(crate) verify_outgoing: bool,
+    /// Whether the name in it must be the server's.
+    pub(crate) verify_server_hostname: bool,
+    /// Whether an automatic certificate may be used.
+    pub(crate) use_auto_cert: bool,
 }
 
 /// The DNS interface.
@@ -271,14 +325,40 @@ pub(crate) struct Checking {
 }
 
 /// Bounds on clients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Limits {
-    /// Connections from one address; 0 is no bound.
+    /// Connections from one address; 0 is no bound. Read again on reload.
     pub(crate) http_max_conns_per_client: u32,
+    /// How long a client may take to agree on TLS.
+    pub(crate) https_handshake_timeout: Duration,
+    /// Requests at a time. Read again on reload.
+    pub(crate) requests: RequestLimits,
     /// Bytes of a KV value.
     pub(crate) kv_max_value_size: u64,
     /// Bytes of a transaction.
     pub(crate) txn_max_req_len: u64,
+}
+
+/// How many requests are answered (`limits.request_limits`).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct RequestLimits {
+    /// What happens to one too many.
+    pub(crate) mode: LimitMode,
+    /// Reads a second; none is no bound.
+    pub(crate) read_rate: Option<f64>,
+    /// Writes a second; none is no bound.
+    pub(crate) write_rate: Option<f64>,
+}
+
+/// What happens to a request too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LimitMode {
+    /// Nobody counts.
+    Disabled,
+    /// It is told in the log.
+    Permissive,
+    /// It is refused.
+    Enforcing,
 }
 
 /// Access control.
@@ -290,6 +370,14 @@ pub(crate) struct Acl {
     pub(crate) default_policy: String,
     /// What counts while no server is reached.
     pub(crate) down_policy: String,
+    /// Whether listing keys takes more than reading them.
+    pub(crate) key_list_policy: bool,
+    /// Whether tokens that are set through the API are kept over a restart.
+    pub(crate) token_persistence: bool,
+    /// The agent's own tokens.
+    pub(crate) tokens: Tokens,
+    /// A manager's secret, made at the first start.
+    pub(crate) initial_management: Option<Secret>,
 }
 
 /// Metrics.
@@ -382,6 +470,8 @@ impl Config {
         next.telemetry.blocked_prefixes.clone_from(&fresh.telemetry.blocked_prefixes);
         next.telemetry.filter_default = fresh.telemetry.filter_default;
         next.limits.http_max_conns_per_client = fresh.limits.http_max_conns_per_client;
+        next.limits.requests = fresh.limits.requests;
+        next.tls.clone_from(&fresh.tls);
         let (listen, domain, alt_domain) = (next.dns.listen, next.dns.domain, next.dns.alt_domain);
         next.dns = Dns { listen, domain, alt_domain, ..fresh.dns.clone() };
         next

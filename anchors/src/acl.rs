@@ -10,6 +10,7 @@
 mod act;
 mod authority;
 pub mod authorizer;
+pub mod expiry;
 pub mod identity;
 mod records;
 mod resolve;
@@ -22,6 +23,7 @@ pub use self::records::{
     AuthMethod, BindingRule, NodeIdentity, Policy, Role, ServiceIdentity, TemplatedPolicy, Token,
 };
 pub use self::resolve::{
-    AclSettings, BOOTSTRAP_SETTING, DefaultPolicy, DownPolicy, Resolved, is_bootstrapped, resolve,
+    AclSettings, BOOTSTRAP_SETTING, DefaultPolicy, DownPolicy, Resolved, bootstrap, is_bootstrapped,
+    resolve,
 };
-pub use self::tokens::{AgentTokens, Tokens};
+pub use self::tokens::{AgentTokens, Tokens, TokensNotKept};

@@ -6,6 +6,8 @@
 mod authorities;
 mod board;
 mod books;
+mod expiry;
+mod founding;
 mod restore;
 #[cfg(test)]
 mod tests;

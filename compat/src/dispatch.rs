@@ -4,12 +4,12 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_TYPE, EXPECT, HOST, LOCATION};
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
-use hyper::body::Incoming;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
+use hyper::body::{Body as _, Incoming};
 use metrics::Histogram;
 use tracing::debug;
 
@@ -19,7 +19,9 @@ use crate::extract::{Ask, Said, caller, params, path};
 use crate::reject::Reject;
 use crate::reply::{Finish, Pretty, Sent, TEXT_UTF8, bare, translated, with_options};
 use crate::routes::{Found, Route, Working};
-use crate::server::malformed::Answering;
+use crate::server::{Api, HEADER_SLOP};
+use crate::server::course::{Answering, Tracked};
+use crate::server::gate::Gate;
 
 /// Consul's timers count milliseconds.
 const MILLIS: f64 = 1000.0;
@@ -46,16 +48,17 @@ impl Begun {
 /// Answers one request. All that is wanted of its head is taken before this returns, so that a handler that waits for
 /// minutes does not keep the connection's read buffer.
 pub(crate) fn answer(
-    site: &Arc<Site>,
+    api: &Arc<Api>,
     answering: &Answering,
     peer: SocketAddr,
     request: Request<Incoming>,
-) -> impl Future<Output = Result<Sent, Infallible>> + Send + use<> {
+) -> impl Future<Output = Result<Response<Tracked>, Infallible>> + Send + use<> {
     let began = Instant::now();
-    let begun = begin(site, peer, request);
-    let (site, answering) = (Arc::clone(site), answering.clone());
+    let taken = answering.take(!request.body().is_end_stream());
+    let site = api.site();
+    let begun = begin(&site, Told { gate: &api.gate(), age: api.age(began) }, peer, request);
     async move {
-        let mut sent = match begun {
+        let sent = match begun {
             Begun::Done(sent) => *sent,
             Begun::Working(working, finish, timer) => {
                 let mut sent = finish.send(working.await);
@@ -64,19 +67,25 @@ pub(crate) fn answer(
                 sent
             }
         };
-        sent.body_mut().begin(&answering);
-        Ok(sent)
+        Ok(sent.map(|body| taken.answer(body)))
     }
 }
 
-fn begin(site: &Arc<Site>, peer: SocketAddr, request: Request<Incoming>) -> Begun {
+/// Who is let through, and when it is.
+#[derive(Clone, Copy)]
+struct Told<'a> {
+    gate: &'a Gate,
+    age: Duration,
+}
+
+fn begin(site: &Arc<Site>, told: Told<'_>, peer: SocketAddr, request: Request<Incoming>) -> Begun {
     let (head, body) = request.into_parts();
-    if let Some(refused) = refuse_head(&head) {
+    if let Some(refused) = refuse_head(&head, site.settings.header_bytes_max) {
         return Begun::bare(refused);
     }
     let path = match path::read(head.uri.path()) {
         Asked::Here(path) => path,
-        Asked::Malformed => return Begun::bare(malformed("400 Bad Request")),
+        Asked::Malformed => return Begun::bare(malformed(StatusCode::BAD_REQUEST, "400 Bad Request")),
         Asked::Elsewhere(clean) => {
             return Begun::bare(elsewhere(&head.method, &clean, head.uri.query()));
         }
@@ -87,7 +96,7 @@ fn begin(site: &Arc<Site>, peer: SocketAddr, request: Request<Incoming>) -> Begu
     match crate::routes::find(path.matched()) {
         Found::Route(route, timers) => {
             let timer = timers.of(route, &head.method);
-            handle(site, peer, (route, timer), &head, path, body)
+            handle(site, told, peer, (route, timer), &head, path, body)
         }
         Found::Directory(directory) => {
             Begun::bare(elsewhere(&head.method, &directory, head.uri.query()))
@@ -97,13 +106,19 @@ fn begin(site: &Arc<Site>, peer: SocketAddr, request: Request<Incoming>) -> Begu
 }
 
 /// What Go's server refuses before it looks at the path.
-fn refuse_head(head: &http::request::Parts) -> Option<Sent> {
+fn refuse_head(head: &http::request::Parts, bytes_max: usize) -> Option<Sent> {
+    if head_bytes(head) > bytes_max.saturating_add(HEADER_SLOP) {
+        return Some(malformed(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "431 Request Header Fields Too Large",
+        ));
+    }
     let hosts = head.headers.get_all(HOST).iter().count();
     if hosts == 0 && head.version == Version::HTTP_11 {
-        return Some(malformed("400 Bad Request: missing required Host header"));
+        return Some(malformed(StatusCode::BAD_REQUEST, "400 Bad Request: missing required Host header"));
     }
     if hosts > 1 {
-        return Some(malformed("400 Bad Request"));
+        return Some(malformed(StatusCode::BAD_REQUEST, "400 Bad Request"));
     }
     let expected = head.headers.get(EXPECT)?;
     if expected.is_empty() || expected.as_bytes().eq_ignore_ascii_case(b"100-continue") {
@@ -116,6 +131,7 @@ fn refuse_head(head: &http::request::Parts) -> Option<Sent> {
 
 fn handle(
     site: &Arc<Site>,
+    told: Told<'_>,
     peer: SocketAddr,
     (route, timer): (&'static Route, &'static Histogram),
     head: &http::request::Parts,
@@ -131,7 +147,8 @@ fn handle(
             (false, true) => Pretty::Always,
             (false, false) => Pretty::Compact,
         };
-    let finish = Finish::of(&head.method, &path.decoded, &head.headers, pretty);
+    let policy = site.handle.acl().default_policy.as_str();
+    let finish = Finish::of(&head.method, &path.decoded, &head.headers, pretty, policy);
     let params = match params.map_err(|params::Malformed| Reject::QueryString) {
         Ok(_) if is_blocked(site, &path) => {
             return Begun::done(site, finish.send(Err(Reject::Blocked)));
@@ -142,7 +159,9 @@ fn handle(
         Ok(params) => params,
         Err(reject) => return Begun::done(site, finish.send(Err(reject))),
     };
-    if let Err(reject) = check_method(site, peer, route, &head.method) {
+    let allowed = check_method(site, peer, route, &head.method)
+        .and_then(|()| told.gate.admit(route.path, &head.method, told.age));
+    if let Err(reject) = allowed {
         return Begun::done(site, finish.send(Err(reject)));
     }
     let ask = Ask {
@@ -196,12 +215,19 @@ fn add_own_headers(site: &Site, sent: &mut Sent) {
     }
 }
 
+/// About as many bytes as the head had.
+fn head_bytes(head: &http::request::Parts) -> usize {
+    let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    let lines = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    target + lines.sum::<usize>()
+}
+
 /// What Go's server says before any handler has seen the request.
-fn malformed(text: &'static str) -> Sent {
+fn malformed(status: StatusCode, text: &'static str) -> Sent {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(TEXT_UTF8));
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    bare(StatusCode::BAD_REQUEST, headers, Bytes::from_static(text.as_bytes()))
+    bare(status, headers, Bytes::from_static(text.as_bytes()))
 }
 
 /// Sends the client to the clean form of its path, with its query.

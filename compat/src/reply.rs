@@ -17,7 +17,7 @@ use crate::go::print::{indent, json};
 use crate::gzip::{compress_own, compress_shared};
 use crate::limits::GZIP_BYTES_MIN;
 use crate::reject::Reject;
-use crate::server::malformed::Answering;
+use crate::server::course::Answering;
 
 pub(crate) use self::body::Outgoing;
 pub use self::body::Pieces;
@@ -75,6 +75,8 @@ pub(crate) struct Finish {
     pub(crate) pretty: Pretty,
     /// The type of an answer without a body.
     pub(crate) empty_type: HeaderValue,
+    /// What holds where no rule speaks: `allow` or `deny`.
+    pub(crate) default_policy: &'static str,
 }
 
 /// Whether JSON is indented.
@@ -164,6 +166,17 @@ impl Reply {
         self
     }
 
+    /// The same JSON with its character set told.
+    pub(crate) fn charset(self) -> Self {
+        self.header(CONTENT_TYPE, JSON_UTF8)
+    }
+
+    /// Tells of a read what is known about the leader, and no more.
+    pub(crate) fn leader(self, known: bool) -> Self {
+        let known = HeaderValue::from_static(if known { "true" } else { "false" });
+        self.header(KNOWN_LEADER, known).header(LAST_CONTACT, HeaderValue::from_static("0"))
+    }
+
     /// Says why in a header, as far as a header can carry it.
     pub(crate) fn reason(self, reason: &str) -> Self {
         match HeaderValue::from_str(reason) {
@@ -229,12 +242,19 @@ impl Meta {
 
 impl Finish {
     /// How this request wants its answer.
-    pub(crate) fn of(method: &Method, path: &str, headers: &HeaderMap, pretty: Pretty) -> Self {
+    pub(crate) fn of(
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+        pretty: Pretty,
+        default_policy: &'static str,
+    ) -> Self {
         let accepted = headers.get(http::header::ACCEPT_ENCODING).map(HeaderValue::as_bytes);
         Self {
             gzip: accepted.is_some_and(takes_gzip),
             pretty,
             empty_type: empty_type(method, path, headers),
+            default_policy,
         }
     }
 
@@ -268,7 +288,9 @@ impl Finish {
         if let Some(meta) = &reply.meta {
             meta.write(&mut headers);
         }
-        headers.extend(reply.headers);
+        for (name, value) in reply.headers {
+            headers.insert(name, value);
+        }
         let pack = if shared { compress_shared } else { compress_own };
         let mut sent = self.sent(reply.status, headers, body, pack);
         if let Some(pieces) = pieces {
@@ -308,7 +330,7 @@ impl Finish {
         pack: fn(&Bytes) -> Bytes,
     ) -> Sent {
         headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
-        headers.insert(ACL_POLICY, HeaderValue::from_static("allow"));
+        headers.insert(ACL_POLICY, HeaderValue::from_static(self.default_policy));
         let body = if self.gzip && body.len() >= GZIP_BYTES_MIN {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
             pack(&body)

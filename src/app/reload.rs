@@ -1,14 +1,17 @@
 //! What a reload does: reads the sources again and hands on what may change while the program runs.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
+use proconsul_anchors::acl::AgentTokens;
 use proconsul_anchors::agent::Agent;
 use proconsul_anchors::node::definition::ServiceDefinition;
+use proconsul_compat::{Api, Certificates, Identity, Settings};
 use tracing::{info, warn};
 
-use super::settings;
+use super::{acl, settings, tls};
 use crate::config::{CheckEntry, Config, Host, Sources};
+use crate::probes::Trust;
 use crate::telemetry::{Telemetry, level};
 
 /// The parts that a reload reaches.
@@ -16,7 +19,13 @@ pub(super) struct Reload {
     pub(super) sources: Sources,
     pub(super) current: Mutex<Config>,
     pub(super) dns: Arc<ArcSwap<proconsul_dns::Settings>>,
+    /// The API, once it is there. It asks for reloads: neither keeps the other.
+    pub(super) api: OnceLock<Weak<Api>>,
+    /// Nothing while nothing listens with TLS.
+    pub(super) certificates: Option<Certificates>,
+    pub(super) trust: Arc<ArcSwap<Trust>>,
     pub(super) agent: Agent,
+    pub(super) tokens: AgentTokens,
     pub(super) node_id: String,
     pub(super) telemetry: Telemetry,
 }
@@ -24,6 +33,12 @@ pub(super) struct Reload {
 // === impl Reload ===
 
 impl Reload {
+    /// From here on the API gets what is reloaded, too.
+    pub(super) fn reach(&self, api: &Arc<Api>) {
+        // There is one API, and this is called once.
+        let _again = self.api.set(Arc::downgrade(api));
+    }
+
     /// Reads the configuration again; done when services and checks are registered anew. Nothing changes when it is
     /// not taken; when only its services or checks are not, those stay as they were.
     ///
@@ -49,9 +64,23 @@ impl Reload {
         }
         let next = current.reloaded(&loaded.config);
         let dns = settings::dns(&next)?;
+        let http = settings::http(&next, &self.node_id)?;
+        let debug_config = loaded.config.debug_view(&self.node_id).to_string();
+        let material = tls::load(&next)
+            .map_err(|fault| format!("Failed reloading tls configuration: {fault}"))?;
         let definitions = definitions_of(&next);
         self.dns.store(Arc::new(dns));
+        self.trust.store(material.checks);
+        if let (Some(certificates), Some(https)) = (&self.certificates, material.https) {
+            certificates.store(https);
+        }
+        if let Some(api) = self.api.get().and_then(Weak::upgrade) {
+            // What the files say now is shown, also where it counts after a restart only: as Consul shows it.
+            let identity = Identity { debug_config: debug_config.into(), ..http.identity };
+            api.settle(Settings { identity, ..http });
+        }
         self.telemetry.set_level(level(&next.log.level));
+        acl::reload(&next, &self.tokens);
         self.agent.settle(settings::leaf(&next, &self.node_id));
         *current = next;
         Ok(definitions)

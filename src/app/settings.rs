@@ -114,7 +114,7 @@ fn identity(config: &Config, node_id: &str) -> proconsul_compat::Identity {
 fn member_tags(config: &Config, node_id: &str) -> std::collections::BTreeMap<String, String> {
     let ports = &config.network.ports;
     let mut tags: std::collections::BTreeMap<String, String> = [
-        ("acls", "0".to_owned()),
+        ("acls", u8::from(config.acl.enabled).to_string()),
         ("build", format!("{CONSUL_VERSION}:")),
         ("dc", config.datacenter.clone()),
         ("ft_fs", "1".to_owned()),

@@ -90,7 +90,7 @@ mod tests {
         }
         text.push_str(
             "\n`check` and `service` take the keys of one entry of `checks` and `services`. These stop the start with a sentence, \
-             because leaving them out would be unsafe: `acl.enabled = true`, `retry_join`, `bootstrap_expect` above 1, \
+             because leaving them out would be unsafe: `retry_join`, `bootstrap_expect` above 1, \
              `server = false` without `-dev` (when the agent starts, not in `validate`).\n",
         );
         text

@@ -207,17 +207,14 @@ fn warnings_are_told_as_consul_tells_them() {
 #[test]
 fn what_would_be_unsafe_to_leave_out_stops_the_start() {
     for (hcl, key) in [
-        ("acl { enabled = true }", "acl.enabled"),
-        ("acl_datacenter = \"dc1\"", "acl.enabled"),
         ("retry_join = [\"1.1.1.1\"]", "retry_join"),
         ("server = true bootstrap_expect = 3", "bootstrap_expect"),
     ] {
         let fault = load(&format!("data_dir = \"/nowhere\"\n{hcl}")).unwrap_err();
         assert!(fault.starts_with(key) && fault.contains("not supported yet"), "{hcl}: {fault}");
     }
-    let warnings =
-        load("data_dir = \"/nowhere\" tls { https { cert_file = \"x\" } }").unwrap().warnings;
-    assert_eq!(warnings, ["\"tls\" has no effect yet"]);
+    let warnings = load("data_dir = \"/nowhere\" encrypt = \"aaaa\"").unwrap().warnings;
+    assert_eq!(warnings, ["\"encrypt\" has no effect yet"]);
 }
 
 #[test]
@@ -408,4 +405,76 @@ fn the_debug_view_has_consuls_fields_and_no_secrets() {
     let ours: Vec<&str> = view.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(ours, names);
     assert!(!view.to_string().contains("sek"), "{view}");
+}
+
+#[test]
+fn each_interface_has_its_certificates_over_those_of_all() {
+    let tls = taken(
+        "tls { defaults { ca_file = \"a\" cert_file = \"c\" verify_outgoing = true verify_server_hostname = true
+                          tls_cipher_suites = \"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384\" }
+               https { ca_file = \"h\" tls_min_version = \"TLSv1_3\" } grpc { use_auto_cert = true } }
+         key_file = \"k\" verify_incoming_https = true enable_agent_tls_for_checks = true",
+    )
+    .tls;
+    let of_all = TlsPart {
+        ca_file: "a".into(),
+        cert_file: "c".into(),
+        key_file: "k".into(),
+        min_version: "TLSv1_2".into(),
+        cipher_suites: vec![
+            "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256".into(),
+            "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384".into(),
+        ],
+        ..TlsPart::default()
+    };
+    assert_eq!(
+        tls.https,
+        TlsPart {
+            ca_file: "h".into(),
+            min_version: "TLSv1_3".into(),
+            cipher_suites: Vec::new(),
+            verify_incoming: true,
+            verify_outgoing: true,
+            ..of_all.clone()
+        }
+    );
+    assert_eq!(tls.grpc, TlsPart { use_auto_cert: true, ..of_all.clone() });
+    let internal = TlsPart { verify_outgoing: true, verify_server_hostname: true, ..of_all };
+    assert_eq!((tls.internal_rpc, tls.for_checks), (internal, true));
+    // Who is to check names calls with TLS.
+    let implied = taken("tls { internal_rpc { verify_server_hostname = true } }").tls;
+    assert!(implied.internal_rpc.verify_outgoing && !implied.https.verify_outgoing);
+}
+
+#[test]
+fn what_makes_no_sense_of_tls_is_told() {
+    for (hcl, told) in [
+        (
+            "grpc { verify_outgoing = false } https { verify_server_hostname = true }",
+            "verify_outgoing is not valid in the tls.grpc stanza",
+        ),
+        (
+            "https { verify_server_hostname = false }",
+            "verify_server_hostname is only valid in the tls.defaults and tls.internal_rpc stanzas",
+        ),
+        ("https { use_auto_cert = false }", "use_auto_cert is only valid in the tls.grpc stanza"),
+        (
+            "https { tls_min_version = \"TLSv1_3\" tls_cipher_suites = \"x\" } defaults { tls_min_version = \"2\" }",
+            "2 errors occurred:\n\t* tls.defaults.tls_min_version: invalid TLS version: no matching TLS version found for 2, \
+             please specify one of [TLS_AUTO, TLSv1_0, TLSv1_1, TLSv1_2, TLSv1_3]\n\t* tls.https.tls_cipher_suites: TLS 1.3 \
+             cipher suites are not configurable\n\n",
+        ),
+    ] {
+        let fault = load(&format!("data_dir = \"/nowhere\" tls {{ {hcl} }}")).unwrap_err();
+        assert_eq!(fault, told, "{hcl}");
+    }
+    let old = "tls { https { tls_min_version = \"TLSv1_0\" tls_cipher_suites = \"TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA\" } }";
+    let warnings = load(&format!("data_dir = \"/nowhere\" {old}")).unwrap().warnings;
+    assert_eq!(
+        warnings,
+        [
+            "tls.https.tls_min_version: TLSv1_0 is not spoken; clients need TLSv1_2",
+            "tls.https.tls_cipher_suites: TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA is not spoken",
+        ]
+    );
 }

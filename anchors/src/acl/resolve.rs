@@ -11,7 +11,7 @@ use crate::caller::Secret;
 use crate::clock::Time;
 use crate::error::Refusal;
 use crate::index::Index;
-use crate::record::Setting;
+use crate::record::{AnyRecord, RecordChange, Setting, When};
 
 /// The setting that is there once access control was bootstrapped; its index is the one to reset it with.
 pub const BOOTSTRAP_SETTING: &str = "acl-bootstrap";
@@ -123,6 +123,17 @@ pub fn resolve(
 /// Whether access control was bootstrapped.
 pub fn is_bootstrapped(index: &Index) -> bool {
     index.record::<Setting>(BOOTSTRAP_SETTING).is_some()
+}
+
+/// The first manager's token, and that access control was bootstrapped. The setting is another one each time, so that its
+/// index moves: with it a reset names the bootstrap that it ends.
+pub fn bootstrap(token: Token) -> Vec<RecordChange> {
+    let setting = Setting {
+        name: BOOTSTRAP_SETTING.into(),
+        body: serde_json::Value::from(&*token.accessor).to_string().into(),
+    };
+    let put = |record| RecordChange::Put { record, when: When::Always };
+    vec![put(AnyRecord::Token(token.into())), put(AnyRecord::Setting(setting.into()))]
 }
 
 /// The recovery token moves this agent and looks at nodes, whatever the default policy says.

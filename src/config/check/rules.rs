@@ -9,6 +9,7 @@ use nix::sys::resource::{Resource, getrlimit};
 use proconsul_anchors::node::definition::validate_meta;
 
 use super::network::Listening;
+use super::tls;
 use crate::config::address::{self, Listen};
 use crate::config::faults::Faults;
 use crate::config::raw::{Item, Raw};
@@ -333,11 +334,6 @@ fn scripts(config: &Config, warnings: &mut Vec<String>) {
 /// # Errors
 /// The key, and what to do.
 pub(super) fn supported(config: &Config, warnings: &mut Vec<String>) -> Result<(), String> {
-    if config.acl.enabled {
-        return Err("acl.enabled = true is not supported yet: requests would go unchecked. Remove it (or acl_datacenter, which \
-                    implies it), or keep Consul for this datacenter"
-            .to_owned());
-    }
     if !config.retry_join.is_empty() {
         return Err("retry_join is not supported yet: a server stands alone. Remove it (or -retry-join, -join, start_join)".to_owned());
     }
@@ -352,19 +348,13 @@ pub(super) fn supported(config: &Config, warnings: &mut Vec<String>) -> Result<(
             warnings.push(format!("{path:?} has no effect yet"));
         }
     }
+    warnings.extend(tls::unspoken(&config.tls.https));
     Ok(())
 }
 
 /// Settings that somebody may rely on and that are not served.
 fn unserved(raw: &Raw) -> Vec<(&'static str, bool)> {
     let said = |block: &str, key: &str| raw.block(block).flag(key) == Some(true);
-    let certificates = raw.block("tls");
-    let tls = ["defaults", "internal_rpc", "https", "grpc"].iter().any(|part| {
-        let part = certificates.block(part);
-        ["ca_file", "ca_path", "cert_file", "key_file"]
-            .iter()
-            .any(|key| part.text(key).is_some_and(|path| !path.is_empty()))
-    });
     let sinks = raw.block("telemetry");
     let sinks_said = [
         "statsd_address",
@@ -376,7 +366,6 @@ fn unserved(raw: &Raw) -> Vec<(&'static str, bool)> {
     let telemetry =
         sinks_said.iter().any(|key| sinks.text(key).is_some_and(|sink| !sink.is_empty()));
     vec![
-        ("tls", tls),
         ("encrypt", raw.text("encrypt").is_some_and(|key| !key.is_empty())),
         ("auto_encrypt", said("auto_encrypt", "tls") || said("auto_encrypt", "allow_tls")),
         ("auto_config", said("auto_config", "enabled")),

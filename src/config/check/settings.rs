@@ -8,7 +8,11 @@ use std::time::Duration;
 use crate::config::address::{self, Listen};
 use crate::config::faults::Faults;
 use crate::config::raw::Raw;
-use crate::config::{Acl, Checking, Dns, Http, Limits, Log, Soa, Telemetry};
+use crate::config::{
+    Acl, Checking, Dns, Http, LimitMode, Limits, Log, RequestLimits, Soa, Telemetry, UnixSockets,
+};
+use proconsul_anchors::acl::Tokens;
+use proconsul_anchors::caller::Secret;
 use proconsul_anchors::duration;
 
 /// The metric that Consul leaves out unless a filter asks for it.
@@ -115,9 +119,16 @@ fn soa(raw: Option<&Raw>) -> Soa {
     }
 }
 
+/// Where the HTTP interface listens.
+pub(super) struct HttpAt {
+    pub(super) plain: Vec<Listen>,
+    pub(super) tls: Vec<Listen>,
+}
+
 /// `http_config`.
-pub(super) fn http(raw: &Raw, listen: Vec<Listen>, faults: &mut Faults) -> Http {
+pub(super) fn http(raw: &Raw, at: HttpAt, faults: &mut Faults) -> Http {
     let block = raw.block("http_config");
+    let sockets = raw.block("unix_sockets");
     let allow_write_from =
         address::networks("allow_write_http_from", &block.texts("allow_write_http_from"), faults);
     let mut time = |key: &str, otherwise: u64, min: u64| {
@@ -130,7 +141,13 @@ pub(super) fn http(raw: &Raw, listen: Vec<Listen>, faults: &mut Faults) -> Http 
         )
     };
     Http {
-        listen,
+        listen: at.plain,
+        listen_tls: at.tls,
+        unix_sockets: UnixSockets {
+            user: sockets.text_or_empty("user"),
+            group: sockets.text_or_empty("group"),
+            mode: sockets.text_or_empty("mode"),
+        },
         block_endpoints: block.texts("block_endpoints"),
         allow_write_from,
         response_headers: block.text_map("response_headers"),
@@ -175,11 +192,28 @@ pub(super) fn checking(raw: &Raw, faults: &mut Faults) -> Checking {
 pub(super) fn limits(raw: &Raw, faults: &mut Faults) -> Limits {
     let block = raw.block("limits");
     let requests = block.block("request_limits");
-    let mode = requests.text("mode").unwrap_or("disabled");
-    if !matches!(mode, "disabled" | "permissive" | "enforcing") {
-        faults.push(format!("limits.request_limits.mode: invalid mode: {mode:?}"));
-    }
+    let mode = match requests.text("mode").unwrap_or("") {
+        "" | "disabled" => LimitMode::Disabled,
+        "permissive" => LimitMode::Permissive,
+        "enforcing" => LimitMode::Enforcing,
+        other => {
+            faults.push(format!("limits.request_limits.mode: invalid mode: {other:?}"));
+            LimitMode::Disabled
+        }
+    };
+    let rate = |key| requests.float(key).filter(|rate| *rate >= 0.0);
+    let handshake = block.text("https_handshake_timeout");
     Limits {
+        https_handshake_timeout: faults.duration(
+            "limits.https_handshake_timeout",
+            handshake,
+            seconds(5),
+        ),
+        requests: RequestLimits {
+            mode,
+            read_rate: rate("read_rate"),
+            write_rate: rate("write_rate"),
+        },
         http_max_conns_per_client: u32::try_from(
             block.int("http_max_conns_per_client").unwrap_or(200),
         )
@@ -192,10 +226,23 @@ pub(super) fn limits(raw: &Raw, faults: &mut Faults) -> Limits {
 /// `acl`.
 pub(super) fn acl(raw: &Raw) -> Acl {
     let block = raw.block("acl");
+    let tokens = block.block("tokens");
+    let token = |name| tokens.text(name).filter(|text| !text.is_empty()).map(Secret::new);
     Acl {
         enabled: block.flag("enabled").unwrap_or(false),
         default_policy: block.text("default_policy").unwrap_or("allow").to_owned(),
         down_policy: block.text("down_policy").unwrap_or("extend-cache").to_owned(),
+        key_list_policy: block.flag("enable_key_list_policy").unwrap_or(false),
+        token_persistence: block.flag("enable_token_persistence").unwrap_or(false),
+        tokens: Tokens {
+            default: token("default"),
+            agent: token("agent"),
+            agent_recovery: token("agent_recovery"),
+            replication: token("replication"),
+            config_file_service_registration: token("config_file_service_registration"),
+            dns: token("dns"),
+        },
+        initial_management: token("initial_management"),
     }
 }
 

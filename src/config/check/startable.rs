@@ -6,6 +6,8 @@ use crate::config::Config;
 const LEVELS: [&str; 6] = ["TRACE", "DEBUG", "INFO", "WARN", "ERR", "ERROR"];
 /// Policies that a request without a rule may meet.
 const POLICIES: [&str; 2] = ["allow", "deny"];
+/// What may count while no server is reached.
+const DOWN_POLICIES: [&str; 4] = ["allow", "deny", "async-cache", "extend-cache"];
 /// Length of a UUID in letters.
 const UUID_LEN: usize = 36;
 
@@ -27,6 +29,9 @@ pub(crate) fn startable(config: &Config) -> Result<(), String> {
     }
     if !POLICIES.contains(&config.acl.default_policy.as_str()) {
         return Err(format!("Unsupported default ACL policy: {}", config.acl.default_policy));
+    }
+    if !DOWN_POLICIES.contains(&config.acl.down_policy.as_str()) {
+        return Err(format!("Unsupported down ACL policy: {}", config.acl.down_policy));
     }
     if !config.role.server {
         return Err("a client agent (server = false) is not supported yet: there is no server to join. Start with -server \

@@ -4,19 +4,19 @@ use super::Kind::{
     Block, BlockMap, Blocks, Bool, Float, Free, FreeList, Int, Single, Text, TextMap, Texts, Uint,
     Uint32, Uint64,
 };
-use super::{Key, deprecated, enterprise, live, quiet, start};
+use super::{Effect, Key, deprecated, enterprise, key, live, quiet, start};
 
 pub(in crate::config) const SERVICE_PROVIDER_TOKEN: &[Key] =
     &[quiet("accessor_id", Text), quiet("secret_id", Text)];
 
 pub(in crate::config) const TOKENS: &[Key] = &[
-    quiet("initial_management", Text),
+    start("initial_management", Text),
     quiet("replication", Text),
-    quiet("agent_recovery", Text),
-    quiet("default", Text),
-    quiet("agent", Text),
-    quiet("config_file_service_registration", Text),
-    quiet("dns", Text),
+    live("agent_recovery", Text),
+    live("default", Text),
+    live("agent", Text),
+    live("config_file_service_registration", Text),
+    live("dns", Text),
     enterprise("managed_service_provider", Blocks(SERVICE_PROVIDER_TOKEN)),
     quiet("master", Text),
     quiet("agent_master", Text),
@@ -28,18 +28,18 @@ pub(in crate::config) const ACL: &[Key] = &[
     quiet("policy_ttl", Text),
     quiet("role_ttl", Text),
     quiet("token_ttl", Text),
-    quiet("down_policy", Text),
-    quiet("default_policy", Text),
-    quiet("enable_key_list_policy", Bool),
-    quiet("tokens", Block(TOKENS)),
-    quiet("enable_token_persistence", Bool),
+    start("down_policy", Text),
+    start("default_policy", Text),
+    start("enable_key_list_policy", Bool),
+    start("tokens", Block(TOKENS)),
+    start("enable_token_persistence", Bool),
     enterprise("msp_disable_bootstrap", Bool),
 ];
 
 pub(in crate::config) const ADDRESSES: &[Key] = &[
     start("dns", Text),
     start("http", Text),
-    quiet("https", Text),
+    start("https", Text),
     quiet("grpc", Text),
     quiet("grpc_tls", Text),
 ];
@@ -158,18 +158,18 @@ pub(in crate::config) const HTTP: &[Key] = &[
     start("response_headers", TextMap),
     start("use_cache", Bool),
     start("max_header_bytes", Int),
-    quiet("read_timeout", Text),
-    quiet("read_header_timeout", Text),
-    quiet("write_timeout", Text),
+    start("read_timeout", Text),
+    start("read_header_timeout", Text),
+    start("write_timeout", Text),
     start("idle_timeout", Text),
 ];
 
 pub(in crate::config) const REQUEST_LIMITS: &[Key] =
-    &[quiet("mode", Text), quiet("read_rate", Float), quiet("write_rate", Float)];
+    &[live("mode", Text), live("read_rate", Float), live("write_rate", Float)];
 
 pub(in crate::config) const LIMITS: &[Key] = &[
-    start("http_max_conns_per_client", Int),
-    quiet("https_handshake_timeout", Text),
+    live("http_max_conns_per_client", Int),
+    start("https_handshake_timeout", Text),
     quiet("request_limits", Block(REQUEST_LIMITS)),
     quiet("rpc_client_timeout", Text),
     quiet("rpc_handshake_timeout", Text),
@@ -177,7 +177,7 @@ pub(in crate::config) const LIMITS: &[Key] = &[
     quiet("rpc_max_conns_per_client", Int),
     quiet("rpc_rate", Float),
     start("kv_max_value_size", Uint64),
-    quiet("txn_max_req_len", Uint64),
+    start("txn_max_req_len", Uint64),
 ];
 
 pub(in crate::config) const PEERING: &[Key] =
@@ -195,7 +195,7 @@ pub(in crate::config) const PERFORMANCE: &[Key] = &[
 pub(in crate::config) const PORTS: &[Key] = &[
     start("dns", Int),
     start("http", Int),
-    quiet("https", Int),
+    start("https", Int),
     start("serf_lan", Int),
     start("serf_wan", Int),
     start("server", Int),
@@ -209,24 +209,32 @@ pub(in crate::config) const PORTS: &[Key] = &[
     quiet("expose_max_port", Int),
 ];
 
-pub(in crate::config) const TLS_PROTOCOL: &[Key] = &[
-    quiet("ca_file", Text),
-    quiet("ca_path", Text),
-    quiet("cert_file", Text),
-    quiet("key_file", Text),
-    quiet("tls_min_version", Text),
-    quiet("tls_cipher_suites", Text),
-    quiet("verify_incoming", Bool),
-    quiet("verify_outgoing", Bool),
-    quiet("verify_server_hostname", Bool),
-    quiet("use_auto_cert", Bool),
-];
+/// The keys of one part of `tls`: what its files do here, and its demand for certificates.
+const fn tls_part(files: Effect, verify_incoming: Effect) -> [Key; 10] {
+    [
+        key("ca_file", Text, files),
+        key("ca_path", Text, files),
+        key("cert_file", Text, files),
+        key("key_file", Text, files),
+        key("tls_min_version", Text, files),
+        key("tls_cipher_suites", Text, files),
+        key("verify_incoming", Bool, verify_incoming),
+        quiet("verify_outgoing", Bool),
+        quiet("verify_server_hostname", Bool),
+        quiet("use_auto_cert", Bool),
+    ]
+}
+
+const TLS_SERVED: &[Key] = &tls_part(Effect::Live, Effect::Live);
+/// There is no RPC to secure; checks use the files (`enable_agent_tls_for_checks`).
+const TLS_INTERNAL: &[Key] = &tls_part(Effect::Live, Effect::Quiet);
+const TLS_UNSERVED: &[Key] = &tls_part(Effect::Quiet, Effect::Quiet);
 
 pub(in crate::config) const TLS: &[Key] = &[
-    quiet("defaults", Block(TLS_PROTOCOL)),
-    quiet("internal_rpc", Block(TLS_PROTOCOL)),
-    quiet("https", Block(TLS_PROTOCOL)),
-    quiet("grpc", Block(TLS_PROTOCOL)),
+    live("defaults", Block(TLS_SERVED)),
+    live("internal_rpc", Block(TLS_INTERNAL)),
+    live("https", Block(TLS_SERVED)),
+    quiet("grpc", Block(TLS_UNSERVED)),
 ];
 
 pub(in crate::config) const TELEMETRY: &[Key] = &[
@@ -280,7 +288,7 @@ pub(in crate::config) const UI: &[Key] = &[
 ];
 
 pub(in crate::config) const UNIX_SOCKET: &[Key] =
-    &[quiet("group", Text), quiet("mode", Text), quiet("user", Text)];
+    &[start("group", Text), start("mode", Text), start("user", Text)];
 
 pub(in crate::config) const RPC: &[Key] = &[quiet("enable_streaming", Bool)];
 
