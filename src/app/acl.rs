@@ -72,7 +72,8 @@ pub(super) fn reload(config: &Config, tokens: &AgentTokens) {
 }
 
 fn path(config: &Config) -> Option<PathBuf> {
-    let dir = config.data_dir.as_ref().filter(|_| config.acl.token_persistence && !config.role.dev)?;
+    let dir =
+        config.data_dir.as_ref().filter(|_| config.acl.token_persistence && !config.role.dev)?;
     Some(dir.join(KEPT))
 }
 
@@ -90,10 +91,7 @@ fn configured_and_kept(config: &Config) -> Tokens {
         let Some(secret) = kept.get(name).and_then(Value::as_str) else { continue };
         let token = place(&mut tokens);
         if token.is_some() {
-            warn!(
-                name,
-                "a token is both configured and kept from the API: the kept one is used"
-            );
+            warn!(name, "a token is both configured and kept from the API: the kept one is used");
         }
         *token = Some(Secret::new(secret));
     }

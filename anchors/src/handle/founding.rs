@@ -71,7 +71,13 @@ impl Handle {
         self.snapshot().record_named::<Token>(&self.digest(secret)).is_some()
     }
 
-    fn token(&self, accessor: &str, secret: &Secret, description: &str, policies: &[&str]) -> Token {
+    fn token(
+        &self,
+        accessor: &str,
+        secret: &Secret,
+        description: &str,
+        policies: &[&str],
+    ) -> Token {
         Token {
             accessor: accessor.into(),
             secret: self.seal(secret),
