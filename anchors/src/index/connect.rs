@@ -8,17 +8,16 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use imbl::OrdMap;
-use serde::Deserialize;
-
+pub use super::gateways::{Gateway, Link, Linked};
 use super::table::Row;
 use super::write::Write;
-use super::{Index, Instance, RowId, ServiceRow, WatchKey};
+use super::{Index, Instance, RowId, WatchKey};
 use crate::name::Caseless;
 use crate::pairs::Pairs;
 use crate::record::{AnyRecord, ConfigEntry, RecordChange, TableId, VirtualIp, When};
 use crate::service::mesh::VIRTUAL_ADDRESS;
 use crate::service::{Service, ServiceAddress};
+use imbl::OrdMap;
 
 /// The first address of the range from which virtual ones are given; it is never given itself.
 const VIRTUAL_RANGE: Ipv4Addr = Ipv4Addr::new(240, 0, 0, 0);
@@ -30,8 +29,6 @@ const ADDRESSED_KINDS: [&str; 5] = [
     "service-defaults",
     "service-intentions",
 ];
-/// A name that stands for every service.
-const ANY: &str = "*";
 
 /// The instances through which a service is reached.
 #[derive(Clone, Debug)]
@@ -44,35 +41,6 @@ pub struct ConnectRow {
     pub instances: OrdMap<(Arc<str>, Arc<str>), Arc<Instance>>,
 }
 
-/// What links a terminating gateway with services.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct Terminating {
-    services: Option<Vec<Linked>>,
-}
-
-/// What links an ingress gateway with services.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct Ingress {
-    listeners: Option<Vec<Terminating>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct Linked {
-    name: String,
-}
-
-/// Which gateways are asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gateway {
-    /// Those that lead out of the mesh.
-    Terminating,
-    /// Those that lead into it.
-    Ingress,
-}
-
 // === impl Index ===
 
 impl Index {
@@ -81,38 +49,12 @@ impl Index {
         self.connect.get(Caseless::from(service).key())
     }
 
-    /// The registered gateways of a kind that configuration entries link with a service.
-    pub fn gateways_of(&self, service: &Caseless, kind: Gateway) -> Vec<&Arc<ServiceRow>> {
-        let linked = self.records_under::<ConfigEntry>(kind.prefix());
-        let linked = linked.filter(|row| self.links(kind, &row.record, service));
-        linked.filter_map(|row| self.service(&row.record.name)).collect()
-    }
-
     /// All instances through which a service is reached: proxies and native ones, then terminating gateways.
     pub fn reaching(&self, service: &Caseless) -> Vec<&Arc<Instance>> {
         let own =
             self.connect.get(service.key()).into_iter().flat_map(|row| row.instances.values());
         let gateways = self.gateways_of(service, Gateway::Terminating);
         own.chain(gateways.into_iter().flat_map(|row| row.instances.values())).collect()
-    }
-
-    fn links(&self, kind: Gateway, entry: &ConfigEntry, service: &Caseless) -> bool {
-        let names = kind.linked(&entry.body);
-        let named = |name: &String| Caseless::from(name.as_str()) == *service;
-        names.iter().any(named)
-            || (names.iter().any(|name| name == ANY) && self.is_within_any(service))
-    }
-
-    /// Whether a link with every service is one with this: there are instances of it that are no proxies, or some that
-    /// reach it.
-    pub fn is_within_any(&self, service: &Caseless) -> bool {
-        let plain = |row: &Arc<ServiceRow>| {
-            row.instances.values().any(|instance| instance.service.kind().is_empty())
-        };
-        let reached = |row: &Arc<ConnectRow>| !row.instances.is_empty();
-        service.key() != "consul"
-            && (self.services.get(service.key()).is_some_and(plain)
-                || self.connect.get(service.key()).is_some_and(reached))
     }
 
     /// The index of a read of those that reach a service: never below what it was, though Consul's own rule may say so when
@@ -157,8 +99,7 @@ impl Index {
 
     /// What a read of the ingress gateways of a service depends on.
     pub(super) fn watched_ingress(&self, service: &Caseless) -> Vec<WatchKey> {
-        let gateways = self.records_under::<ConfigEntry>(Gateway::Ingress.prefix());
-        let linked = gateways.filter(|row| self.links(Gateway::Ingress, &row.record, service));
+        let linked = self.linking(Gateway::Ingress, service);
         let names = linked.map(|row| Caseless::from(&*row.record.name).shared_key());
         names.map(WatchKey::Service).chain([WatchKey::Gateways]).collect()
     }
@@ -180,32 +121,6 @@ impl Index {
         let taken: BTreeSet<u32> =
             self.records::<VirtualIp>().map(|row| row.record.offset).collect();
         (1..).find(|offset| !taken.contains(offset)).unwrap_or(1)
-    }
-}
-
-// === impl Gateway ===
-
-impl Gateway {
-    /// What the keys of its configuration entries begin with.
-    fn prefix(self) -> &'static str {
-        match self {
-            Self::Terminating => "terminating-gateway\n",
-            Self::Ingress => "ingress-gateway\n",
-        }
-    }
-
-    /// The services that a configuration entry names; none where it cannot be read.
-    fn linked(self, body: &str) -> Vec<String> {
-        let names = |linked: Terminating| {
-            linked.services.into_iter().flatten().map(|service| service.name).collect::<Vec<_>>()
-        };
-        match self {
-            Self::Terminating => serde_json::from_str(body).map(names).unwrap_or_default(),
-            Self::Ingress => {
-                let ingress: Ingress = serde_json::from_str(body).unwrap_or_default();
-                ingress.listeners.into_iter().flatten().flat_map(names).collect()
-            }
-        }
     }
 }
 
@@ -287,11 +202,7 @@ impl Write<'_> {
         let named = |kind: &&str| {
             self.index.record::<ConfigEntry>(&ConfigEntry::key_of(kind, of.as_str())).is_some()
         };
-        let linked = || {
-            let mut entries =
-                self.index.records_under::<ConfigEntry>(Gateway::Terminating.prefix());
-            entries.any(|row| self.index.links(Gateway::Terminating, &row.record, of))
-        };
+        let linked = || self.index.linking(Gateway::Terminating, of).next().is_some();
         if !registered && !ADDRESSED_KINDS.iter().any(named) && !linked() {
             self.remove_record::<VirtualIp>(of.key(), When::Always);
         }
@@ -308,10 +219,7 @@ impl Write<'_> {
             }
             _ => return,
         };
-        if [Gateway::Terminating, Gateway::Ingress]
-            .iter()
-            .any(|one| one.prefix().trim_end() == kind)
-        {
+        if Gateway::ALL.iter().any(|one| one.as_str() == kind) {
             self.index.marks.gateways = self.revision();
             self.touch(WatchKey::Gateways);
         }

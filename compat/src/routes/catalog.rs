@@ -84,7 +84,7 @@ fn check_node(form: &RegisterForm) -> Result<(), Reject> {
 }
 
 /// Whether a text is a UUID, in the words of the parser that Consul uses.
-fn check_uuid(text: &str) -> Result<(), String> {
+pub(crate) fn check_uuid(text: &str) -> Result<(), String> {
     if text.len() != 36 {
         return Err("uuid string is wrong length".to_owned());
     }
@@ -105,7 +105,18 @@ fn catalog_service(form: NodeServiceForm, node: &str) -> Result<Service, Reject>
         return Err(Reject::CatalogSidecar);
     }
     let service = Service::from(form);
-    let faults = catalog_faults(&service);
+    check_service(&service)?;
+    validate_service_meta(&service).map_err(|reason| Reject::CatalogServiceMeta {
+        node: node.to_owned(),
+        service: service.id.as_str().to_owned(),
+        reason: reason.to_string(),
+    })?;
+    Ok(service)
+}
+
+/// What the catalog refuses of a service, its meta aside.
+pub(crate) fn check_service(service: &Service) -> Result<(), Reject> {
+    let faults = catalog_faults(service);
     if !faults.is_empty() {
         return Err(Reject::Faults(Faults(faults)));
     }
@@ -117,12 +128,7 @@ fn catalog_service(form: NodeServiceForm, node: &str) -> Result<Service, Reject>
     if is_any_address(&service.address) {
         return Err(Reject::ServiceAddress);
     }
-    validate_service_meta(&service).map_err(|reason| Reject::CatalogServiceMeta {
-        node: node.to_owned(),
-        service: service.id.as_str().to_owned(),
-        reason: reason.to_string(),
-    })?;
-    Ok(service)
+    Ok(())
 }
 
 /// All that the catalog finds wrong with a service before it looks at its names.
@@ -302,23 +308,6 @@ pub(crate) fn narrowed<'a, T: Serialize>(
     Ok(kept)
 }
 
-/// `GET /v1/catalog/connect/<name>`: nothing here is in a mesh yet.
-pub(crate) async fn connect(ask: Ask) -> Result<Reply, Reject> {
-    ask.refuse_enterprise(Tenancy::Both)?;
-    let options = ask.read_options()?;
-    ask.named(Reject::MissingServiceName)?;
-    meshless(&ask, &options).await.map_err(Reject::queried)
-}
-
-/// The empty answer for a service without proxies; its index is that of a service that is not there.
-pub(crate) async fn meshless(ask: &Ask, options: &ReadOptions) -> Result<Reply, Reject> {
-    Narrow::of(&ask.site, options, &SERVICE_NODE)?;
-    let answer =
-        blocking::read(&ask.site, &ask.caller, options, &Query::Service("".into())).await?;
-    Ok(Reply::encoded(Bytes::from_static(b"[]"))
-        .meta(Meta::with_consistency(&answer, options).cacheable(options)))
-}
-
 /// The empty answer of a read that nothing can change.
 pub(crate) async fn nobody(site: &crate::Site, options: &ReadOptions) -> Result<Reply, Reject> {
     blocking::for_nothing(site, options).await?;
@@ -329,14 +318,6 @@ pub(crate) async fn nobody(site: &crate::Site, options: &ReadOptions) -> Result<
         ..Meta::default()
     };
     Ok(Reply::encoded(Bytes::from_static(b"[]")).meta(meta))
-}
-
-/// `GET /v1/catalog/gateway-services/<name>`: there are no gateways yet.
-pub(crate) async fn gateway_services(ask: Ask) -> Result<Reply, Reject> {
-    ask.refuse_enterprise(Tenancy::Both)?;
-    let options = ask.read_options()?;
-    ask.named(Reject::MissingGatewayName)?;
-    nobody(&ask.site, &options).await.map_err(Reject::queried)
 }
 
 /// `GET /v1/catalog/node/<name>`.

@@ -17,7 +17,7 @@ use crate::extract::{Ask, ReadOptions, Tenancy};
 use crate::filter::{CHECK_SERVICE_NODE, HEALTH_CHECK};
 use crate::reject::Reject;
 use crate::reply::{Meta, Reply};
-use crate::routes::catalog::{meshless, narrowed, nobody};
+use crate::routes::catalog::{narrowed, nobody};
 use crate::routes::narrow::{Narrow, has_tags};
 use crate::wire::catalog::{CheckServiceNodeOut, instances, is_passing, list, write_health};
 use crate::wire::check::HealthCheckOut;
@@ -184,14 +184,14 @@ fn encode(
 
 /// In which order the fit instances stand when others are left out.
 #[derive(Clone, Copy)]
-enum Order {
+pub(crate) enum Order {
     /// As they stood: Consul's view for whoever waits.
     Kept,
     /// The last one takes the place of each that goes: Consul's answer at once.
     LastFillsIn,
 }
 
-fn drop_unfit(kept: &mut Vec<(&NodeRow, &Instance)>, order: Order) {
+pub(crate) fn drop_unfit(kept: &mut Vec<(&NodeRow, &Instance)>, order: Order) {
     let Order::LastFillsIn = order else {
         return kept.retain(|(node, row)| is_passing(node, row));
     };
@@ -205,25 +205,7 @@ fn drop_unfit(kept: &mut Vec<(&NodeRow, &Instance)>, order: Order) {
     }
 }
 
-/// `GET /v1/health/connect/<name>`: nothing here is in a mesh yet.
-pub(crate) async fn connect(ask: Ask) -> Result<Reply, Reject> {
-    let options = service_options(&ask)?;
-    ask.named(Reject::MissingServiceName)?;
-    passing(&ask)?;
-    refuse_groups(&ask)?;
-    meshless(&ask, &options).await
-}
-
-/// `GET /v1/health/ingress/<name>`: there are no gateways yet.
-pub(crate) async fn ingress(ask: Ask) -> Result<Reply, Reject> {
-    let options = service_options(&ask)?;
-    ask.named(Reject::MissingServiceName)?;
-    passing(&ask)?;
-    refuse_groups(&ask)?;
-    nobody(&ask.site, &options).await
-}
-
-fn service_options(ask: &Ask) -> Result<ReadOptions, Reject> {
+pub(crate) fn service_options(ask: &Ask) -> Result<ReadOptions, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
     let options = ask.read_options()?;
     if !sameness_group(ask).is_empty() && !ask.params.first("peer").is_empty() {
@@ -239,10 +221,10 @@ fn sameness_group(ask: &Ask) -> &str {
     }
 }
 
-fn refuse_groups(ask: &Ask) -> Result<(), Reject> {
+pub(crate) fn refuse_groups(ask: &Ask) -> Result<(), Reject> {
     if sameness_group(ask).is_empty() { Ok(()) } else { Err(Reject::SamenessGroup) }
 }
 
-fn passing(ask: &Ask) -> Result<bool, Reject> {
+pub(crate) fn passing(ask: &Ask) -> Result<bool, Reject> {
     ask.flag("passing").ok_or(Reject::Passing)
 }

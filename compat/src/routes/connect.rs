@@ -1,0 +1,214 @@
+//! Who reaches a service through the mesh, and by which gateways: `/v1/catalog/connect/`, `/v1/catalog/gateway-services/`,
+//! `/v1/health/connect/`, `/v1/health/ingress/`, `/v1/internal/service-virtual-ip`.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use proconsul_anchors::acl::{Act, Authority};
+use proconsul_anchors::change::Change;
+use proconsul_anchors::index::connect::Gateway;
+use proconsul_anchors::index::{Index, Instance, NodeRow, Row};
+use proconsul_anchors::name::Caseless;
+use proconsul_anchors::query::Query;
+use proconsul_anchors::record::{AnyRecord, RecordChange, VirtualIp, When};
+
+use crate::blocking;
+use crate::extract::body::read_json;
+use crate::extract::{Ask, ReadOptions, Tenancy};
+use crate::filter::{CHECK_SERVICE_NODE, SERVICE_NODE};
+use crate::reject::Reject;
+use crate::reply::{Meta, Reply};
+use crate::routes::catalog::{narrowed, nobody};
+use crate::routes::health::{Order, drop_unfit, passing, refuse_groups, service_options};
+use crate::routes::narrow::Narrow;
+use crate::wire::catalog::{
+    CheckServiceNodeOut, ServiceNodeOut, list, write_catalog, write_health,
+};
+use crate::wire::decode::{Hint, body};
+use crate::wire::gateway::{AssignedOut, GatewayServiceOut, PeeredNameOut, VirtualIpForm};
+
+/// As many addresses may be given to a service by hand: Consul's bound.
+const MANUAL_ADDRESSES_MAX: usize = 8;
+/// How often a change of addresses is tried again when others change them meanwhile.
+const TRIES_MAX: usize = 8;
+
+/// `GET /v1/catalog/connect/<name>`.
+pub(crate) async fn catalog(ask: Ask) -> Result<Reply, Reject> {
+    ask.refuse_enterprise(Tenancy::Both)?;
+    let options = ask.read_options()?;
+    let name = Caseless::from(ask.named(Reject::MissingServiceName)?);
+    if !ask.params.first("peer").is_empty() {
+        return nobody(&ask.site, &options).await;
+    }
+    list_catalog(&ask, &options, name).await.map_err(Reject::queried)
+}
+
+async fn list_catalog(ask: &Ask, options: &ReadOptions, name: Caseless) -> Result<Reply, Reject> {
+    let narrow = Narrow::of(&ask.site, options, &SERVICE_NODE)?;
+    let query = Query::Connect(name.clone());
+    let answer = blocking::read(&ask.site, &ask.caller, options, &query).await?;
+    let found = with_nodes(&answer.at, answer.at.reaching(&name));
+    let (found, left_out) = visible(found, &answer.authority);
+    let kept = narrowed(&narrow, found.into_iter(), ServiceNodeOut::new)?;
+    let meta = Meta::with_consistency(&answer, options).cacheable(options);
+    Ok(Reply::encoded(list(kept.into_iter(), write_catalog))
+        .meta(meta.filtered(&answer.authority, left_out)))
+}
+
+/// `GET /v1/health/connect/<name>`.
+pub(crate) async fn health(ask: Ask) -> Result<Reply, Reject> {
+    let options = service_options(&ask)?;
+    let name = Caseless::from(ask.named(Reject::MissingServiceName)?);
+    let only_passing = passing(&ask)?;
+    refuse_groups(&ask)?;
+    if !ask.params.first("peer").is_empty() {
+        return nobody(&ask.site, &options).await;
+    }
+    let query = Query::HealthConnect(name.clone());
+    let find = |index: &'_ Index| index.reaching(&name).into_iter().cloned().collect();
+    list_health(&ask, &options, query, only_passing, find).await
+}
+
+/// `GET /v1/health/ingress/<name>`.
+pub(crate) async fn ingress(ask: Ask) -> Result<Reply, Reject> {
+    let options = service_options(&ask)?;
+    let name = Caseless::from(ask.named(Reject::MissingServiceName)?);
+    let only_passing = passing(&ask)?;
+    refuse_groups(&ask)?;
+    let query = Query::HealthIngress(name.clone());
+    let find = |index: &'_ Index| {
+        let gateways = index.gateways_of(&name, Gateway::Ingress);
+        gateways.into_iter().flat_map(|row| row.instances.values()).cloned().collect()
+    };
+    list_health(&ask, &options, query, only_passing, find).await
+}
+
+async fn list_health(
+    ask: &Ask,
+    options: &ReadOptions,
+    query: Query,
+    only_passing: bool,
+    find: impl Fn(&Index) -> Vec<std::sync::Arc<Instance>>,
+) -> Result<Reply, Reject> {
+    let narrow = Narrow::of(&ask.site, options, &CHECK_SERVICE_NODE)?;
+    let answer = blocking::read(&ask.site, &ask.caller, options, &query).await?;
+    let found = find(&answer.at);
+    let found = with_nodes(&answer.at, found.iter().collect());
+    let (found, left_out) = visible(found, &answer.authority);
+    let mut kept = narrowed(&narrow, found.into_iter(), CheckServiceNodeOut::new)?;
+    if only_passing {
+        drop_unfit(&mut kept, if options.after > 0 { Order::Kept } else { Order::LastFillsIn });
+    }
+    let meta = Meta::with_consistency(&answer, options).cacheable(options);
+    Ok(Reply::encoded(list(kept.into_iter(), write_health))
+        .meta(meta.filtered(&answer.authority, left_out)))
+}
+
+type Found<'a> = Vec<(&'a NodeRow, &'a Instance)>;
+
+fn with_nodes<'a>(index: &'a Index, found: Vec<&'a std::sync::Arc<Instance>>) -> Found<'a> {
+    let node = |row: &'a Instance| Some((&**index.node(row.node.key())?, row));
+    found.into_iter().filter_map(|row| node(row)).collect()
+}
+
+/// What a caller may see of them, and whether anything was left out.
+fn visible<'a>(found: Found<'a>, authority: &Authority) -> (Found<'a>, bool) {
+    if authority.is_open() {
+        return (found, false);
+    }
+    let before = found.len();
+    let may = |(node, row): &(&NodeRow, &Instance)| {
+        authority.allows(Act::node_read(node.node.name.as_str()))
+            && authority.allows(Act::service_read(row.service.name.as_str()))
+    };
+    let kept: Found<'a> = found.into_iter().filter(may).collect();
+    let left_out = kept.len() < before;
+    (kept, left_out)
+}
+
+/// `GET /v1/catalog/gateway-services/<name>`.
+pub(crate) async fn gateway_services(ask: Ask) -> Result<Reply, Reject> {
+    ask.refuse_enterprise(Tenancy::Both)?;
+    let options = ask.read_options()?;
+    let name = ask.named(Reject::MissingGatewayName)?.to_owned();
+    list_links(&ask, &options, &name).await.map_err(Reject::queried)
+}
+
+async fn list_links(ask: &Ask, options: &ReadOptions, name: &str) -> Result<Reply, Reject> {
+    let any = ask.site.handle.snapshot().links_any(name);
+    let query = Query::GatewayServices { any };
+    let answer = blocking::read(&ask.site, &ask.caller, options, &query).await?;
+    answer.authority.demand(Act::service_read(name))?;
+    let linked = answer.at.links_of(name);
+    let links = linked.iter().flat_map(|linked| {
+        linked.links.iter().map(|link| GatewayServiceOut::new(linked, link, &answer.at))
+    });
+    let (kept, hidden): (Vec<_>, Vec<_>) =
+        links.partition(|link| answer.authority.allows(Act::service_read(link.service())));
+    let meta = Meta::with_consistency(&answer, options);
+    Ok(Reply::json(&kept).meta(meta.filtered(&answer.authority, !hidden.is_empty())))
+}
+
+/// `PUT /v1/internal/service-virtual-ip`.
+pub(crate) async fn assign_virtual_ips(mut ask: Ask) -> Result<Reply, Reject> {
+    ask.refuse_enterprise(Tenancy::Both)?;
+    let text = read_json(ask.take_body(), ask.headers.content_length).await?;
+    let form: VirtualIpForm = body(&text, Hint::Namespaces)?;
+    let own = &*ask.site.settings.identity.datacenter;
+    if !form.datacenter.is_empty() && form.datacenter != own {
+        return Err(Reject::NoPathToDatacenter);
+    }
+    ask.demand(Act::mesh_write())?;
+    if form.manual.len() > MANUAL_ADDRESSES_MAX {
+        return Err(Reject::ManualAddresses(MANUAL_ADDRESSES_MAX));
+    }
+    if form.manual.iter().any(|address| address.parse::<IpAddr>().is_err()) {
+        return Err(Reject::ManualAddress);
+    }
+    let addresses: BTreeSet<Box<str>> = form.manual.into_iter().map(Into::into).collect();
+    let service = Caseless::from(form.service);
+    for _ in 0..TRIES_MAX {
+        let index = ask.site.handle.snapshot();
+        let Some(row) = index.virtual_ip(&service) else {
+            return Ok(Reply::json(&AssignedOut { found: false, unassigned_from: None }));
+        };
+        let (changes, losers) = reassigned(&index, row, &addresses);
+        let done = changes.is_empty()
+            || blocking::write(&ask.site, &ask.caller, Change::Records(changes)).await?.yes;
+        if done {
+            let losers = losers.iter().map(|loser| PeeredNameOut::own(loser.as_str()));
+            let losers: Vec<_> = losers.collect();
+            let unassigned_from = Some(losers).filter(|losers| !losers.is_empty());
+            return Ok(Reply::json(&AssignedOut { found: true, unassigned_from }));
+        }
+    }
+    Err(Reject::Contended)
+}
+
+/// What has to be written so that a service has exactly these addresses and nobody else has one of them; and who loses some.
+fn reassigned(
+    index: &Index,
+    row: &Row<VirtualIp>,
+    addresses: &BTreeSet<Box<str>>,
+) -> (Vec<RecordChange>, Vec<Caseless>) {
+    let put = |row: &Row<VirtualIp>, manual: Vec<Box<str>>| RecordChange::Put {
+        record: AnyRecord::VirtualIp(Box::new(VirtualIp { manual, ..row.record.clone() })),
+        when: When::Index(row.modified),
+    };
+    let wanted: Vec<Box<str>> = addresses.iter().cloned().collect();
+    let mut changes = Vec::new();
+    let mut losers = Vec::new();
+    if row.record.manual == wanted {
+        return (changes, losers);
+    }
+    changes.push(put(row, wanted));
+    for other in index.records::<VirtualIp>() {
+        let loses = other.record.manual.iter().any(|address| addresses.contains(address));
+        if loses && other.record.service != row.record.service {
+            let kept = other.record.manual.iter().filter(|one| !addresses.contains(*one));
+            changes.push(put(other, kept.cloned().collect()));
+            losers.push(other.record.service.clone());
+        }
+    }
+    (changes, losers)
+}
