@@ -74,6 +74,9 @@ pub enum Refusal {
         /// The name: a second name of the record, see `record::Record::name`.
         name: Box<str>,
     },
+    /// The name of a query is another's id.
+    #[error("the name {0} is the id of a query")]
+    NameIsId(Box<str>),
     /// The caller's token is not known; nobody has one before the access control is bootstrapped.
     #[error("the token is not known")]
     UnknownToken {

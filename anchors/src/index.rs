@@ -4,6 +4,7 @@
 //! came, and the next write goes into another. [`Index::apply`] is the only way to write: not tests, nor restore, nor
 //! replay have a second one. The same changes with the same stamps make the same index, to the byte of its rows.
 
+mod bound;
 pub mod catalog;
 pub mod connect;
 mod gateways;

@@ -14,6 +14,7 @@ pub mod acl;
 pub mod caller;
 pub mod change;
 pub mod clock;
+pub mod coordinate;
 pub mod duration;
 mod encoding;
 pub mod entry;
@@ -25,6 +26,7 @@ pub mod outcome;
 pub mod pairs;
 pub mod pattern;
 pub mod policy;
+pub mod prepared;
 pub mod query;
 pub mod record;
 pub mod sealed;
@@ -33,6 +35,7 @@ pub mod txn;
 
 // Rim.
 pub mod agent;
+pub mod events;
 pub mod group;
 pub mod handle;
 pub mod keys;
@@ -41,5 +44,6 @@ pub mod lineage;
 pub mod replay;
 pub mod snapshot;
 pub mod store;
+pub mod survey;
 #[cfg(test)]
 mod testing;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+pub use crate::prepared::PreparedQuery;
 use crate::acl::{AuthMethod, BindingRule, Policy, Role, Token};
 
 /// A table of records.
@@ -67,6 +68,9 @@ pub trait Record: Clone + PartialEq + Serialize + DeserializeOwned + 'static {
 
     /// What it is found by.
     fn key(&self) -> Arc<str>;
+
+    /// Whether writing the same again moves its indexes: Consul does not compare these.
+    const MOVES_ALWAYS: bool = false;
 
     /// A second name that no other record of the table may have; nothing when it has none.
     fn name(&self) -> Option<Arc<str>> {
@@ -154,25 +158,6 @@ pub struct ConfigEntry {
     pub body: Box<str>,
 }
 
-/// A prepared query (`/v1/query`).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PreparedQuery {
-    /// A UUID.
-    pub id: Box<str>,
-    /// What it may be executed by; empty for none. Unique.
-    pub name: Box<str>,
-    /// The definition as it is printed, without its indexes and its token: a JSON object.
-    pub body: Box<str>,
-    /// The session with which it goes; empty for none.
-    pub session: Box<str>,
-    /// The token with which it is executed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub token: Option<crate::sealed::SealedSecret>,
-    /// Whether its name is a template's prefix.
-    #[serde(default)]
-    pub template: bool,
-}
-
 /// Where a node lies in the network (Vivaldi; `/v1/coordinate`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Coordinate {
@@ -229,8 +214,9 @@ pub struct VirtualIp {
 
 impl Record for Token {
     const TABLE: TableId = TableId::Token;
+    const MOVES_ALWAYS: bool = true;
     fn key(&self) -> Arc<str> {
-        self.accessor.as_ref().into()
+        self.accessor.to_ascii_lowercase().into()
     }
     /// The digest of its secret.
     fn name(&self) -> Option<Arc<str>> {
@@ -240,6 +226,7 @@ impl Record for Token {
 
 impl Record for Policy {
     const TABLE: TableId = TableId::Policy;
+    const MOVES_ALWAYS: bool = true;
     fn key(&self) -> Arc<str> {
         self.id.as_ref().into()
     }
@@ -250,6 +237,7 @@ impl Record for Policy {
 
 impl Record for Role {
     const TABLE: TableId = TableId::Role;
+    const MOVES_ALWAYS: bool = true;
     fn key(&self) -> Arc<str> {
         self.id.as_ref().into()
     }
@@ -260,6 +248,7 @@ impl Record for Role {
 
 impl Record for BindingRule {
     const TABLE: TableId = TableId::BindingRule;
+    const MOVES_ALWAYS: bool = true;
     fn key(&self) -> Arc<str> {
         self.id.as_ref().into()
     }
@@ -267,6 +256,7 @@ impl Record for BindingRule {
 
 impl Record for AuthMethod {
     const TABLE: TableId = TableId::AuthMethod;
+    const MOVES_ALWAYS: bool = true;
     fn key(&self) -> Arc<str> {
         self.name.to_lowercase().into()
     }
@@ -286,17 +276,6 @@ impl Record for ConfigEntry {
     }
 }
 
-impl Record for PreparedQuery {
-    const TABLE: TableId = TableId::PreparedQuery;
-    fn key(&self) -> Arc<str> {
-        self.id.as_ref().into()
-    }
-    fn name(&self) -> Option<Arc<str>> {
-        let named = !self.name.is_empty() || self.template;
-        named.then(|| self.name.as_ref().into())
-    }
-}
-
 impl Coordinate {
     /// The key of a node's coordinate in a segment.
     pub fn key_of(node: &crate::name::Caseless, segment: &str) -> Arc<str> {
@@ -306,6 +285,7 @@ impl Coordinate {
 
 impl Record for Coordinate {
     const TABLE: TableId = TableId::Coordinate;
+    const MOVES_ALWAYS: bool = true;
     fn key(&self) -> Arc<str> {
         Self::key_of(&self.node, &self.segment)
     }

@@ -131,6 +131,7 @@ fn reason(refusal: &Refusal) -> &'static str {
         Refusal::Snapshot(_) => "snapshot",
         Refusal::NoLeader => "no-leader",
         Refusal::NameTaken { .. } => "name-taken",
+        Refusal::NameIsId(_) => "name-is-id",
         Refusal::UnknownToken { .. } => "unknown-token",
         Refusal::ExpiredToken => "expired-token",
         Refusal::NotAllowed(_) => "not-allowed",

@@ -343,7 +343,7 @@ async fn more_than_may_wait_is_refused() {
     let verdicts = futures_util::future::join_all(writes).await;
     assert!(verdicts.iter().all(|verdict| matches!(verdict, Ok(_) | Err(Refusal::Overloaded))));
     run.group.waiting_bytes.store(limits::WRITES_WAITING_BYTES_MAX, Ordering::Relaxed);
-    assert_eq!(run.group.propose(put("k", "v")).await, Err(Refusal::Overloaded));
+    assert_eq!(run.group.propose(put("k", "v")).await.err(), Some(Refusal::Overloaded));
     run.group.waiting_bytes.store(0, Ordering::Relaxed);
     run.group.propose(put("k", "v")).await.unwrap();
 }
@@ -353,9 +353,9 @@ async fn refusals_are_recorded_with_their_reason() {
     let run = running().await;
     let mut denied = put("k", "v");
     (denied.outcome, denied.rule) = (Outcome::Refuse, "no-kv".into());
-    assert_eq!(run.group.propose(denied).await, Err(Refusal::Denied("no-kv".into())));
+    assert_eq!(run.group.propose(denied).await.err(), Some(Refusal::Denied("no-kv".into())));
     let lost = run.group.propose(put_when("k", "v", PutWhen::Acquire("none".into()))).await;
-    assert_eq!(lost, Err(Refusal::UnknownSession("none".into())));
+    assert_eq!(lost.err(), Some(Refusal::UnknownSession("none".into())));
     let rules = [0, 1].map(|seq| {
         let entry: Entry =
             serde_json::from_slice(&run.group.lineage().entry(seq).unwrap().unwrap()).unwrap();
@@ -408,7 +408,7 @@ async fn a_stopped_group_refuses() {
     let run = running().await;
     run.group.stop().await;
     assert!(!run.group.has_leader());
-    assert_eq!(run.group.propose(put("k", "v")).await, Err(Refusal::Stopping));
+    assert_eq!(run.group.propose(put("k", "v")).await.err(), Some(Refusal::Stopping));
     assert_eq!(run.group.checkpoint().await, Err(Refusal::Stopping));
 }
 

@@ -35,7 +35,7 @@ impl Write<'_> {
     }
 
     /// A node's name in the copy that its row has.
-    fn as_kept(&self, mut node: Caseless) -> Caseless {
+    pub(super) fn as_kept(&self, mut node: Caseless) -> Caseless {
         if let Some(row) = self.index.nodes.get(node.key()) {
             share::name(&mut node, &row.node.name);
         }
@@ -165,7 +165,7 @@ impl Write<'_> {
         }
     }
 
-    fn put_service(&mut self, node: &Caseless, service: &Service) {
+    pub(super) fn put_service(&mut self, node: &Caseless, service: &Service) {
         let there = self
             .index
             .nodes
@@ -295,7 +295,7 @@ impl Write<'_> {
         true
     }
 
-    fn put_check(&mut self, node: &Caseless, check: &Check) {
+    pub(super) fn put_check(&mut self, node: &Caseless, check: &Check) {
         let Some(row) = self.index.nodes.get(node.key()) else { return };
         let check = with_service(row, check);
         let there = row.checks.get(check.id.key()).cloned();
@@ -462,6 +462,7 @@ impl Write<'_> {
         for check in row.node_checks() {
             self.take_check(node, check);
         }
+        self.remove_coordinates_of(node);
         let key = node.shared_key();
         self.index.nodes.remove(&key);
         self.index.node_ids.remove(row.node.id.to_ascii_lowercase().as_str());

@@ -70,6 +70,7 @@ impl Write<'_> {
                 self.index.node_sessions.remove(&node);
             }
         }
+        self.remove_queries_of(&id);
         let held = self.index.held.get(&id).cloned().unwrap_or_default();
         for key in held {
             self.free_key(&key, session.behavior == Behavior::Delete);

@@ -224,7 +224,11 @@ impl Write<'_> {
         let before = self.index.clone();
         for change in changes {
             let done = match change {
-                RecordChange::Put { record, when } => self.put_any(record, *when),
+                RecordChange::Put { record, when } => match self.is_wanted(record) {
+                    Ok(true) => self.put_any(record, *when),
+                    Ok(false) => Ok(true),
+                    Err(refusal) => Err(refusal),
+                },
                 RecordChange::Remove { table, key, when } => {
                     Ok(self.remove_any(*table, key, *when))
                 }
@@ -239,7 +243,7 @@ impl Write<'_> {
         Ok(true)
     }
 
-    /// Whether the condition held. The same record again moves nothing.
+    /// Whether the condition held. The same record again moves nothing, unless its kind says so.
     pub(super) fn put_record<T: Kept>(&mut self, record: &T, when: When) -> Result<bool, Refusal> {
         let key = record.key();
         let there = self.index.record::<T>(&key).cloned();
@@ -253,7 +257,7 @@ impl Write<'_> {
         }
         let uid = there.as_ref().map_or_else(|| self.mint(), |row| row.uid);
         self.speaks_of(uid, there.as_ref().map(|row| row.entry));
-        if there.as_ref().is_some_and(|row| row.record == *record) {
+        if !T::MOVES_ALWAYS && there.as_ref().is_some_and(|row| row.record == *record) {
             return Ok(true);
         }
         let revision = self.revision();

@@ -10,6 +10,7 @@ use super::*;
 use crate::change::{KvChange, PutWhen, Registration, Removal};
 use crate::query::Query;
 use crate::service::{Behavior, Checked, Status};
+use crate::txn::{CheckOp, KeyOp, KeyVerb, Misfit, NodeOp, ServiceOp, TxnFault, TxnOp, Verb};
 
 /// An index and the stamps that it was given.
 #[derive(Default)]
@@ -40,6 +41,7 @@ impl Scope {
 fn change(line: &str) -> Change {
     let words: Vec<&str> = line.split_whitespace().collect();
     match words.as_slice() {
+        ["txn", ..] => Change::Txn(line[3..].split(';').map(|op| op_of(change(op))).collect()),
         ["node", name, address] => register(name, address, |_| {}),
         ["service", node, id, name, tags @ ..] => {
             register(node, "", |reg| reg.service = Some(service(id, name, tags)))
@@ -68,6 +70,59 @@ fn change(line: &str) -> Change {
         }
         ["-session", id] => Change::CloseSession { id: (*id).into() },
         other => panic!("no such change: {other:?}"),
+    }
+}
+
+/// The same write as an operation of a transaction.
+fn op_of(change: Change) -> TxnOp {
+    let key = |verb, key: Box<str>| KeyOp { verb, key, ..KeyOp::default() };
+    match change {
+        Change::Kv(KvChange::Put { key: name, value, when, .. }) => {
+            let (verb, index, session) = match when {
+                PutWhen::Always => (KeyVerb::Set, 0, "".into()),
+                PutWhen::Index(index) => (KeyVerb::Cas, index, "".into()),
+                PutWhen::Acquire(session) => (KeyVerb::Lock, 0, session),
+                PutWhen::Release(session) => (KeyVerb::Unlock, 0, session),
+            };
+            TxnOp::Key(KeyOp { value, index, session, ..key(verb, name) })
+        }
+        Change::Kv(KvChange::Delete { key: name, .. }) => TxnOp::Key(key(KeyVerb::Delete, name)),
+        Change::Kv(KvChange::DeleteTree { prefix }) => TxnOp::Key(key(KeyVerb::DeleteTree, prefix)),
+        Change::Register(registration) => written(*registration),
+        Change::Deregister(removal) => removed(removal),
+        other => panic!("no operation: {other:?}"),
+    }
+}
+
+fn written(registration: Registration) -> TxnOp {
+    let Registration { node, service, mut checks, .. } = registration;
+    let verb = Verb::Set;
+    match (service, checks.pop()) {
+        (Some(service), _) => {
+            TxnOp::Service(Box::new(ServiceOp { verb, node: node.name, service, index: 0 }))
+        }
+        (None, Some(check)) => {
+            TxnOp::Check(Box::new(CheckOp { verb, node: node.name, check, index: 0 }))
+        }
+        (None, None) => TxnOp::Node(Box::new(NodeOp { verb, node, index: 0 })),
+    }
+}
+
+fn removed(removal: Removal) -> TxnOp {
+    let verb = Verb::Delete;
+    match removal {
+        Removal::Node { node } => {
+            let node = Node { name: node, ..Node::default() };
+            TxnOp::Node(Box::new(NodeOp { verb, node, index: 0 }))
+        }
+        Removal::Service { node, id } => {
+            let service = Service { id, ..Service::default() };
+            TxnOp::Service(Box::new(ServiceOp { verb, node, service, index: 0 }))
+        }
+        Removal::Check { node, id } => {
+            let check = Check { id, ..Check::default() };
+            TxnOp::Check(Box::new(CheckOp { verb, node, check, index: 0 }))
+        }
     }
 }
 
@@ -246,6 +301,36 @@ fn refusals_name_their_reason() {
 }
 
 #[test]
+fn a_transaction_is_carried_out_whole() {
+    let mut scope = Scope::told(TWO);
+    let applied = scope
+        .tell("txn put a/b 2 ; lock a/c s1 v ; service n2 w web ; check n2 c passing w ; -node n1");
+    assert_eq!(applied.verdict, Ok(true));
+    assert_eq!(applied.results.len(), 4);
+    assert!(scope.index.node("n1").is_none());
+    assert!(scope.index.key("a/c").unwrap().session.is_none(), "its session went with the node");
+    assert_eq!(applied.touched.freed, [("a/c".into(), Duration::from_secs(15))]);
+    assert_eq!(scope.index.service("web").unwrap().instances.len(), 1);
+}
+
+#[test]
+fn a_transaction_of_which_one_fails_changes_nothing_and_tells_all_that_failed() {
+    let mut scope = Scope::told(TWO);
+    let before: Vec<_> = scope.index.rows().filter(|(id, _)| *id != RowId::Marks).collect();
+    let applied =
+        scope.tell("txn put a/b 2 ; cas x/y 2 1 ; lock a/b nobody v ; -node n1 ; service n9 w web");
+    let faults = vec![
+        TxnFault { op: 1, why: Misfit::StaleKey("x/y".into()) },
+        TxnFault { op: 2, why: Refusal::UnknownSession("nobody".into()).into() },
+        TxnFault { op: 4, why: Refusal::UnknownNode("n9".into()).into() },
+    ];
+    assert_eq!(applied.verdict, Err(Refusal::Txn(faults)));
+    assert!(applied.touched.keys.is_empty() && applied.results.is_empty());
+    let after: Vec<_> = scope.index.rows().filter(|(id, _)| *id != RowId::Marks).collect();
+    assert_eq!(before, after);
+}
+
+#[test]
 fn a_prefix_does_not_fall_when_its_last_key_goes() {
     let mut scope = Scope::told(TWO);
     let query = Query::Keys("a/".into());
@@ -259,6 +344,17 @@ fn a_prefix_does_not_fall_when_its_last_key_goes() {
 
 /// A seeded history over few names, so that things collide.
 fn random_line(rng: &mut StdRng) -> String {
+    if rng.random_range(0..8) > 0 {
+        return random_change(rng);
+    }
+    let ops: Vec<String> = (0..rng.random_range(1..5))
+        .map(|_| random_change(rng))
+        .filter(|op| !op.contains("session"))
+        .collect();
+    if ops.is_empty() { "put a 0".to_owned() } else { format!("txn {}", ops.join(" ; ")) }
+}
+
+fn random_change(rng: &mut StdRng) -> String {
     let node = ["n1", "N2", "n3"][rng.random_range(0..3)];
     let id = ["w1", "w2", "d1"][rng.random_range(0..3)];
     let name = ["web", "Web", "db"][rng.random_range(0..3)];

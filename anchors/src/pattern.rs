@@ -4,11 +4,13 @@
 //! repetition is a character, a class knows no set operations, and each refusal has its own words. A [`Translator`] reads a
 //! pattern as Go does, refuses what Go refuses, and writes every atom in a form that has one meaning for the crate.
 
+mod class;
+
 use std::fmt;
 
 use regex::{Regex, RegexBuilder};
 
-use super::class::{self, Class, Escape};
+use self::class::{Class, Escape};
 
 /// Groups deeper than this are refused. Go stops at 1000; the crate compiles groups by recursion and stops at this by default.
 pub const GROUPS_MAX: usize = 250;
@@ -18,13 +20,13 @@ const COPIES_MAX: usize = 1000;
 
 /// Why a pattern is refused: Go's reason and the part of the pattern that it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refused {
+pub struct Refused {
     reason: &'static str,
     about: String,
 }
 
 impl Refused {
-    pub(super) fn new(reason: &'static str, about: &str) -> Self {
+    fn new(reason: &'static str, about: &str) -> Self {
         Self { reason, about: about.to_owned() }
     }
 }
@@ -43,20 +45,34 @@ const TOO_LARGE: &str = "expression too large";
 
 /// What patterns may still cost.
 #[derive(Debug)]
-pub(super) struct Allowance {
+pub struct Allowance {
     /// How many bytes of memory each may take.
-    pub(super) bytes: usize,
+    pub bytes: usize,
     /// How many characters the classes of those still to come may hold together.
-    pub(super) codes: usize,
+    pub codes: usize,
 }
 
 /// Compiles a pattern within the allowance, and takes from that what it costs.
-pub(super) fn compile(pattern: &str, allowance: &mut Allowance) -> Result<Regex, Refused> {
+///
+/// # Errors
+/// [`Refused`] with Go's words.
+pub fn compile(pattern: &str, allowance: &mut Allowance) -> Result<Regex, Refused> {
     let translated = Translator::new(pattern, allowance).translate()?;
     RegexBuilder::new(&translated)
         .size_limit(allowance.bytes)
         .build()
         .map_err(|_| Refused::new(TOO_LARGE, pattern))
+}
+
+/// A pattern that stands alone may take this much memory, in bytes.
+const ALONE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Compiles a pattern that shares its allowance with no other.
+///
+/// # Errors
+/// [`Refused`] with Go's words.
+pub fn compile_alone(pattern: &str) -> Result<Regex, Refused> {
+    compile(pattern, &mut Allowance { bytes: ALONE_BYTES_MAX, codes: CLASS_CODES_MAX })
 }
 
 struct Translator<'a> {

@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use super::pattern::Refused;
+use super::Refused;
 
 /// Not at a boundary between ASCII words. In Go `\B` may stand inside a character; here it need not, texts have no halves.
 pub(super) const NO_BOUNDARY: &str = r"(?-u:\B)";
