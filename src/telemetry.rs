@@ -3,11 +3,15 @@
 mod aggregates;
 mod file;
 mod format;
+pub(crate) mod gauges;
 mod monitor;
+mod names;
+pub(crate) mod profile;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use arc_swap::ArcSwap;
 use metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
     SharedString, Unit,
@@ -22,8 +26,9 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use self::aggregates::Aggregates;
 pub(crate) use self::file::{LogFile, Rotation};
 use self::format::Line;
-use self::monitor::Monitors;
 pub(crate) use self::monitor::Listening;
+pub(crate) use self::names::Naming;
+use self::monitor::Monitors;
 
 /// How often measurements are folded: a busy server keeps a few megabytes of them meanwhile.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -39,6 +44,7 @@ pub(crate) struct Telemetry {
     level: LogLevel,
     monitors: Monitors,
     monitored: LogLevel,
+    naming: Arc<ArcSwap<Naming>>,
 }
 
 /// Changes how much is logged while the program runs.
@@ -96,6 +102,7 @@ impl Telemetry {
             level,
             monitors,
             monitored,
+            naming: Arc::default(),
         };
         let _ = metrics::set_global_recorder(Tee(recorder, Arc::clone(&telemetry.aggregates)));
         telemetry
@@ -113,24 +120,29 @@ impl Telemetry {
     /// All metrics in Prometheus' text format 0.0.4.
     pub(crate) fn prometheus(&self) -> String {
         self.prometheus.run_upkeep();
-        self.prometheus.render()
+        self.naming.load().rename(&self.prometheus.render())
     }
 
     /// All metrics of the last whole interval, as `/v1/agent/metrics` prints them.
     pub(crate) fn json(&self, now: SystemTime) -> String {
-        serde_json::to_string(&self.aggregates.told(now)).expect("metrics have text keys only")
+        serde_json::to_string(&self.aggregates.told(now, &self.naming.load())).expect("metrics have text keys only")
     }
 
     /// The metrics of the interval that is running, when it is over: as [`Telemetry::json`], indented, with a line break.
     pub(crate) async fn next_interval(&self) -> String {
         tokio::time::sleep(aggregates::rest(SystemTime::now())).await;
-        let told = self.aggregates.told(SystemTime::now());
+        let told = self.aggregates.told(SystemTime::now(), &self.naming.load());
         let mut out = Vec::new();
         let form = serde_json::ser::PrettyFormatter::with_indent(b"    ");
         told.serialize(&mut serde_json::Serializer::with_formatter(&mut out, form))
             .expect("metrics have text keys only");
         out.push(b'\n');
         String::from_utf8(out).expect("JSON is UTF-8")
+    }
+
+    /// Metrics are told under these names from now on.
+    pub(crate) fn set_naming(&self, naming: Naming) {
+        self.naming.store(Arc::new(naming));
     }
 
     /// Logs from this level on.

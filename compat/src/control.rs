@@ -5,6 +5,7 @@ use std::fs::File;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::time::Duration;
 
 use crate::reply::Pieces;
 
@@ -13,6 +14,22 @@ pub type Stats = BTreeMap<String, BTreeMap<String, String>>;
 
 /// A reload under way.
 pub type Reloading<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
+
+/// A profile under way: what it found, in pprof's format or as text, or why there is none.
+pub type Profiling<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, String>> + Send + 'a>>;
+
+/// What is looked at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Profile {
+    /// Where the processors are during so long.
+    Processor(Duration),
+    /// Who holds memory.
+    Heap,
+    /// The threads.
+    Threads,
+    /// The same for people.
+    ThreadsText,
+}
 
 /// The program, as far as the agent's pages can move it.
 pub trait Control: Send + Sync + 'static {
@@ -37,6 +54,12 @@ pub trait Control: Send + Sync + 'static {
     /// The log from now on, line by line, at a level that Consul knows; as JSON where that is wanted.
     fn monitor(&self, level: &str, json: bool) -> Pieces;
 
+    /// Takes a profile (`/debug/pprof/`).
+    fn profile(&self, profile: Profile) -> Profiling<'_>;
+
+    /// The words that the program was started with, each followed by a zero byte.
+    fn command_line(&self) -> Vec<u8>;
+
     /// An empty file for what is too large for memory, gone when it is closed.
     ///
     /// # Errors
@@ -51,4 +74,10 @@ pub trait Control: Send + Sync + 'static {
 
     /// The host of `/v1/agent/host`, as JSON.
     fn host_json(&self) -> String;
+
+    /// The index that the file `acl-bootstrap-reset` of the data folder holds; 0 when there is none.
+    fn bootstrap_reset(&self) -> u64;
+
+    /// Removes that file.
+    fn forget_bootstrap_reset(&self);
 }

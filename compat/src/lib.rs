@@ -11,14 +11,18 @@
 //! `reject` writes to a response. `wire` alone knows Consul's JSON, `go` alone what Go's standard library prints.
 #![warn(missing_docs)]
 
+mod acl;
 mod blocking;
 mod control;
 mod dispatch;
 mod extract;
 pub mod filter;
+#[cfg(any(fuzzing, test))]
+pub mod fuzzing;
 mod go;
 mod gzip;
 mod limits;
+mod login;
 mod reject;
 mod reply;
 mod routes;
@@ -32,11 +36,23 @@ use proconsul_anchors::acl::AgentTokens;
 use proconsul_anchors::agent::Agent;
 use proconsul_anchors::handle::Handle;
 
-pub use crate::control::{Control, Reloading, Stats};
+pub use crate::control::{Control, Profile, Profiling, Reloading, Stats};
+pub use crate::login::{Fetch, FetchError, FetchRequest, Fetched, Fetching, Logins};
 pub use crate::reply::Pieces;
 pub use crate::routes::AUTOPILOT_SETTING;
 pub use crate::server::{Api, Certificates, Listener, serve};
 pub use crate::settings::{Identity, LimitMode, Network, RequestLimits, Settings, Timeouts};
+
+/// Writes the entries of `config_entries.bootstrap`, in their order, each where there is none of its kind and name.
+///
+/// # Errors
+/// Why the first of them that cannot be written cannot.
+pub async fn bootstrap_entries(
+    site: &Site,
+    entries: &[serde_json::Map<String, serde_json::Value>],
+) -> Result<(), String> {
+    routes::config::bootstrap(site, entries).await.map_err(|fault| fault.to_string())
+}
 
 /// All that answers come from.
 #[derive(Clone)]
@@ -49,6 +65,8 @@ pub struct Site {
     pub tokens: AgentTokens,
     /// What the program tells of itself.
     pub settings: Settings,
+    /// Verifies what clients log in with.
+    pub logins: Logins,
     /// What the agent's pages may ask of the program.
     pub control: Arc<dyn Control>,
 }

@@ -3,15 +3,22 @@
 //! A path that ends in a slash stands for all that begin with it. A route that is not built yet answers 501 and says so; what
 //! is not here answers Consul's 404, as do the enterprise edition's paths (clients take any other answer for that edition).
 
+mod acl;
 mod agent;
 mod catalog;
+mod changed;
+pub(crate) mod config;
 mod connect;
+mod debug;
+mod discovery_chain;
 mod health;
+mod intention;
 mod kv;
 mod narrow;
 mod operator;
 mod process;
 mod session;
+mod sight;
 mod snapshot;
 mod status;
 mod txn;
@@ -72,6 +79,13 @@ macro_rules! page {
     };
 }
 
+/// A route of the access control: it is closed while that is off.
+macro_rules! acl {
+    ($path:literal, $methods:expr, $handler:path) => {
+        Route { path: $path, methods: $methods, run: |ask, _| Box::pin(acl::guarded(ask, $handler)) }
+    };
+}
+
 /// A route whose handler takes what it needs of the request before it begins to wait.
 macro_rules! watched {
     ($path:literal, $methods:expr, $handler:path) => {
@@ -84,11 +98,6 @@ const fn later(path: &'static str, methods: &'static [Method]) -> Route {
     Route { path, methods, run: |ask, route| Box::pin(not_built(ask, route)) }
 }
 
-/// A route of the access control, which is off.
-const fn acl(path: &'static str, methods: &'static [Method]) -> Route {
-    Route { path, methods, run: |_, _| Box::pin(std::future::ready(Err(Reject::AclDisabled))) }
-}
-
 async fn not_built(ask: Ask, route: &'static Route) -> Result<Reply, Reject> {
     Err(Reject::NotBuilt { method: ask.method, route: route.path })
 }
@@ -99,34 +108,34 @@ async fn enterprise_utilization(_: Ask) -> Result<Reply, Reject> {
 
 #[rustfmt::skip]
 static ROUTES: &[Route] = &[
-    // --- access control: off, and answered as Consul answers while it is off ---
-    acl("/v1/acl/bootstrap", PUT),
-    acl("/v1/acl/login", POST),
-    acl("/v1/acl/logout", POST),
-    acl("/v1/acl/replication", GET),
-    acl("/v1/acl/policies", GET),
-    acl("/v1/acl/policy", PUT),
-    acl("/v1/acl/policy/", GET_PUT_DELETE),
-    acl("/v1/acl/policy/name/", GET),
-    acl("/v1/acl/roles", GET),
-    acl("/v1/acl/role", PUT),
-    acl("/v1/acl/role/name/", GET),
-    acl("/v1/acl/role/", GET_PUT_DELETE),
-    acl("/v1/acl/binding-rules", GET),
-    acl("/v1/acl/binding-rule", PUT),
-    acl("/v1/acl/binding-rule/", GET_PUT_DELETE),
-    acl("/v1/acl/auth-methods", GET),
-    acl("/v1/acl/auth-method", PUT),
-    acl("/v1/acl/auth-method/", GET_PUT_DELETE),
-    acl("/v1/acl/tokens", GET),
-    acl("/v1/acl/token", PUT),
-    acl("/v1/acl/token/self", GET),
-    acl("/v1/acl/token/", GET_PUT_DELETE),
-    acl("/v1/acl/templated-policies", GET),
-    acl("/v1/acl/templated-policy/name/", GET),
-    acl("/v1/acl/templated-policy/preview/", POST),
-    acl("/v1/agent/token/", PUT),
-    acl("/v1/internal/acl/authorize", POST),
+    // --- access control ---
+    acl!("/v1/acl/bootstrap", PUT, acl::bootstrap::first),
+    acl!("/v1/acl/login", POST, acl::login::login),
+    acl!("/v1/acl/logout", POST, acl::login::logout),
+    acl!("/v1/acl/replication", GET, acl::replication),
+    acl!("/v1/acl/policies", GET, acl::policy::list),
+    acl!("/v1/acl/policy", PUT, acl::policy::create),
+    acl!("/v1/acl/policy/", GET_PUT_DELETE, acl::policy::one),
+    acl!("/v1/acl/policy/name/", GET, acl::policy::named),
+    acl!("/v1/acl/roles", GET, acl::role::list),
+    acl!("/v1/acl/role", PUT, acl::role::create),
+    acl!("/v1/acl/role/name/", GET, acl::role::named),
+    acl!("/v1/acl/role/", GET_PUT_DELETE, acl::role::one),
+    acl!("/v1/acl/binding-rules", GET, acl::binding_rule::list),
+    acl!("/v1/acl/binding-rule", PUT, acl::binding_rule::create),
+    acl!("/v1/acl/binding-rule/", GET_PUT_DELETE, acl::binding_rule::one),
+    acl!("/v1/acl/auth-methods", GET, acl::auth_method::list),
+    acl!("/v1/acl/auth-method", PUT, acl::auth_method::create),
+    acl!("/v1/acl/auth-method/", GET_PUT_DELETE, acl::auth_method::one),
+    acl!("/v1/acl/tokens", GET, acl::token::list),
+    acl!("/v1/acl/token", PUT, acl::token::create),
+    acl!("/v1/acl/token/self", GET, acl::token::own),
+    acl!("/v1/acl/token/", GET_PUT_DELETE, acl::token::one),
+    acl!("/v1/acl/templated-policies", GET, acl::templated::list),
+    acl!("/v1/acl/templated-policy/name/", GET, acl::templated::named),
+    acl!("/v1/acl/templated-policy/preview/", POST, acl::templated::preview),
+    acl!("/v1/agent/token/", PUT, acl::agent_token::set),
+    acl!("/v1/internal/acl/authorize", POST, acl::authorize::authorize),
 
     // --- catalog ---
     page!("/v1/catalog/register", PUT, catalog::register),
@@ -201,6 +210,9 @@ static ROUTES: &[Route] = &[
     page!("/v1/operator/autopilot/state", GET, operator::autopilot_state),
     page!("/v1/snapshot", GET_PUT, snapshot::snapshot),
 
+    // --- the program itself ---
+    page!("/debug/pprof/", &[], debug::pprof),
+
     // --- the web interface ---
     page!("/v1/internal/ui/nodes", GET, ui::nodes),
     page!("/v1/internal/ui/node/", GET, ui::node),
@@ -216,24 +228,24 @@ static ROUTES: &[Route] = &[
     later("/v1/agent/connect/authorize", POST),
     later("/v1/agent/connect/ca/roots", GET),
     later("/v1/agent/connect/ca/leaf/", GET),
-    later("/v1/config/", GET_DELETE),
-    later("/v1/config", PUT),
+    page!("/v1/config/", GET_DELETE, config::entry),
+    page!("/v1/config", PUT, config::apply),
     later("/v1/connect/ca/configuration", GET_PUT),
     later("/v1/connect/ca/roots", GET),
-    later("/v1/connect/intentions", GET_POST),
-    later("/v1/connect/intentions/match", GET),
-    later("/v1/connect/intentions/check", GET),
-    later("/v1/connect/intentions/exact", GET_PUT_DELETE),
-    later("/v1/connect/intentions/", GET_PUT_DELETE),
+    page!("/v1/connect/intentions", GET_POST, intention::all),
+    page!("/v1/connect/intentions/match", GET, intention::matching),
+    page!("/v1/connect/intentions/check", GET, intention::check),
+    page!("/v1/connect/intentions/exact", GET_PUT_DELETE, intention::exact),
+    page!("/v1/connect/intentions/", GET_PUT_DELETE, intention::by_id),
     later("/v1/coordinate/datacenters", GET),
     later("/v1/coordinate/nodes", GET),
     later("/v1/coordinate/node/", GET),
     later("/v1/coordinate/update", PUT),
-    later("/v1/discovery-chain/", GET_POST),
+    page!("/v1/discovery-chain/", GET_POST, discovery_chain::read),
     later("/v1/event/fire/", PUT),
     later("/v1/event/list", GET),
-    later("/v1/exported-services", GET),
-    later("/v1/imported-services", GET),
+    page!("/v1/exported-services", GET, config::exported_services),
+    page!("/v1/imported-services", GET, config::imported_services),
     page!("/v1/internal/service-virtual-ip", PUT, connect::assign_virtual_ips),
     later("/v1/internal/ui/gateway-services-nodes/", GET),
     later("/v1/internal/ui/gateway-intentions/", GET),

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use futures_util::stream;
 use proconsul_anchors::agent::Agent;
 use proconsul_anchors::handle::Handle;
-use proconsul_compat::{Control, Pieces, Reloading, Stats};
+use proconsul_compat::{Control, Pieces, Profile, Profiling, Reloading, Stats};
 use tokio::sync::Notify;
 
 use super::host;
@@ -30,6 +30,9 @@ pub(super) struct Program {
     /// Where files are put that are too large for memory.
     pub(super) spool: PathBuf,
 }
+
+/// Why there is no profile of the memory.
+const NO_HEAP: &str = "the allocator was built without profiling";
 
 impl Control for Program {
     fn reload(&self) -> Reloading<'_> {
@@ -61,6 +64,21 @@ impl Control for Program {
         Box::pin(stream::unfold(listening, |mut listening| async {
             listening.next().await.map(|line| (Ok(line), listening))
         }))
+    }
+
+    fn profile(&self, profile: Profile) -> Profiling<'_> {
+        Box::pin(async move {
+            match profile {
+                Profile::Processor(during) => telemetry::profile::processor(during).await,
+                Profile::Heap => Err(NO_HEAP.to_owned()),
+                Profile::Threads => Ok(telemetry::profile::threads()),
+                Profile::ThreadsText => Ok(telemetry::profile::threads_text().into_bytes()),
+            }
+        })
+    }
+
+    fn command_line(&self) -> Vec<u8> {
+        fs::read("/proc/self/cmdline").unwrap_or_default()
     }
 
     fn spool(&self) -> io::Result<File> {

@@ -7,6 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use metrics::{CounterFn, GaugeFn, HistogramFn, Key};
 use serde::Serialize;
 
+use super::names::{Joint, Naming};
+
 /// Consul aggregates over as long, and prints the last interval that is over; what was measured before is forgotten.
 const INTERVAL: Duration = Duration::from_secs(10);
 
@@ -137,16 +139,27 @@ impl Aggregates {
         lock(&self.samples).values().cloned().collect::<Vec<_>>().into_iter()
     }
 
+    /// Each under its name and with the host's, in the order of names.
+    fn gauges(&self, naming: &Naming) -> Vec<Gauge> {
+        let plain = list(&self.gauges, |name, spans| Some(spans.running.gauge(&name.told(naming)?)));
+        let twins = list(&self.gauges, |name, spans| Some(spans.running.gauge(&name.twin(naming)?)));
+        let mut gauges: Vec<Gauge> = plain.chain(twins).collect();
+        gauges.sort_by(|a, b| (&a.name, &a.labels).cmp(&(&b.name, &b.labels)));
+        gauges
+    }
+
     /// The last whole interval, or the running one when it is the first.
-    pub(super) fn told(&self, now: SystemTime) -> Metrics {
+    pub(super) fn told(&self, now: SystemTime, naming: &Naming) -> Metrics {
         self.turn(now);
         let turn = *lock(&self.turn);
         let of = |spans: Spans| if turn.whole.is_some() { spans.whole } else { spans.running };
-        let sampled = |family| list(family, |name, spans| of(spans).sampled(name));
+        let sampled = |family| {
+            list(family, |name, spans| of(spans).sampled(&name.told(naming)?)).collect()
+        };
         let at = turn.whole.unwrap_or(turn.began);
         Metrics {
             timestamp: format!("{} +0000 UTC", super::format::clock(at, ' ')),
-            gauges: list(&self.gauges, |name, spans| Some(spans.running.gauge(name))),
+            gauges: self.gauges(naming),
             points: [],
             counters: sampled(&self.counters),
             samples: sampled(&self.samples),
@@ -165,8 +178,27 @@ fn entry(of: &Family, key: &Key) -> Arc<Measured> {
     Arc::clone(lock(of).entry(name).or_default())
 }
 
-fn list<T>(of: &Family, print: impl Fn(&Name, Spans) -> Option<T>) -> Vec<T> {
-    lock(of).iter().filter_map(|(name, measured)| print(name, *lock(&measured.0))).collect()
+fn list<T>(
+    of: &Family,
+    print: impl Fn(&Name, Spans) -> Option<T>,
+) -> impl Iterator<Item = T> + use<T> {
+    let printed = lock(of).iter().filter_map(|(name, measured)| print(name, *lock(&measured.0))).collect::<Vec<_>>();
+    printed.into_iter()
+}
+
+// === impl Name ===
+
+impl Name {
+    /// Under its configured name; nothing when it is left out.
+    fn told(&self, naming: &Naming) -> Option<Self> {
+        let name = naming.told(&self.name, Joint::Dot)?;
+        Some(Self { name, labels: self.labels.clone() })
+    }
+
+    fn twin(&self, naming: &Naming) -> Option<Self> {
+        let name = naming.twin(&self.name, Joint::Dot)?;
+        Some(Self { name, labels: self.labels.clone() })
+    }
 }
 
 // === impl Spans ===
@@ -261,7 +293,8 @@ mod tests {
 
     /// What is told of the only counter this many seconds after the start: its sum, and the interval's second.
     fn sum(aggregates: &Aggregates, seconds: u64) -> (Option<f64>, String) {
-        let told = aggregates.told(UNIX_EPOCH + Duration::from_secs(1_000 + seconds));
+        let naming = Naming { by_default: true, ..Naming::default() };
+        let told = aggregates.told(UNIX_EPOCH + Duration::from_secs(1_000 + seconds), &naming);
         (told.counters.first().map(|counter| counter.sum), told.timestamp)
     }
 

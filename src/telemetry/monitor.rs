@@ -134,7 +134,9 @@ mod tests {
                 .collect::<String>()
         };
         let heard = hear(&mut loud);
-        assert!(heard.contains("[DEBUG] ") && heard.contains(": small\n") && heard.contains("at=3"));
+        assert!(
+            heard.contains("[DEBUG] ") && heard.contains(": small\n") && heard.contains("at=3")
+        );
         let heard = hear(&mut quiet);
         assert!(heard.starts_with('{') && heard.contains("\"@message\":\"large\""), "{heard}");
         for _ in 0..LINES_WAITING_MAX + 3 {

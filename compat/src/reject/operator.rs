@@ -64,6 +64,10 @@ pub(crate) enum OperatorFault {
     MissingDatacenter,
 
     // --- profiles ---
+    #[error(
+        "there is no {0} profile: this program is not written in Go; there are profile, heap, allocs, goroutine, threadcreate"
+    )]
+    NoSuchProfile(String),
     #[error("Unknown profile\n")]
     UnknownProfile,
     #[error("{0}")]
@@ -95,6 +99,7 @@ impl OperatorFault {
             | Self::MissingServiceKind
             | Self::ServiceKind(_)
             | Self::MissingDatacenter => StatusCode::BAD_REQUEST,
+            Self::NoSuchProfile(_) => StatusCode::NOT_IMPLEMENTED,
             Self::UiOff | Self::NoMetricsProxy | Self::UnknownProfile => StatusCode::NOT_FOUND,
         }
     }

@@ -49,7 +49,8 @@ pub(crate) async fn node(ask: Ask) -> Result<Reply, Reject> {
     let name = ask.named(Reject::MissingNodeName)?;
     // Of another cluster there is nothing.
     let elsewhere = !ask.params.first("peer").is_empty();
-    let read = blocking::read(&ask.site, &ask.caller, &options, &catalog());
+    let query = catalog();
+    let read = blocking::read(&ask.site, &ask.caller, &options, &query);
     let answer = read.await.map_err(Reject::queried)?;
     let mut left_out = false;
     let found = answer.at.node(name).filter(|_| !elsewhere);
@@ -171,7 +172,7 @@ const FEDERATED_AT: u64 = 1;
 fn federation(ask: &Ask) -> FederationOut<'_> {
     FederationOut {
         datacenter: &ask.site.settings.identity.datacenter,
-        updated_at: crate::go::time::rfc3339(ask.site.handle.leads().since),
+        updated_at: crate::go::rfc3339::rfc3339(ask.site.handle.leads().since),
         primary_modify_index: FEDERATED_AT,
         create_index: FEDERATED_AT,
         modify_index: FEDERATED_AT,

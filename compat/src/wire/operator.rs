@@ -10,7 +10,7 @@ use proconsul_anchors::service::mesh::{CONNECT_PROXY, GATEWAYS};
 use serde::{Deserialize, Serialize};
 
 use crate::go::json::Json;
-use crate::go::time::{rfc3339, rounded};
+use crate::go::rfc3339::{rfc3339, rounded};
 use crate::wire::decode::{DecodeError, Ignored, Nanos, Place, Read, form};
 
 /// The members of the group (`raft/configuration`).
