@@ -2,6 +2,7 @@
 
 mod acl;
 mod control;
+mod fetch;
 mod host;
 mod reload;
 mod settings;
@@ -22,7 +23,7 @@ use proconsul_anchors::group::GroupSettings;
 use proconsul_anchors::handle::Handle;
 use proconsul_anchors::record::{AnyRecord, RecordChange, Setting, When};
 use proconsul_anchors::store::Store;
-use proconsul_compat::{Api, Certificates, Site};
+use proconsul_compat::{Api, Certificates, Logins, Site};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, watch};
 use tracing::{error, info};
@@ -30,9 +31,9 @@ use tracing::{error, info};
 use self::control::Program;
 use self::reload::Reload;
 use self::sockets::{Served, Sockets};
-use crate::config::{Config, Sources, reason};
+use crate::config::{CONSUL_VERSION, Config, Sources, reason};
 use crate::roles;
-use crate::telemetry::{LogFile, LogSettings, Rotation, Telemetry, level};
+use crate::telemetry::{LogFile, LogSettings, Rotation, Telemetry, level, gauges};
 
 /// Open requests get as long to end when the program stops.
 const DRAIN_MAX: Duration = Duration::from_millis(200);
@@ -54,6 +55,7 @@ struct Signals {
 pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> {
     let mut signals = Signals::listen();
     let telemetry = start_telemetry(&config)?;
+    telemetry.set_naming(settings::naming(&config));
     let upkeep = telemetry.clone().keep_small();
     let material = tls::load(&config)?;
     let certificates: Option<Certificates> = material.https.map(|https| Arc::new(https.into()));
@@ -85,6 +87,8 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
     let http = settings::http(&config, &node_id)?;
     let (services, checks) = reload::definitions_of(&config);
     agent.configure(services, checks).await.map_err(|error| error.to_string())?;
+    let gauges = gauges::follow(handle.clone(), config.datacenter.clone(), CONSUL_VERSION);
+    let data_dir = config.data_dir.clone();
     let spool = config.data_dir.clone().unwrap_or_else(std::env::temp_dir);
     let reload = Arc::new(Reload {
         sources,
@@ -106,12 +110,14 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
         leave: Arc::clone(&leave),
         server_address: http.identity.server_address(),
         spool,
+        data_dir,
     };
     let api = Api::new(Site {
         handle: handle.clone(),
         agent: agent.clone(),
         tokens: tokens.clone(),
         settings: http,
+        logins: Logins::new(fetch::Web),
         control: Arc::new(program),
     });
     reload.reach(&api);
@@ -127,7 +133,10 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
     tokio::spawn(roles::agent::run(agent, trust, stopping.clone()));
     let sessions = handle.clone();
     tokio::spawn(async move { sessions.expire_sessions().await });
+    let expiring = handle.clone();
+    tokio::spawn(async move { expiring.expire_tokens().await });
     tokio::spawn(upkeep);
+    tokio::spawn(gauges);
 
     signals.wait_for_the_end(&reload, &leave).await;
     stop.send_replace(true);

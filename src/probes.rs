@@ -3,9 +3,11 @@
 //! Outputs are worded as Consul words them, down to the errors of its runtime: people and programs read them.
 
 mod dial;
+mod docker;
 mod grpc;
 mod h2ping;
 mod http;
+mod proxy;
 mod script;
 mod tcp;
 mod tls;
@@ -13,17 +15,30 @@ mod udp;
 mod url;
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use proconsul_anchors::agent::{ProbeResult, Run};
 use proconsul_anchors::node::definition::CheckSpec;
 use proconsul_anchors::service::Status;
 
-use self::tls::Trust;
+use self::proxy::Proxies;
+pub(crate) use self::tls::{Proof, Trust};
 
-/// What performing checks needs: whom to trust.
+/// What performing checks needs: whom to trust, and who is there.
 pub(crate) struct Probes {
-    trust: Trust,
+    trust: Arc<ArcSwap<Trust>>,
+    around: Surroundings,
+}
+
+/// What the environment says of those that checks go through.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Surroundings {
+    /// Where containers are (`DOCKER_HOST`); empty means the usual place.
+    docker_host: String,
+    /// Whom HTTP goes through.
+    proxies: Proxies,
 }
 
 /// The end of an output: what came before is forgotten and counted.
@@ -36,34 +51,47 @@ pub(crate) struct Tail {
 // === impl Probes ===
 
 impl Probes {
-    /// Trusts whom the machine trusts.
-    pub(crate) fn new() -> Self {
-        Self { trust: Trust::of_the_machine() }
+    /// Each check trusts whom it is told to trust then.
+    pub(crate) fn new(trust: Arc<ArcSwap<Trust>>, around: Surroundings) -> Self {
+        Self { trust, around }
     }
 
     /// Performs a check; never takes much longer than it may.
     pub(crate) async fn perform(&self, run: &Run) -> ProbeResult {
+        let trust = &*self.trust.load_full();
         match &run.spec {
             CheckSpec::Http(spec) => {
-                http::perform(spec, run.timeout, run.output_max, &self.trust).await
+                http::perform(spec, run.timeout, run.output_max, trust, &self.around.proxies).await
             }
             CheckSpec::Tcp { address, tls } => {
-                tcp::perform(address, tls.as_ref(), run.timeout, &self.trust).await
+                tcp::perform(address, tls.as_ref(), run.timeout, trust).await
             }
             CheckSpec::Grpc { target, tls } => {
-                grpc::perform(target, tls.as_ref(), run.timeout, &self.trust).await
+                grpc::perform(target, tls.as_ref(), run.timeout, trust).await
             }
             CheckSpec::Script { args } => script::perform(args, run.timeout, run.output_max).await,
             CheckSpec::Udp { address } => udp::perform(address, run.timeout).await,
             CheckSpec::H2ping { address, tls } => {
-                h2ping::perform(address, tls.as_ref(), run.timeout, &self.trust).await
+                h2ping::perform(address, tls.as_ref(), run.timeout, trust).await
+            }
+            CheckSpec::Docker { container, args } => {
+                docker::perform(&self.around.docker_host, container, args, run.output_max).await
             }
             // The leaf plans no runs of these: they are heard of, follow others, or were refused.
-            CheckSpec::Ttl(_)
-            | CheckSpec::Alias { .. }
-            | CheckSpec::Docker
-            | CheckSpec::OsService => critical("checks of this kind are not performed"),
+            CheckSpec::Ttl(_) | CheckSpec::Alias { .. } | CheckSpec::OsService => {
+                critical("checks of this kind are not performed")
+            }
         }
+    }
+}
+
+// === impl Surroundings ===
+
+impl Surroundings {
+    /// What the environment of the process says.
+    pub(crate) fn of_the_process() -> Self {
+        let said = |name: &str| std::env::var(name).unwrap_or_default();
+        Self { docker_host: said("DOCKER_HOST"), proxies: Proxies::read(said) }
     }
 }
 

@@ -85,7 +85,9 @@ fn begin(site: &Arc<Site>, told: Told<'_>, peer: SocketAddr, request: Request<In
     }
     let path = match path::read(head.uri.path()) {
         Asked::Here(path) => path,
-        Asked::Malformed => return Begun::bare(malformed(StatusCode::BAD_REQUEST, "400 Bad Request")),
+        Asked::Malformed => {
+            return Begun::bare(malformed(StatusCode::BAD_REQUEST, "400 Bad Request"));
+        }
         Asked::Elsewhere(clean) => {
             return Begun::bare(elsewhere(&head.method, &clean, head.uri.query()));
         }
@@ -115,7 +117,10 @@ fn refuse_head(head: &http::request::Parts, bytes_max: usize) -> Option<Sent> {
     }
     let hosts = head.headers.get_all(HOST).iter().count();
     if hosts == 0 && head.version == Version::HTTP_11 {
-        return Some(malformed(StatusCode::BAD_REQUEST, "400 Bad Request: missing required Host header"));
+        return Some(malformed(
+            StatusCode::BAD_REQUEST,
+            "400 Bad Request: missing required Host header",
+        ));
     }
     if hosts > 1 {
         return Some(malformed(StatusCode::BAD_REQUEST, "400 Bad Request"));

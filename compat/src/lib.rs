@@ -14,6 +14,7 @@
 mod acl;
 mod blocking;
 mod control;
+mod counts;
 mod dispatch;
 mod extract;
 pub mod filter;

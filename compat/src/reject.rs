@@ -1,6 +1,8 @@
 //! The table of refusals: each with Consul's status and its exact words.
 
+pub(crate) mod acl;
 pub(crate) mod discovery;
+pub(crate) mod mesh;
 mod operator;
 
 use std::fmt;
@@ -9,11 +11,13 @@ use http::{Method, StatusCode};
 use proconsul_anchors::acl::Denial;
 use proconsul_anchors::error::Refusal;
 use proconsul_anchors::node::NodeError;
+use proconsul_anchors::record::TableId;
 
 use crate::go::text::{NumberError, quote};
 use crate::wire::decode::{BodyFault, DecodeError};
 
 pub(crate) use self::discovery::DiscoveryFault;
+pub(crate) use self::mesh::MeshFault;
 pub(crate) use self::operator::OperatorFault;
 
 /// Why a request is not carried out, in the words that the client reads.
@@ -193,6 +197,8 @@ pub(crate) enum Reject {
 
     #[error("{0}")]
     Operator(#[from] OperatorFault),
+    #[error("{0}")]
+    Mesh(#[from] MeshFault),
 
     #[error("{0}")]
     Discovery(#[from] DiscoveryFault),
@@ -204,6 +210,10 @@ pub(crate) enum Reject {
         "rate limit exceeded for operation that can only be performed by the leader, try again later"
     )]
     RetryLater,
+
+    // --- access control ---
+    #[error(transparent)]
+    Acl(#[from] acl::AclReject),
 
     // --- what is not there ---
     #[error("ACL support disabled")]
@@ -225,6 +235,7 @@ impl Reject {
             Self::Queried(inner) => inner.status(),
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::AclDisabled => StatusCode::UNAUTHORIZED,
+            Self::Acl(reject) => reject.status(),
             Self::RetryElsewhere => StatusCode::TOO_MANY_REQUESTS,
             Self::RetryLater => StatusCode::SERVICE_UNAVAILABLE,
             Self::Blocked | Self::Restricted => StatusCode::FORBIDDEN,
@@ -232,6 +243,7 @@ impl Reject {
             Self::Discovery(fault) => fault.status(),
             Self::Agent(error) => agent_status(error),
             Self::Operator(fault) => fault.status(),
+            Self::Mesh(fault) => fault.status(),
             Self::UnknownSession(_) | Self::NoAgentService(_) | Self::Utilization => {
                 StatusCode::NOT_FOUND
             }
@@ -426,6 +438,13 @@ fn refusal(refusal: &Refusal) -> String {
         Refusal::NoCheck(id) => format!("Unknown check ID '{id}'"),
         Refusal::UnknownToken { bootstrapped: false } => "ACL system must be bootstrapped before making any requests that require authorization: ACL not found".to_owned(),
         Refusal::NotAllowed(denial) => denied(denial),
+        Refusal::NameIsId(name) => {
+            format!("raft apply failed: name '{name}' aliases an existing query ID")
+        }
+        Refusal::NameTaken { table: TableId::PreparedQuery, name } => match &**name {
+            "" => "raft apply failed: a query template with an empty name already exists".to_owned(),
+            name => format!("raft apply failed: name '{name}' aliases an existing query name"),
+        },
         Refusal::NameTaken { name, .. } => format!("the name {} is taken", quote(name)),
         Refusal::Denied(rule) => format!("Permission denied: refused by rule {rule}"),
         Refusal::Txn(_) | Refusal::Storage(_) | Refusal::Overloaded | Refusal::Stopping => refusal.to_string(),

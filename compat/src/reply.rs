@@ -166,6 +166,14 @@ impl Reply {
         self
     }
 
+    /// Tells that something was left out of what this process itself has. Nobody who came without a token is told.
+    pub(crate) fn filtered(self, authority: &Authority, left_out: bool) -> Self {
+        if left_out && authority.has_token() {
+            return self.header(FILTERED, HeaderValue::from_static("true"));
+        }
+        self
+    }
+
     /// The same JSON with its character set told.
     pub(crate) fn charset(self) -> Self {
         self.header(CONTENT_TYPE, JSON_UTF8)

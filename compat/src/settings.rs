@@ -41,6 +41,8 @@ pub struct Settings {
     pub connections_per_client_max: usize,
     /// `limits.request_limits`.
     pub request_limits: RequestLimits,
+    /// `default_intention_policy`: whether what no intention speaks of may speak; `None` where the default of access control holds.
+    pub default_intentions: Option<bool>,
     /// `session_ttl_min`.
     pub session_ttl_min: Duration,
     /// `http_config.max_header_bytes`.
@@ -156,6 +158,7 @@ impl Default for Settings {
             txn_bytes_max: 512 * 1024,
             connections_per_client_max: 200,
             request_limits: RequestLimits::default(),
+            default_intentions: None,
             session_ttl_min: Duration::from_secs(10),
             header_bytes_max: 1024 * 1024,
             timeouts: Timeouts::default(),

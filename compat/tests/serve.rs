@@ -28,6 +28,12 @@ impl Clock for Still {
 /// A program that can do nothing.
 struct Nobody;
 
+impl Fetch for Nobody {
+    fn fetch(&self, _request: FetchRequest) -> Fetching<'_> {
+        Box::pin(async { Err(FetchError::Failed("no network".to_owned())) })
+    }
+}
+
 impl Control for Nobody {
     fn reload(&self) -> Reloading<'_> {
         Box::pin(async { Err("no configuration".to_owned()) })
@@ -54,6 +60,12 @@ impl Control for Nobody {
     fn stats(&self) -> Stats {
         Stats::new()
     }
+
+    fn bootstrap_reset(&self) -> u64 {
+        0
+    }
+
+    fn forget_bootstrap_reset(&self) {}
 
     fn host_json(&self) -> String {
         "{}".to_owned()
@@ -87,6 +99,7 @@ impl Server {
             agent,
             tokens: proconsul_anchors::acl::AgentTokens::default(),
             settings,
+            logins: Logins::new(Nobody),
             control: Arc::new(Nobody),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -80,6 +80,7 @@ impl Reload {
             api.settle(Settings { identity, ..http });
         }
         self.telemetry.set_level(level(&next.log.level));
+        self.telemetry.set_naming(settings::naming(&next));
         acl::reload(&next, &self.tokens);
         self.agent.settle(settings::leaf(&next, &self.node_id));
         *current = next;

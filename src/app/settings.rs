@@ -10,6 +10,7 @@ use proconsul_compat::{LimitMode, RequestLimits, Timeouts};
 use proconsul_dns::{ServiceTtl, SoaTimes, Zone};
 
 use crate::config::{self, CONSUL_VERSION, Config};
+use crate::telemetry::Naming;
 
 /// Meta that every member of a datacenter carries.
 const SEGMENT_META: &str = "consul-network-segment";
@@ -240,4 +241,17 @@ fn server_meta() -> Pairs {
     .into_iter()
     .map(|(key, value)| (key, value.into()))
     .collect()
+}
+
+/// Under which names metrics are told.
+pub(super) fn naming(config: &Config) -> Naming {
+    let telemetry = &config.telemetry;
+    let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    Naming {
+        prefix: telemetry.metrics_prefix.clone(),
+        host: host.filter(|_| !telemetry.disable_hostname),
+        allowed: telemetry.allowed_prefixes.clone(),
+        blocked: telemetry.blocked_prefixes.clone(),
+        by_default: telemetry.filter_default,
+    }
 }

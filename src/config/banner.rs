@@ -26,9 +26,10 @@ impl Config {
             (
                 "Client Addr",
                 format!(
-                    "[{}] (HTTP: {}, HTTPS: -1, gRPC: -1, gRPC-TLS: -1, DNS: {})",
+                    "[{}] (HTTP: {}, HTTPS: {}, gRPC: -1, gRPC-TLS: -1, DNS: {})",
                     clients.join(" "),
                     ports.http,
+                    ports.https,
                     ports.dns
                 ),
             ),

@@ -5,6 +5,7 @@ mod quiet;
 mod rules;
 mod settings;
 mod startable;
+mod tls;
 
 pub(crate) use startable::startable;
 
@@ -83,6 +84,7 @@ fn assemble(raw: Raw, parts: Parts, host: &Host, faults: &mut Faults) -> Config 
         raw.text("primary_datacenter").map(str::to_lowercase).filter(|name| !name.is_empty());
     let dns_at =
         settings::DnsAt { listening: tcp_only(&parts.listening.dns), recursors: parts.recursors };
+    let http_at = settings::HttpAt { plain: parts.listening.http, tls: parts.listening.https };
     let mut seconds =
         |key, otherwise| faults.duration(key, raw.text(key), Duration::from_secs(otherwise));
     let (default_query_time, max_query_time) =
@@ -95,13 +97,14 @@ fn assemble(raw: Raw, parts: Parts, host: &Host, faults: &mut Faults) -> Config 
         datacenter,
         data_dir: path("data_dir").filter(|_| !dev),
         network: parts.network.reach,
-        http: settings::http(&raw, parts.listening.http, faults),
+        http: settings::http(&raw, http_at, faults),
         dns: settings::dns(&raw, parts.service_ttl, dns_at, faults),
         default_query_time,
         max_query_time,
         session_ttl_min,
         checking: settings::checking(&raw, faults),
         limits: settings::limits(&raw, faults),
+        tls: tls::read(&raw),
         acl: settings::acl(&raw),
         telemetry: parts.telemetry,
         log: settings::log(&raw, dev, faults),

@@ -15,6 +15,7 @@ use hyper::client::conn::{http1, http2};
 use hyper::ext::ReasonPhrase;
 use hyper::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION,
+    PROXY_AUTHORIZATION,
 };
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -25,6 +26,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
 
 use super::dial::{Place, dial};
+use super::proxy::{Proxies, Proxy};
 use super::tls::{Alpn, Trust, tls_words};
 use super::url::Target;
 use super::{Tail, critical, os_words};
@@ -50,6 +52,7 @@ pub(super) async fn perform(
     timeout: Duration,
     output_max: usize,
     trust: &Trust,
+    proxies: &Proxies,
 ) -> ProbeResult {
     let until = Instant::now() + timeout;
     let method = if spec.method.is_empty() { "GET" } else { &spec.method };
@@ -65,7 +68,7 @@ pub(super) async fn perform(
         Ok(ask) => ask,
         Err(why) => return critical(why),
     };
-    let response = match timeout_at(until, follow(spec, ask, target, trust)).await {
+    let response = match timeout_at(until, follow(spec, ask, target, (trust, proxies))).await {
         Ok(Ok(response)) => response,
         Ok(Err(failed)) => return critical(format!("{op} {:?}: {}", failed.url, failed.why)),
         Err(_) => {
@@ -89,11 +92,11 @@ async fn follow(
     spec: &HttpSpec,
     mut ask: Ask,
     mut target: Target,
-    trust: &Trust,
+    (trust, proxies): (&Trust, &Proxies),
 ) -> Result<Response<Incoming>, Failed> {
     let mut url = spec.url.to_string();
     for _ in 0..REDIRECTS_MAX {
-        let response = exchange(spec, &ask, &target, trust)
+        let response = exchange(spec, &ask, &target, trust, proxies.of(&target))
             .await
             .map_err(|why| Failed { url: url.clone(), why })?;
         let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
@@ -116,13 +119,21 @@ async fn exchange(
     ask: &Ask,
     target: &Target,
     trust: &Trust,
+    proxy: Option<&Proxy>,
 ) -> Result<Response<Incoming>, String> {
     let place = target.place();
     // The caller's patience bounds all of it.
     let far = Instant::now() + Duration::from_secs(24 * 3600);
-    let stream = dial(&place, far).await.map_err(|error| error.to_string())?;
+    let stream = match proxy {
+        Some(proxy) if target.https => proxy.tunnel(&place, far).await?,
+        Some(proxy) => proxy.dial(far).await?,
+        None => dial(&place, far).await.map_err(|error| error.to_string())?,
+    };
     let ends = (stream.local_addr().ok(), stream.peer_addr().ok());
-    let request = ask.request(target).map_err(|error| error.to_string())?;
+    let mut request = ask.request(target).map_err(|error| error.to_string())?;
+    if let Some(proxy) = proxy.filter(|_| !target.https) {
+        pass_on(&mut request, target, proxy).map_err(|error| error.to_string())?;
+    }
     if !target.https {
         return send(stream, request, ends).await;
     }
@@ -135,6 +146,19 @@ async fn exchange(
         }
         _ => send(stream, request, ends).await,
     }
+}
+
+/// Makes it a request that a proxy passes on.
+fn pass_on(
+    request: &mut Request<Full<Bytes>>,
+    target: &Target,
+    proxy: &Proxy,
+) -> Result<(), http::Error> {
+    *request.uri_mut() = format!("http://{}{}", target.authority, target.path).parse()?;
+    if let Some(shown) = &proxy.authorization {
+        request.headers_mut().insert(PROXY_AUTHORIZATION, HeaderValue::try_from(shown)?);
+    }
+    Ok(())
 }
 
 /// To a server that chose HTTP/2.

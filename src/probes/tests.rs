@@ -1,16 +1,19 @@
 //! Words and bounds, and checks of listeners and commands of the test's own.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use proconsul_anchors::agent::Run;
 use proconsul_anchors::node::definition::CheckDefinition;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::dial::Place;
+use super::proxy::Proxies;
 use super::url::Target;
-use super::{Probes, Tail, os_words};
+use super::{Probes, Surroundings, Tail, Trust, os_words};
 
 #[test]
 fn a_place_is_read_as_go_reads_it() {
@@ -205,16 +208,134 @@ async fn a_command_s_exit_decides() {
     assert_eq!(perform(none, 16).await, expected);
 }
 
+/// Answers each connection with the next of these, and returns what it was asked.
+fn engine(answers: &'static [&'static str]) -> (String, tokio::task::JoinHandle<Vec<String>>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let asked = tokio::task::spawn_blocking(move || {
+        let mut asked = Vec::new();
+        for answer in answers {
+            let (mut stream, _) = listener.accept().unwrap();
+            asked.push(read_request(&mut stream));
+            io::Write::write_all(&mut stream, answer.as_bytes()).unwrap();
+        }
+        asked
+    });
+    (address, asked)
+}
+
+/// The head of a request and, after a bar, its body of the length that it says.
+fn read_request(stream: &mut impl io::Read) -> String {
+    let (mut text, mut byte) = (String::new(), [0]);
+    while !text.ends_with("\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
+        text.push(byte[0].into());
+    }
+    let length = text.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+    stream.read_exact(&mut body).unwrap();
+    format!("{}|{}", text.lines().next().unwrap_or_default(), String::from_utf8(body).unwrap())
+}
+
+#[tokio::test]
+async fn a_command_in_a_container_is_judged_by_its_end() {
+    const CREATED: &str =
+        "HTTP/1.1 201 Created\r\nContent-Length: 13\r\nConnection: close\r\n\r\n{\"Id\":\"e\"}   ";
+    const STARTED: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nall is well";
+    const NONE: &str = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+    const PAUSED: &str = "HTTP/1.1 409 Conflict\r\nContent-Length: 0\r\n\r\n";
+    const BROKEN: &str = "HTTP/1.1 500 Oh\r\nContent-Length: 2\r\n\r\nno";
+    const ENDED: [&str; 3] = [
+        "HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n{\"ExitCode\":0}",
+        "HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n{\"ExitCode\":1}",
+        "HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n{\"ExitCode\":7}",
+    ];
+    const CASES: &[(&[&str], usize, &str)] = &[
+        (&[CREATED, STARTED, ENDED[0]], 64, "passing all is well"),
+        (&[CREATED, STARTED, ENDED[1]], 64, "warning all is well"),
+        (&[CREATED, STARTED, ENDED[2]], 64, "critical all is well"),
+        (&[CREATED, STARTED, ENDED[0]], 14, "passing all is well"),
+        (&[NONE], 64, "critical create exec failed for unknown container a b"),
+        (&[PAUSED], 64, "critical create exec failed since container a b is paused or stopped"),
+        (&[BROKEN], 64, "critical create exec failed for container a b with status 500: no"),
+        (&[CREATED, NONE], 64, "critical start exec failed for container a b: invalid exec id e"),
+        (
+            &[CREATED, STARTED, BROKEN],
+            64,
+            "critical inspect exec failed for container a b with status 500: no",
+        ),
+    ];
+    for (answers, output_max, expected) in CASES {
+        let (address, asked) = engine(answers);
+        let around =
+            Surroundings { docker_host: format!("tcp://{address}"), ..Surroundings::default() };
+        let check = CheckDefinition {
+            docker_container_id: "a b".into(),
+            script_args: vec!["ls".into(), "-l".into()],
+            ..probed()
+        };
+        assert_eq!(perform_in(check, *output_max, around).await, *expected);
+        let own = [
+            r#"POST /containers/a+b/exec HTTP/1.1|{"AttachStderr":true,"AttachStdin":false,"AttachStdout":true,"Cmd":["ls","-l"],"Tty":false}"#,
+            r#"POST /exec/e/start HTTP/1.1|{"Detach":false,"Tty":true}"#,
+            "GET /exec/e/json HTTP/1.1|",
+        ];
+        assert_eq!(asked.await.unwrap(), own[..answers.len()]);
+    }
+}
+
+#[tokio::test]
+async fn an_engine_that_is_not_there_is_told() {
+    for (host, expected) in [
+        ("here", "critical unable to parse docker host `here`"),
+        (
+            "unix:///no/such.sock",
+            "critical create exec failed for container c: Post \"http://%2Fno%2Fsuch.sock/containers/c/exec\": dial unix \
+             /no/such.sock: connect: no such file or directory",
+        ),
+    ] {
+        let around = Surroundings { docker_host: host.to_owned(), ..Surroundings::default() };
+        let check = CheckDefinition {
+            docker_container_id: "c".into(),
+            script_args: vec!["ls".into()],
+            ..probed()
+        };
+        assert_eq!(perform_in(check, 64, around).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn http_goes_through_the_proxy_that_the_environment_names() {
+    let (address, asked) =
+        engine(&["HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "HTTP/1.1 403 Nobody\r\n\r\n"]);
+    let proxies = || {
+        Proxies::read(|name| if name.ends_with("_PROXY") { address.clone() } else { String::new() })
+    };
+    let around = || Surroundings { proxies: proxies(), ..Surroundings::default() };
+    let check = |url: &str| CheckDefinition { http: url.into(), ..probed() };
+    let plain = perform_in(check("http://web.example/a?b"), 64, around()).await;
+    assert_eq!(plain, "passing HTTP GET http://web.example/a?b: 200 OK Output: hi");
+    let secure = perform_in(check("https://web.example/"), 64, around()).await;
+    assert_eq!(secure, "critical Get \"https://web.example/\": Nobody");
+    let own = ["GET http://web.example/a?b HTTP/1.1|", "CONNECT web.example:443 HTTP/1.1|"];
+    assert_eq!(asked.await.unwrap(), own);
+}
+
 fn probed() -> CheckDefinition {
     CheckDefinition { interval: Duration::from_secs(1), ..CheckDefinition::default() }
 }
 
 /// Status and output; an exclamation mark where thresholds do not count.
 async fn perform(check: CheckDefinition, output_max: usize) -> String {
+    perform_in(check, output_max, Surroundings::default()).await
+}
+
+/// The same, with others around.
+async fn perform_in(check: CheckDefinition, output_max: usize, around: Surroundings) -> String {
     let timeout = if check.timeout.is_zero() { Duration::from_secs(60) } else { check.timeout };
     let run =
         Run { check: "c".into(), number: 1, spec: check.spec().unwrap(), timeout, output_max };
-    let result = Probes::new().perform(&run).await;
+    let trust = Arc::new(ArcSwap::from_pointee(Trust::of_the_machine()));
+    let result = Probes::new(trust, around).perform(&run).await;
     let mark = if result.certain { "!" } else { "" };
     format!("{}{mark} {}", result.status, result.output)
 }

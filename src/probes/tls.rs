@@ -9,18 +9,34 @@ use rustls::client::{Resumption, WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
+use rustls::sign::SingleCertAndKey;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    SupportedProtocolVersion,
 };
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// Whom checks trust.
-pub(super) struct Trust {
+/// Whom checks trust, and what they show.
+pub(crate) struct Trust {
     provider: Arc<CryptoProvider>,
+    versions: &'static [&'static SupportedProtocolVersion],
+    certificate: Option<Arc<SingleCertAndKey>>,
     strict: Arc<Verifier>,
     blind: Arc<Verifier>,
+}
+
+/// How the agent itself speaks TLS.
+pub(crate) struct Proof {
+    /// With its cipher suites.
+    pub(crate) provider: Arc<CryptoProvider>,
+    /// From the oldest.
+    pub(crate) versions: &'static [&'static SupportedProtocolVersion],
+    /// Whom it trusts; nobody named is whom the machine trusts.
+    pub(crate) roots: Option<Arc<RootCertStore>>,
+    /// What it shows to who asks.
+    pub(crate) certificate: Option<Arc<SingleCertAndKey>>,
 }
 
 /// What to speak above TLS.
@@ -54,20 +70,29 @@ enum Judge {
 
 impl Trust {
     /// Trusts the roots of the machine. None can be read on a machine without any: then nobody is trusted.
-    pub(super) fn of_the_machine() -> Self {
-        let provider = Arc::new(ring::default_provider());
-        let mut roots = RootCertStore::empty();
-        let (added, _unusable) =
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    pub(crate) fn of_the_machine() -> Self {
+        Self::of_the_agent(Proof {
+            provider: Arc::new(ring::default_provider()),
+            versions: rustls::DEFAULT_VERSIONS,
+            roots: None,
+            certificate: None,
+        })
+    }
+
+    /// Trusts whom the agent trusts, and shows its certificate to who asks for one.
+    pub(crate) fn of_the_agent(proof: Proof) -> Self {
+        let Proof { provider, versions, roots, certificate } = proof;
+        let roots = roots.unwrap_or_else(|| Arc::new(roots_of_the_machine()));
+        let nobody = roots.is_empty();
         let built =
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-                .build();
+            WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider)).build();
         let judge = match built {
-            Ok(verifier) if added > 0 => Judge::Roots(verifier),
+            Ok(verifier) if !nobody => Judge::Roots(verifier),
             _ => Judge::Nobody,
         };
         let verifier = |judge| Arc::new(Verifier { provider: Arc::clone(&provider), judge });
-        Self { strict: verifier(judge), blind: verifier(Judge::Anybody), provider }
+        let (strict, blind) = (verifier(judge), verifier(Judge::Anybody));
+        Self { strict, blind, provider, versions, certificate }
     }
 
     /// Shakes hands over a connection.
@@ -85,12 +110,15 @@ impl Trust {
 
     fn config(&self, spec: &TlsSpec, alpn: Alpn) -> ClientConfig {
         let verifier = if spec.skip_verify { &self.blind } else { &self.strict };
-        let mut config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
-            .with_safe_default_protocol_versions()
-            .expect("the provider speaks TLS 1.2 and 1.3")
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_protocol_versions(self.versions)
+            .expect("the provider speaks TLS 1.3")
             .dangerous()
-            .with_custom_certificate_verifier(Arc::clone(verifier) as _)
-            .with_no_client_auth();
+            .with_custom_certificate_verifier(Arc::clone(verifier) as _);
+        let mut config = match &self.certificate {
+            Some(certificate) => builder.with_client_cert_resolver(Arc::clone(certificate) as _),
+            None => builder.with_no_client_auth(),
+        };
         config.resumption = Resumption::disabled();
         config.alpn_protocols = match alpn {
             Alpn::None => Vec::new(),
@@ -99,6 +127,13 @@ impl Trust {
         };
         config
     }
+}
+
+/// None can be read on a machine without any.
+fn roots_of_the_machine() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    let _counts = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots
 }
 
 // === impl Verifier ===

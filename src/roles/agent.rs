@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use proconsul_anchors::agent::Agent;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, warn};
 
-use crate::probes::Probes;
+use crate::probes::{Probes, Surroundings, Trust};
 
 /// Checks that are performed at a time; what is due beyond it waits for its turn.
 const RUNS_MAX: usize = 256;
@@ -36,9 +37,9 @@ struct Node {
 }
 
 /// Performs the node's checks and syncs its leaf until `stop` turns true.
-pub(crate) async fn run(agent: Agent, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn run(agent: Agent, trust: Arc<ArcSwap<Trust>>, mut stop: watch::Receiver<bool>) {
     let mut moved = agent.watch();
-    let mut node = Node::new(agent);
+    let mut node = Node::new(agent, trust);
     let mut syncing: Option<tokio::task::JoinHandle<bool>> = None;
     node.follow();
     loop {
@@ -78,10 +79,10 @@ async fn finished(syncing: &mut Option<tokio::task::JoinHandle<bool>>) -> bool {
 // === impl Node ===
 
 impl Node {
-    fn new(agent: Agent) -> Self {
+    fn new(agent: Agent, trust: Arc<ArcSwap<Trust>>) -> Self {
         Self {
             agent,
-            probes: Arc::new(Probes::new()),
+            probes: Arc::new(Probes::new(trust, Surroundings::of_the_process())),
             room: Arc::new(Semaphore::new(RUNS_MAX)),
             tasks: JoinSet::new(),
             followers: HashMap::new(),

@@ -112,8 +112,13 @@ pub enum CheckSpec {
         /// TLS below it.
         tls: Option<TlsSpec>,
     },
-    /// A command inside a container (not performed yet).
-    Docker,
+    /// A command inside a container.
+    Docker {
+        /// The container's name or id.
+        container: Box<str>,
+        /// The program and its arguments; never empty.
+        args: Vec<Box<str>>,
+    },
     /// A unit of the operating system (not performed: Consul does so on Windows only).
     OsService,
     /// A command.
@@ -377,7 +382,10 @@ impl CheckDefinition {
             () if !self.grpc.is_empty() => {
                 CheckSpec::Grpc { target: self.grpc.clone(), tls: self.tls(self.grpc_use_tls) }
             }
-            () if self.is_script() && !self.docker_container_id.is_empty() => CheckSpec::Docker,
+            () if self.is_script() && !self.docker_container_id.is_empty() => CheckSpec::Docker {
+                container: self.docker_container_id.clone(),
+                args: self.script_args.clone(),
+            },
             () if !self.os_service.is_empty() => CheckSpec::OsService,
             () if self.is_script() => CheckSpec::Script { args: self.script_args.clone() },
             () if !self.h2ping.is_empty() => CheckSpec::H2ping {
@@ -450,7 +458,7 @@ impl CheckDefinition {
 impl CheckSpec {
     /// Whether this program performs it (TTL and alias checks included).
     pub fn is_supported(&self) -> bool {
-        !matches!(self, Self::Docker | Self::OsService)
+        !matches!(self, Self::OsService)
     }
 
     /// What it may take when nothing was said: Consul's defaults.

@@ -1,5 +1,8 @@
 //! Bodies of requests, each with its bound.
 
+use std::error::Error as _;
+use std::io;
+
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -37,7 +40,12 @@ pub(crate) async fn read(
 }
 
 fn fault(error: hyper::Error) -> Reject {
-    Reject::Body(if error.is_incomplete_message() { BodyFault::Cut } else { BodyFault::Garbled })
+    let broken = error.source().and_then(|inner| inner.downcast_ref::<io::Error>());
+    Reject::Body(match broken.map(io::Error::kind) {
+        Some(io::ErrorKind::TimedOut) => BodyFault::Late,
+        _ if error.is_incomplete_message() => BodyFault::Cut,
+        _ => BodyFault::Garbled,
+    })
 }
 
 /// Reads a JSON body.

@@ -10,7 +10,7 @@ use futures_util::Stream;
 use http_body_util::Full;
 use hyper::body::{Body, Frame, SizeHint};
 
-use crate::server::malformed::Answering;
+use crate::server::course::Answering;
 
 /// Pieces of a body that is made while it is sent. An error breaks the connection off: the client must not take what it
 /// has for the whole.
@@ -45,9 +45,7 @@ impl Body for Outgoing {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         match self.get_mut() {
-            Self::Whole(whole) => {
-                Pin::new(whole).poll_frame(cx).map_err(|never| match never {})
-            }
+            Self::Whole(whole) => Pin::new(whole).poll_frame(cx).map_err(|never| match never {}),
             Self::Pieces(pieces, answering) => {
                 let next = ready!(pieces.as_mut().poll_next(cx));
                 answering.begin();

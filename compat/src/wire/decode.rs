@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use proconsul_anchors::duration::{self, BadDuration};
 
+use crate::go::base64::Corrupt;
 use crate::go::json::{Json, SyntaxError, parse};
 use crate::go::text::quote;
 
@@ -17,6 +18,8 @@ pub(crate) enum BodyFault {
     Cut,
     #[error("invalid byte in chunk length")]
     Garbled,
+    #[error("i/o timeout")]
+    Late,
 }
 
 /// Why a body is not what was expected; printed in Go's words.
@@ -41,6 +44,15 @@ pub(crate) enum DecodeError {
     /// A text that is no duration.
     #[error(transparent)]
     Duration(#[from] BadDuration),
+    /// A text that is no moment.
+    #[error(transparent)]
+    Time(#[from] crate::go::time::BadTime),
+    /// No text at all where a moment should stand.
+    #[error("Time.UnmarshalJSON: input is not a JSON string")]
+    NoTime,
+    /// A text that is no base64.
+    #[error(transparent)]
+    Base64(#[from] Corrupt),
     /// It never came whole.
     #[error(transparent)]
     Body(#[from] BodyFault),
@@ -154,6 +166,11 @@ impl<'a> Place<'a> {
         DecodeError::Clash { value: value.kind().to_owned(), place: self.shown(), expected }
     }
 
+    /// A number that is none of this type.
+    pub(crate) fn misfit(&self, text: &str, expected: Cow<'static, str>) -> DecodeError {
+        misfit(text, self, expected)
+    }
+
     /// A key that the form does not have.
     pub(crate) fn unknown(&self, key: &str) -> DecodeError {
         DecodeError::UnknownField(key.to_owned(), self.hint)
@@ -177,15 +194,15 @@ pub(crate) fn pairs<'v>(
 ///
 /// A key after `own` stands in the decoder's own struct; the others stand in the one that it embeds as `Alias`.
 macro_rules! form {
-    ($form:ty, $go_type:expr, plain $name:literal, $unknown:ident, { $($key:literal => $($field:ident).+),* $(,)? }) => {
+    ($form:ty, $go_type:expr, plain $name:literal, $unknown:ident, { $($key:literal => $($field:tt).+),* $(,)? }) => {
         form!(@impl $form, $go_type, $crate::wire::decode::Shape::Plain($name), $unknown, { $($key, $key => $($field).+;)* });
     };
     ($form:ty, $go_type:expr, custom, $unknown:ident,
-     { $($key:literal => $($field:ident).+),* $(,)? } own { $($own:literal => $($own_field:ident).+),* $(,)? }) => {
+     { $($key:literal => $($field:tt).+),* $(,)? } own { $($own:literal => $($own_field:tt).+),* $(,)? }) => {
         form!(@impl $form, $go_type, $crate::wire::decode::Shape::Custom, $unknown,
               { $($key, concat!("Alias.", $key) => $($field).+;)* $($own, $own => $($own_field).+;)* });
     };
-    (@impl $form:ty, $go_type:expr, $shape:expr, $unknown:ident, { $($key:expr, $segment:expr => $($field:ident).+;)* }) => {
+    (@impl $form:ty, $go_type:expr, $shape:expr, $unknown:ident, { $($key:expr, $segment:expr => $($field:tt).+;)* }) => {
         impl $crate::wire::decode::Read for $form {
             fn go_type() -> std::borrow::Cow<'static, str> {
                 $go_type.into()

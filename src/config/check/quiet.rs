@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::settings::{at_least, seconds};
+use super::tls;
 use crate::config::address;
 use crate::config::faults::Faults;
 use crate::config::host::Host;
@@ -28,7 +29,6 @@ const DURATIONS: &[(&str, &str)] = &[
     ("gossip_wan.gossip_interval", "gossip_wan..gossip_interval"),
     ("gossip_wan.probe_interval", "gossip_wan..probe_interval"),
     ("gossip_wan.probe_timeout", "gossip_wan..probe_timeout"),
-    ("limits.https_handshake_timeout", ""),
     ("limits.rpc_client_timeout", ""),
     ("limits.rpc_handshake_timeout", ""),
     ("performance.rpc_hold_timeout", ""),
@@ -41,21 +41,6 @@ const DURATIONS: &[(&str, &str)] = &[
     ("retry_interval_wan", ""),
 ];
 
-/// Versions of TLS, and the cipher suites that Consul's agent knows.
-const VERSIONS: [&str; 5] = ["TLS_AUTO", "TLSv1_0", "TLSv1_1", "TLSv1_2", "TLSv1_3"];
-const SUITES: [&str; 10] = [
-    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
-    "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA",
-    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
-    "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA",
-    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
-    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
-    "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA",
-    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
-    "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA",
-    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
-];
-
 /// Looks at all of them.
 ///
 /// # Errors
@@ -66,7 +51,7 @@ pub(super) fn judge(
     faults: &mut Faults,
     warnings: &mut Vec<String>,
 ) -> Result<(), String> {
-    for key in ["https", "grpc", "grpc_tls"] {
+    for key in ["grpc", "grpc_tls"] {
         address::places(
             &format!("addresses.{key}"),
             raw.block("addresses").text(key),
@@ -93,8 +78,7 @@ pub(super) fn judge(
     for key in ["serf_lan", "serf_wan"] {
         address::ip(key, raw.text(key), host, faults);
     }
-    tls(raw, faults);
-    stanzas(raw)?;
+    tls::judge(raw, faults)?;
     metrics_of_ui(raw)?;
     for (block, key, shown) in [
         ("auto_encrypt", "ip_san", "AutoEncrypt.IPSAN"),
@@ -114,51 +98,6 @@ fn text_at(raw: &Raw, path: &str) -> Option<String> {
     match path.split_once('.') {
         Some((block, rest)) => text_at(&raw.block(block), rest),
         None => raw.text(path).map(str::to_owned),
-    }
-}
-
-fn tls(raw: &Raw, faults: &mut Faults) {
-    let tls = raw.block("tls");
-    for part in ["defaults", "internal_rpc", "https", "grpc"] {
-        let block = tls.block(part);
-        let version = block.text("tls_min_version").unwrap_or("");
-        if !version.is_empty() && !VERSIONS.contains(&version) {
-            faults.push(format!(
-                "tls.{part}.tls_min_version: invalid TLS version: no matching TLS version found for {version}, please specify one of [{}]",
-                VERSIONS.join(", ")
-            ));
-        }
-        let suites = block.text("tls_cipher_suites").unwrap_or("").trim();
-        let unknown: Vec<&str> = suites
-            .split(',')
-            .filter(|suite| !suites.is_empty() && !SUITES.contains(suite))
-            .collect();
-        if block.item("tls_cipher_suites").is_some() && version == "TLSv1_3" {
-            faults.push(format!(
-                "tls.{part}.tls_cipher_suites: TLS 1.3 cipher suites are not configurable"
-            ));
-        } else if !unknown.is_empty() {
-            faults.push(format!(
-                "tls.{part}.tls_cipher_suites: invalid TLS cipher suites: no matching Consul Agent TLS cipher suite found for {}",
-                unknown.join(",")
-            ));
-        }
-    }
-}
-
-/// Keys that stand in a part of `tls` where Consul does not take them.
-fn stanzas(raw: &Raw) -> Result<(), String> {
-    let tls = raw.block("tls");
-    let on = |part, key| tls.block(part).flag(key) == Some(true);
-    if ["defaults", "internal_rpc", "https"].iter().any(|part| on(part, "use_auto_cert")) {
-        Err("use_auto_cert is only valid in the tls.grpc stanza".to_owned())
-    } else if on("grpc", "verify_outgoing") {
-        Err("verify_outgoing is not valid in the tls.grpc stanza".to_owned())
-    } else if ["https", "grpc"].iter().any(|part| on(part, "verify_server_hostname")) {
-        Err("verify_server_hostname is only valid in the tls.defaults and tls.internal_rpc stanzas"
-            .to_owned())
-    } else {
-        Ok(())
     }
 }
 

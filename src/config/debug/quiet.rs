@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::HIDDEN;
-use crate::config::Config;
 use crate::config::raw::Raw;
+use crate::config::{Config, TlsPart};
 use proconsul_anchors::duration::show_wait as show;
 
 impl Config {
@@ -120,7 +120,7 @@ impl Config {
             "DisableKeyringFile": flag("disable_keyring_file", dev), "DisableRemoteExec": flag("disable_remote_exec", true),
             "DisableUpdateCheck": flag("disable_update_check", false),
             "DiscoveryMaxStale": self.time(raw.text("discovery_max_stale"), "0s"),
-            "EnableAgentTLSForChecks": flag("enable_agent_tls_for_checks", false),
+            "EnableAgentTLSForChecks": self.tls.for_checks,
             "EnableCentralServiceConfig": flag("enable_central_service_config", true), "EnableDebug": self.enable_debug,
             "EnableXDSLoadBalancing": raw.block("performance").flag("enable_xds_load_balancing").unwrap_or(true),
             "FederationStateAntiEntropySyncInterval": "0s",
@@ -161,30 +161,24 @@ impl Config {
     }
 
     pub(super) fn view_tls(&self) -> Value {
-        let tls = self.raw.block("tls");
-        let defaults = tls.block("defaults");
-        let part = |name| protocol(&tls.block(name), &defaults);
+        let tls = &self.tls;
         json!({
             "TLS": {
-                "AutoTLS": false, "Domain": self.dns.domain, "EnableAgentTLSForChecks": false, "GRPC": part("grpc"),
-                "HTTPS": part("https"), "InternalRPC": part("internal_rpc"), "NodeName": self.node.name,
+                "AutoTLS": false, "Domain": self.dns.domain, "EnableAgentTLSForChecks": tls.for_checks,
+                "GRPC": protocol(&tls.grpc), "HTTPS": protocol(&tls.https),
+                "InternalRPC": protocol(&tls.internal_rpc), "NodeName": self.node.name,
                 "ServerMode": self.role.server, "ServerName": self.raw.text_or_empty("server_name"),
             },
         })
     }
 }
 
-fn protocol(own: &Raw, defaults: &Raw) -> Value {
-    let text = |key| own.text(key).or(defaults.text(key)).unwrap_or("").to_owned();
-    let flag = |key| own.flag(key).or(defaults.flag(key)).unwrap_or(false);
-    let suites = text("tls_cipher_suites");
-    let version = text("tls_min_version");
+fn protocol(part: &TlsPart) -> Value {
     json!({
-        "CAFile": text("ca_file"), "CAPath": text("ca_path"), "CertFile": text("cert_file"),
-        "CipherSuites": suites.split(',').filter(|suite| !suite.is_empty()).collect::<Vec<_>>(), "KeyFile": HIDDEN,
-        "TLSMinVersion": if version.is_empty() { "TLSv1_2" } else { &version }, "UseAutoCert": flag("use_auto_cert"),
-        "VerifyIncoming": flag("verify_incoming"), "VerifyOutgoing": flag("verify_outgoing"),
-        "VerifyServerHostname": flag("verify_server_hostname"),
+        "CAFile": part.ca_file, "CAPath": part.ca_path, "CertFile": part.cert_file, "CipherSuites": part.cipher_suites,
+        "KeyFile": HIDDEN, "TLSMinVersion": part.min_version, "UseAutoCert": part.use_auto_cert,
+        "VerifyIncoming": part.verify_incoming, "VerifyOutgoing": part.verify_outgoing,
+        "VerifyServerHostname": part.verify_server_hostname,
     })
 }
 
