@@ -121,7 +121,7 @@ fn critical(output: impl Into<String>) -> ProbeResult {
 }
 
 /// An error of the operating system as Go words it: `connection refused`.
-fn os_words(error: &io::Error) -> String {
+pub(crate) fn os_words(error: &io::Error) -> String {
     let text = error.to_string();
     let text = match error.raw_os_error() {
         Some(code) => text.strip_suffix(&format!(" (os error {code})")).unwrap_or(&text),

@@ -11,7 +11,9 @@ use proconsul_anchors::handle::Handle;
 use proconsul_anchors::node::LeafSettings;
 use proconsul_anchors::service::Node;
 use proconsul_anchors::store::Store;
-use proconsul_compat::{Api, Control, Pieces, Reloading, Settings, Site, Stats, serve};
+use proconsul_compat::{
+    Api, Control, Fetch, FetchError, FetchRequest, Fetching, Logins, Pieces, Reloading, Settings, Site, Stats, serve,
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;

@@ -29,10 +29,15 @@ pub(super) struct Program {
     pub(super) server_address: String,
     /// Where files are put that are too large for memory.
     pub(super) spool: PathBuf,
+    /// Where this node keeps what it knows; nothing when it keeps nothing.
+    pub(super) data_dir: Option<PathBuf>,
 }
 
 /// Why there is no profile of the memory.
 const NO_HEAP: &str = "the allocator was built without profiling";
+
+/// The file in the data folder that allows another bootstrap of the access control.
+const BOOTSTRAP_RESET: &str = "acl-bootstrap-reset";
 
 impl Control for Program {
     fn reload(&self) -> Reloading<'_> {
@@ -92,6 +97,24 @@ impl Control for Program {
 
     fn restored(&self) {
         self.agent.distrust();
+    }
+
+    fn bootstrap_reset(&self) -> u64 {
+        let Some(dir) = &self.data_dir else { return 0 };
+        let text = fs::read_to_string(dir.join(BOOTSTRAP_RESET)).unwrap_or_default();
+        let text = text.trim_start();
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        text[..digits].parse().unwrap_or(0)
+    }
+
+    fn forget_bootstrap_reset(&self) {
+        let Some(file) = self.data_dir.as_ref().map(|dir| dir.join(BOOTSTRAP_RESET)) else { return };
+        match fs::remove_file(file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(%error, "the file that resets the bootstrap could not be removed");
+            }
+            _ => {}
+        }
     }
 
     fn stats(&self) -> Stats {

@@ -27,7 +27,8 @@ pub(crate) fn read(raw: &str) -> Result<Params, Malformed> {
     Ok(Params(pairs))
 }
 
-fn decode(text: &str) -> Result<String, Malformed> {
+/// A text without its escapes.
+pub(crate) fn decode(text: &str) -> Result<String, Malformed> {
     if !text.contains(['%', '+']) {
         return Ok(text.to_owned());
     }

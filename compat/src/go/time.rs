@@ -1,5 +1,9 @@
 //! Moments as Go reads and prints them in JSON (RFC 3339).
 
+use proconsul_anchors::clock::Time;
+
+use crate::go::text::quote;
+
 /// Nanoseconds since 1970-01-01T00:00:00Z; before it they are negative.
 pub(crate) type Moment = i128;
 
@@ -29,6 +33,11 @@ pub(crate) fn show(moment: Moment) -> String {
     let fraction = format!(".{nanos:09}");
     let fraction = if nanos == 0 { "" } else { fraction.trim_end_matches('0') };
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
+}
+
+/// The same of the time as the core is told it.
+pub(crate) fn show_time(time: Time) -> String {
+    show(Moment::from(time.0))
 }
 
 /// Reads a moment.
@@ -173,10 +182,24 @@ mod tests {
             assert_eq!(show(parse(text).unwrap()), printed);
         }
         assert_eq!(parse(ZERO_TEXT), Ok(ZERO));
-        assert_eq!(
-            parse("soon").unwrap_err().to_string(),
-            "parsing time \"soon\" as \"2006-01-02T15:04:05Z07:00\": cannot parse \"soon\" as \"2006\""
-        );
-        assert!(parse("2026-13-01T00:00:00Z").is_err() && parse("2026-01-01T00:00:00").is_err());
+    }
+
+    #[test]
+    fn others_are_refused_in_gos_words() {
+        let layout = r#"as "2006-01-02T15:04:05Z07:00": cannot parse"#;
+        let cases = [
+            ("soon", format!(r#""soon" {layout} "soon" as "2006""#)),
+            ("2020-01-01", format!(r#""2020-01-01" {layout} "" as "T""#)),
+            ("2020-13-01T00:00:00Z", r#""2020-13-01T00:00:00Z": month out of range"#.to_owned()),
+            ("2021-02-29T00:00:00Z", r#""2021-02-29T00:00:00Z": day out of range"#.to_owned()),
+            (
+                "2020-01-01T00:00:00Zx",
+                r#""2020-01-01T00:00:00Zx": extra text: "x""#.to_owned(),
+            ),
+        ];
+        for (text, told) in cases {
+            let told = format!("parsing time {told}");
+            assert_eq!(parse(text).map_err(|error| error.to_string()), Err(told));
+        }
     }
 }

@@ -1,0 +1,96 @@
+//! Consul's templates of policies: which variables they take, and the policy that they make.
+
+use std::fmt::Write as _;
+
+use proconsul_anchors::acl::identity::Template;
+use proconsul_anchors::acl::{NodeIdentity, Policy, ServiceIdentity, TemplatedPolicy};
+
+use crate::acl::names::is_identity;
+use crate::reject::acl::TemplateFault;
+
+/// What Consul's 128-bit FNV-1a gives for nothing: it ends the id of every made policy.
+const NOTHING_HASHED: &str = "6c62272e07bb014262b821756295c58d";
+
+/// The template of service identities.
+pub(crate) const SERVICE: &str = "builtin/service";
+const NODE: &str = "builtin/node";
+
+/// The template of this name.
+pub(crate) fn find(name: &str) -> Option<&'static Template> {
+    Template::named(name)
+}
+
+/// The id of a template; empty where there is none.
+pub(crate) fn template_id(name: &str) -> &'static str {
+    find(name).map_or("", |template| template.id)
+}
+
+/// Whether a template takes the variable `name` with this value; nothing for no variables at all.
+pub(crate) fn check(template: &Template, name: Option<&str>) -> Result<(), TemplateFault> {
+    if !template.takes_name() {
+        return Ok(());
+    }
+    match (name, template.name) {
+        (Some(name), SERVICE) if !is_identity(name) => Err(TemplateFault::Service(name.to_owned())),
+        (Some(name), NODE) if !is_identity(name) => Err(TemplateFault::Node(name.to_owned())),
+        (None, _) => Err(TemplateFault::NoVariables),
+        (Some(""), _) => Err(TemplateFault::NoName),
+        (Some(_), _) => Ok(()),
+    }
+}
+
+/// The policy that a template makes.
+pub(crate) fn make(template: &Template, name: &str, datacenters: Option<Vec<Box<str>>>) -> Policy {
+    let rules = template.render(name);
+    let mut id = String::with_capacity(rules.len() * 2 + NOTHING_HASHED.len());
+    for byte in rules.bytes() {
+        let _ = write!(id, "{byte:02x}");
+    }
+    id.push_str(NOTHING_HASHED);
+    Policy {
+        name: format!("synthetic-policy-{id}").into(),
+        id: id.into(),
+        description: format!("synthetic policy generated from templated policy: {}", template.name)
+            .into(),
+        rules: rules.into(),
+        datacenters,
+    }
+}
+
+/// The policy of a service identity.
+pub(crate) fn of_service(identity: &ServiceIdentity) -> Option<Policy> {
+    Some(make(find(SERVICE)?, &identity.service, identity.datacenters.clone()))
+}
+
+/// The policy of a node identity.
+pub(crate) fn of_node(identity: &NodeIdentity) -> Option<Policy> {
+    Some(make(find(NODE)?, &identity.node, Some(vec![identity.datacenter.clone()])))
+}
+
+/// The policy of a templated one.
+pub(crate) fn of_templated(policy: &TemplatedPolicy) -> Option<Policy> {
+    let template = find(&policy.template)?;
+    Some(make(template, policy.name.as_deref().unwrap_or(""), policy.datacenters.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_take_what_their_schema_says() {
+        let cases = [
+            ("builtin/service", Some("web"), Ok(())),
+            ("builtin/service", None, Err(TemplateFault::NoVariables)),
+            ("builtin/service", Some(""), Err(TemplateFault::Service(String::new()))),
+            ("builtin/node", Some("A B"), Err(TemplateFault::Node("A B".into()))),
+            ("builtin/api-gateway", Some(""), Err(TemplateFault::NoName)),
+            ("builtin/api-gateway", Some("A B"), Ok(())),
+            ("builtin/dns", None, Ok(())),
+            ("builtin/dns", Some("x"), Ok(())),
+        ];
+        for (template, name, taken) in cases {
+            assert_eq!(check(find(template).unwrap(), name), taken, "{template} {name:?}");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! JSON Web Tokens in their compact form (RFC 7515): parts, keys, signatures.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
+use jsonwebtoken::{Algorithm, DecodingKey, crypto};
+use serde_json::Value;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+
+use crate::go::json::{SyntaxError, parse};
+use crate::wire::decode::DecodeError;
+
+/// A longer token is refused: nothing of an HTTP body's length is one.
+const TOKEN_BYTES_MAX: usize = 64 * 1024;
+
+/// Why a text is no token, in the words of the library that Consul uses.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum JwsFault {
+    #[error("go-jose/go-jose: compact JWS format must have three parts")]
+    Parts,
+    #[error("illegal base64 data at input byte {0}")]
+    Base64(usize),
+    #[error("{0}")]
+    Header(SyntaxError),
+    #[error("json: cannot unmarshal header")]
+    HeaderShape,
+    #[error("token is longer than {TOKEN_BYTES_MAX} bytes")]
+    TooLong,
+}
+
+/// A token in its parts; the signature is not verified yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Jws {
+    pub(crate) algorithm: String,
+    key_id: String,
+    /// Header and payload as they were signed.
+    signed: String,
+    pub(crate) payload: Vec<u8>,
+    signature: String,
+}
+
+/// The kinds of keys; each signs in ways of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Family {
+    Rsa,
+    Ec,
+    Ed,
+}
+
+/// A public key of the settings.
+#[derive(Clone)]
+pub(crate) struct StaticKey {
+    family: Family,
+    key: DecodingKey,
+}
+
+/// A public key that was fetched.
+#[derive(Clone)]
+pub(crate) struct FetchedKey {
+    id: String,
+    key: StaticKey,
+}
+
+// === impl Jws ===
+
+impl Jws {
+    /// Takes a token apart.
+    pub(crate) fn parse(text: &str) -> Result<Self, JwsFault> {
+        if text.len() > TOKEN_BYTES_MAX {
+            return Err(JwsFault::TooLong);
+        }
+        let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+        let parts: Vec<&str> = text.split('.').collect();
+        let [header, payload, signature] = parts[..] else { return Err(JwsFault::Parts) };
+        let header = decode(header)?;
+        let payload = decode(payload)?;
+        decode(signature)?;
+        parse(&header).map_err(JwsFault::Header)?;
+        let header: Value = serde_json::from_slice(&header).map_err(|_| JwsFault::HeaderShape)?;
+        let field = |name: &str| header.get(name).and_then(Value::as_str).unwrap_or("").to_owned();
+        Ok(Self {
+            algorithm: field("alg"),
+            key_id: field("kid"),
+            signed: format!("{}.{}", parts[0], parts[1]),
+            payload,
+            signature: signature.to_owned(),
+        })
+    }
+
+    /// Whether this key signed it. Only signatures that a public key verifies count.
+    pub(crate) fn is_signed_by(&self, key: &StaticKey) -> bool {
+        let algorithm = match (self.algorithm.as_str(), key.family) {
+            ("RS256", Family::Rsa) => Algorithm::RS256,
+            ("RS384", Family::Rsa) => Algorithm::RS384,
+            ("RS512", Family::Rsa) => Algorithm::RS512,
+            ("PS256", Family::Rsa) => Algorithm::PS256,
+            ("PS384", Family::Rsa) => Algorithm::PS384,
+            ("PS512", Family::Rsa) => Algorithm::PS512,
+            ("ES256", Family::Ec) => Algorithm::ES256,
+            ("ES384", Family::Ec) => Algorithm::ES384,
+            ("EdDSA", Family::Ed) => Algorithm::EdDSA,
+            _ => return false,
+        };
+        crypto::verify(&self.signature, self.signed.as_bytes(), &key.key, algorithm).unwrap_or(false)
+    }
+
+    /// Whether one of these keys signed it; where it names one, that one.
+    pub(crate) fn is_signed_by_any(&self, keys: &[FetchedKey]) -> bool {
+        let named = |key: &&FetchedKey| self.key_id.is_empty() || key.id == self.key_id;
+        keys.iter().filter(named).any(|key| self.is_signed_by(&key.key))
+    }
+
+    /// What it claims.
+    pub(crate) fn claims(&self) -> Result<Value, DecodeError> {
+        parse(&self.payload)?;
+        Ok(serde_json::from_slice(&self.payload).unwrap_or(Value::Null))
+    }
+}
+
+fn decode(part: &str) -> Result<Vec<u8>, JwsFault> {
+    let plain = part.trim_end_matches('=');
+    URL_SAFE_NO_PAD.decode(plain).map_err(|error| {
+        JwsFault::Base64(match error {
+            base64::DecodeError::InvalidByte(at, _) => at,
+            base64::DecodeError::InvalidLastSymbol(at, _) => at,
+            base64::DecodeError::InvalidLength(_) | base64::DecodeError::InvalidPadding => 0,
+        })
+    })
+}
+
+/// A public key, or the one of a certificate, from PEM.
+pub(crate) fn static_key(pem: &str) -> Option<StaticKey> {
+    let pem = pem.as_bytes();
+    let read = |family, key: Result<DecodingKey, _>| key.ok().map(|key| StaticKey { family, key });
+    read(Family::Rsa, DecodingKey::from_rsa_pem(pem))
+        .or_else(|| read(Family::Ec, DecodingKey::from_ec_pem(pem)))
+        .or_else(|| read(Family::Ed, DecodingKey::from_ed_pem(pem)))
+}
+
+/// Whether a PEM text has a certificate.
+pub(crate) fn has_certificate(pem: &str) -> bool {
+    matches!(CertificateDer::pem_slice_iter(pem.as_bytes()).next(), Some(Ok(_)))
+}
+
+/// The keys of a set (RFC 7517, 5); nothing when it is none. Keys of kinds that are not known here are left out.
+pub(crate) fn key_set(set: &Value) -> Option<Vec<FetchedKey>> {
+    let keys = match set.as_object()?.get("keys") {
+        None | Some(Value::Null) => return Some(Vec::new()),
+        Some(keys) => keys.as_array()?,
+    };
+    Some(keys.iter().filter_map(fetched_key).collect())
+}
+
+fn fetched_key(key: &Value) -> Option<FetchedKey> {
+    let jwk: Jwk = serde_json::from_value(key.clone()).ok()?;
+    let family = match &jwk.algorithm {
+        AlgorithmParameters::RSA(_) => Family::Rsa,
+        AlgorithmParameters::EllipticCurve(_) => Family::Ec,
+        AlgorithmParameters::OctetKeyPair(_) => Family::Ed,
+        // A secret in a public set vouches for nobody.
+        AlgorithmParameters::OctetKey(_) => return None,
+    };
+    let id = jwk.common.key_id.clone().unwrap_or_default();
+    let key = DecodingKey::from_jwk(&jwk).ok()?;
+    Some(FetchedKey { id, key: StaticKey { family, key } })
+}
+
+// === impl StaticKey ===
+
+impl std::fmt::Debug for StaticKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?} key", self.family)
+    }
+}

@@ -1,0 +1,224 @@
+//! The keys of `jwt` methods: those of the settings, a JWKS page's, or an OpenID Connect provider's.
+
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use proconsul_anchors::clock::Time;
+use serde_json::Value;
+use tokio::sync::Mutex;
+
+use crate::login::claims::Registered;
+use crate::login::fault::{ClaimFault, KeyFault, LoginFault, OidcFault};
+use crate::login::fetch::{Fetch, FetchError, FetchRequest, Fetched};
+use crate::login::jwt::{FetchedKey, Jws, key_set};
+use crate::login::settings::JwtSettings;
+
+/// What a provider tells of itself where tokens are signed by other means when it says nothing.
+const DEFAULT_ALGORITHM: &str = "RS256";
+
+/// The keys of one method as they were fetched last.
+#[derive(Default)]
+pub(super) struct KeySet {
+    keys: ArcSwap<Vec<FetchedKey>>,
+    provider: ArcSwapOption<Provider>,
+    /// Held by whoever fetches: others wait for what it brings.
+    fetching: Mutex<()>,
+}
+
+/// What an OpenID Connect provider tells of itself.
+struct Provider {
+    jwks_url: String,
+    algorithms: Vec<String>,
+}
+
+/// Whether the method's keys can be had now.
+pub(super) async fn probe(fetch: &dyn Fetch, settings: &JwtSettings) -> Result<(), LoginFault> {
+    if !settings.jwks_url.is_empty() {
+        let keys = fetch_keys(fetch, &settings.jwks_url, &settings.jwks_ca).await;
+        keys.map_err(|fault| match fault {
+            KeyFault::Fetch(error @ FetchError::Ca) => LoginFault::JwksCa(error),
+            fault => LoginFault::Jwks(fault),
+        })?;
+    }
+    if !settings.discovery_url.is_empty() {
+        discover(fetch, settings).await.map_err(|fault| match fault {
+            KeyFault::Unreachable(error @ FetchError::Ca) => LoginFault::DiscoveryCa(error),
+            fault => LoginFault::Discovery(fault),
+        })?;
+    }
+    Ok(())
+}
+
+async fn fetch_keys(fetch: &dyn Fetch, url: &str, ca: &str) -> Result<Vec<FetchedKey>, KeyFault> {
+    let fetched = fetch.fetch(FetchRequest::get(url, ca)).await.map_err(KeyFault::Fetch)?;
+    let body = || String::from_utf8_lossy(&fetched.body).into_owned();
+    if fetched.status != 200 {
+        return Err(KeyFault::Status { status: status_line(&fetched), body: body() });
+    }
+    let set = json(&fetched).map_err(|fault| KeyFault::Undecoded { fault, body: body() })?;
+    let shape = || {
+        let kind = match &set {
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Bool(_) => "bool",
+            Value::Number(_) => "number",
+            Value::Null | Value::Object(_) => "object",
+        };
+        let fault = undecoded(&fetched, &format!("json: cannot unmarshal {kind} into Go value of type jose.JSONWebKeySet"));
+        KeyFault::Undecoded { fault, body: body() }
+    };
+    key_set(&set).ok_or_else(shape)
+}
+
+async fn discover(fetch: &dyn Fetch, settings: &JwtSettings) -> Result<Provider, KeyFault> {
+    let issuer = &settings.discovery_url;
+    let base = issuer.strip_suffix('/').unwrap_or(issuer);
+    let url = format!("{base}/.well-known/openid-configuration");
+    let request = FetchRequest::get(&url, &settings.discovery_ca);
+    let fetched = fetch.fetch(request).await.map_err(KeyFault::Unreachable)?;
+    if fetched.status != 200 {
+        let body = String::from_utf8_lossy(&fetched.body).into_owned();
+        return Err(KeyFault::DiscoveryStatus { status: status_line(&fetched), body });
+    }
+    let told = json(&fetched).map_err(KeyFault::DiscoveryUndecoded)?;
+    let text = |name: &str| told.get(name).and_then(Value::as_str).unwrap_or("").to_owned();
+    let got = text("issuer");
+    if got != *issuer {
+        return Err(KeyFault::Issuer { expected: issuer.clone(), got });
+    }
+    let algorithms = told.get("id_token_signing_alg_values_supported").and_then(Value::as_array);
+    let names = algorithms.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
+    Ok(Provider { jwks_url: text("jwks_uri"), algorithms: names.collect() })
+}
+
+fn json(fetched: &Fetched) -> Result<Value, String> {
+    serde_json::from_slice(&fetched.body).map_err(|error| {
+        let told = match crate::go::json::parse(&fetched.body) {
+            Err(fault) => fault.to_string(),
+            Ok(_) => error.to_string(),
+        };
+        undecoded(fetched, &told)
+    })
+}
+
+fn undecoded(fetched: &Fetched, told: &str) -> String {
+    let media = fetched.content_type.split(';').next().unwrap_or("").trim();
+    if media.eq_ignore_ascii_case("application/json") {
+        format!("got Content-Type = application/json, but could not unmarshal as JSON: {told}")
+    } else {
+        let got = crate::go::text::quote(&fetched.content_type);
+        format!("expected Content-Type = application/json, got {got}: {told}")
+    }
+}
+
+fn status_line(fetched: &Fetched) -> String {
+    format!("{} {}", fetched.status, fetched.reason)
+}
+
+// === impl KeySet ===
+
+impl KeySet {
+    /// The claims of a token that holds now.
+    pub(super) async fn verify(
+        &self,
+        fetch: &dyn Fetch,
+        settings: &JwtSettings,
+        bearer: &str,
+        now: Time,
+    ) -> Result<Value, LoginFault> {
+        if !settings.discovery_url.is_empty() {
+            return self.verify_oidc(fetch, settings, bearer, now).await;
+        }
+        let claims = if settings.jwks_url.is_empty() {
+            signed_by_static(settings, bearer)?
+        } else {
+            let jws = Jws::parse(bearer).map_err(KeyFault::Malformed).map_err(LoginFault::Verify)?;
+            let (url, ca) = (&settings.jwks_url, &settings.jwks_ca);
+            self.check_signature(fetch, &jws, url, ca).await.map_err(LoginFault::Verify)?;
+            jws.claims().map_err(|_| LoginFault::Unmarshal(ClaimFault::Shape))?
+        };
+        let registered = Registered::of(&claims).map_err(LoginFault::Unmarshal)?;
+        registered.check(settings, now)?;
+        Ok(claims)
+    }
+
+    async fn verify_oidc(
+        &self,
+        fetch: &dyn Fetch,
+        settings: &JwtSettings,
+        bearer: &str,
+        now: Time,
+    ) -> Result<Value, LoginFault> {
+        let provider = match self.provider.load_full() {
+            Some(provider) => provider,
+            None => {
+                let found = discover(fetch, settings).await.map_err(LoginFault::Discovery)?;
+                let found = Arc::new(found);
+                self.provider.store(Some(Arc::clone(&found)));
+                found
+            }
+        };
+        let jws = Jws::parse(bearer).map_err(OidcFault::Malformed).map_err(LoginFault::Oidc)?;
+        let unmarshal = |fault| LoginFault::Oidc(OidcFault::Unmarshal(fault));
+        let claims = jws.claims().map_err(|_| unmarshal(ClaimFault::Shape))?;
+        let registered = Registered::of(&claims).map_err(unmarshal)?;
+        registered.check_oidc(&settings.discovery_url, now).map_err(LoginFault::Oidc)?;
+        check_algorithm(&jws, settings, &provider).map_err(LoginFault::Oidc)?;
+        let (url, ca) = (&provider.jwks_url, &settings.discovery_ca);
+        let signed = self.check_signature(fetch, &jws, url, ca).await;
+        signed.map_err(OidcFault::Key).map_err(LoginFault::Oidc)?;
+        match registered.audience_fault(&settings.bound_audiences, false) {
+            Some(fault) => Err(LoginFault::Claims(fault)),
+            None => Ok(claims),
+        }
+    }
+
+    /// Looks for who signed among the keys that are known, then among those that the page has now.
+    async fn check_signature(
+        &self,
+        fetch: &dyn Fetch,
+        jws: &Jws,
+        url: &str,
+        ca: &str,
+    ) -> Result<(), KeyFault> {
+        let known = self.keys.load_full();
+        if jws.is_signed_by_any(&known) {
+            return Ok(());
+        }
+        let _turn = self.fetching.lock().await;
+        let mut keys = self.keys.load_full();
+        // Whoever had the turn before may have fetched them.
+        if Arc::ptr_eq(&known, &keys) {
+            keys = Arc::new(fetch_keys(fetch, url, ca).await?);
+            self.keys.store(Arc::clone(&keys));
+        }
+        if jws.is_signed_by_any(&keys) { Ok(()) } else { Err(KeyFault::Unsigned) }
+    }
+}
+
+fn signed_by_static(settings: &JwtSettings, bearer: &str) -> Result<Value, LoginFault> {
+    let jws = Jws::parse(bearer).map_err(LoginFault::Token)?;
+    if !settings.keys.iter().any(|key| jws.is_signed_by(key)) {
+        return Err(LoginFault::NoKey);
+    }
+    jws.claims().map_err(|_| LoginFault::NoKey)
+}
+
+fn check_algorithm(
+    jws: &Jws,
+    settings: &JwtSettings,
+    provider: &Provider,
+) -> Result<(), OidcFault> {
+    let configured = [&settings.algorithms, &provider.algorithms];
+    let supported = configured.into_iter().find(|names| !names.is_empty());
+    let usual = vec![DEFAULT_ALGORITHM.to_owned()];
+    let supported = supported.unwrap_or(&usual);
+    if supported.contains(&jws.algorithm) {
+        return Ok(());
+    }
+    let expected: Vec<String> = supported.iter().map(|name| crate::go::text::quote(name)).collect();
+    Err(OidcFault::Algorithm {
+        got: jws.algorithm.clone(),
+        expected: format!("[{}]", expected.join(" ")),
+    })
+}

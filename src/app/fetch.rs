@@ -1,0 +1,110 @@
+//! Asks other servers over HTTP what logins need to know: keys, and who a token's bearer is.
+
+use std::error::Error as _;
+use std::io;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use proconsul_compat::{Fetch, FetchError, FetchRequest, Fetched, Fetching};
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Certificate, Client, Response};
+
+use crate::probes::os_words;
+
+/// An answer that takes longer is not waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// A connection that takes longer is not waited for.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
+/// A longer answer is refused, in bytes: key sets have some kilobytes.
+const ANSWER_BYTES_MAX: usize = 1 << 20;
+
+/// Asks with a client of its own for each question: they are rare, and each may trust somebody else.
+pub(super) struct Web;
+
+impl Fetch for Web {
+    fn fetch(&self, request: FetchRequest) -> Fetching<'_> {
+        Box::pin(ask(request))
+    }
+}
+
+async fn ask(request: FetchRequest) -> Result<Fetched, FetchError> {
+    let client = client(request.ca.as_deref())?;
+    let (verb, mut asked) = match request.body {
+        None => ("Get", client.get(&request.url)),
+        Some(body) => {
+            let json = client.post(&request.url).header(CONTENT_TYPE, "application/json");
+            ("Post", json.body(body))
+        }
+    };
+    if let Some(bearer) = &request.bearer {
+        asked = asked.bearer_auth(bearer.expose());
+    }
+    let failed = |told: String| FetchError::Failed(format!("{verb} {:?}: {told}", request.url));
+    let response = asked.send().await.map_err(|error| failed(words(&error, &request.url)))?;
+    let status = response.status();
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    Ok(Fetched {
+        status: status.as_u16(),
+        reason: status.canonical_reason().unwrap_or_default().to_owned(),
+        content_type: kind.unwrap_or_default().to_owned(),
+        body: read(response).await.map_err(failed)?,
+    })
+}
+
+fn client(ca: Option<&str>) -> Result<Client, FetchError> {
+    // Another part of the process may have chosen one before: then that one is used.
+    let _chosen = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = Client::builder().timeout(PATIENCE).connect_timeout(CONNECT_PATIENCE);
+    if let Some(pem) = ca {
+        let trusted = Certificate::from_pem_bundle(pem.as_bytes()).unwrap_or_default();
+        if trusted.is_empty() {
+            return Err(FetchError::Ca);
+        }
+        builder = builder.tls_certs_only(trusted);
+    }
+    builder.build().map_err(|_| FetchError::Ca)
+}
+
+async fn read(mut response: Response) -> Result<Bytes, String> {
+    let mut body = BytesMut::new();
+    while let Some(piece) = response.chunk().await.map_err(|error| error.to_string())? {
+        if body.len() + piece.len() > ANSWER_BYTES_MAX {
+            return Err(format!("the answer is longer than {ANSWER_BYTES_MAX} bytes"));
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body.freeze())
+}
+
+/// What went wrong, in the words of Go's library where they are known.
+fn words(error: &reqwest::Error, url: &str) -> String {
+    let mut cause = error.source();
+    let mut last = error.to_string();
+    while let Some(inner) = cause {
+        if let Some(os) = inner.downcast_ref::<io::Error>().filter(|os| os.raw_os_error().is_some())
+        {
+            return format!("dial tcp {}: connect: {}", place(url), os_words(os));
+        }
+        last = inner.to_string();
+        cause = inner.source();
+    }
+    if error.is_timeout() {
+        return "context deadline exceeded (Client.Timeout exceeded while awaiting headers)".into();
+    }
+    if error.is_builder() {
+        let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+        return format!("unsupported protocol scheme {scheme:?}");
+    }
+    last
+}
+
+/// Host and port of a URL.
+fn place(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let host = rest.split(['/', '?', '#']).next().unwrap_or("");
+    match (host.rsplit_once(':'), scheme) {
+        (Some(_), _) => host.to_owned(),
+        (None, "https") => format!("{host}:443"),
+        (None, _) => format!("{host}:80"),
+    }
+}
