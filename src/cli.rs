@@ -10,6 +10,7 @@ mod acl;
 mod agent;
 mod argv;
 mod catalog;
+mod child;
 mod client;
 mod cluster;
 mod config_entry;
@@ -21,6 +22,7 @@ mod intention;
 mod json;
 mod keygen;
 mod kv;
+mod lock;
 mod login;
 mod maint;
 mod members;
@@ -34,6 +36,7 @@ mod table;
 mod usage;
 mod validate;
 mod version;
+mod watch;
 
 use std::collections::BTreeMap;
 
@@ -111,6 +114,7 @@ const ENTRIES: &[&[Entry]] = &[
     intention::ENTRIES,
     keygen::ENTRIES,
     kv::ENTRIES,
+    lock::ENTRIES,
     login::ENTRIES,
     maint::ENTRIES,
     members::ENTRIES,
@@ -118,8 +122,10 @@ const ENTRIES: &[&[Entry]] = &[
     operate::ENTRIES,
     replay::ENTRIES,
     services::ENTRIES,
+    services::EXPORTED,
     validate::ENTRIES,
     version::ENTRIES,
+    watch::ENTRIES,
 ];
 
 /// Consul's commands that are not here yet.
@@ -131,16 +137,11 @@ const LATER: &[&str] = &[
     "debug",
     "exec",
     "keyring",
-    "lock",
     "peering",
     "resource",
-    "services export",
-    "services exported-services",
-    "services imported-services",
     "snapshot",
     "tls",
     "troubleshoot",
-    "watch",
 ];
 
 /// Runs a command line; its first word is the program's name.

@@ -78,6 +78,7 @@ pub(super) fn fields(name: &str) -> &'static [Field] {
 }
 
 /// Whether there is a form of this name.
+#[cfg(test)]
 pub(super) fn exists(name: &str) -> bool {
     FORMS.contains_key(name)
 }

@@ -1,5 +1,7 @@
 //! `services register|deregister`.
 
+mod exported;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -28,6 +30,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         run: register,
     },
 ];
+
+/// Those that other clusters see.
+pub(super) const EXPORTED: &[Entry] = exported::ENTRIES;
 
 fn deregister_flags() -> Vec<Arg> {
     let mut flags = all_flags();
