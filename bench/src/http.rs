@@ -18,11 +18,26 @@ pub(crate) fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes()
 }
 
+/// The same with a token.
+pub(crate) fn get_as(token: &str, path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nX-Consul-Token: {token}\r\n\r\n")
+        .into_bytes()
+}
+
 /// A PUT as it goes over the wire.
 pub(crate) fn put(path: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!("PUT {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}")
         .into_bytes()
+}
+
+/// The same with a token.
+pub(crate) fn put_as(token: &str, path: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!(
+        "PUT {path} HTTP/1.1\r\nHost: localhost\r\nX-Consul-Token: {token}\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
 }
 
 /// What the head of an answer said, and where the answer ends.

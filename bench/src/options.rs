@@ -35,6 +35,7 @@ pub(crate) struct Options {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Work {
     Health,
+    Acl,
     Register,
     Memory,
     Watchers,

@@ -18,6 +18,8 @@ use crate::process::Process;
 /// The ports that the benchmarks may use; each server gets a block of them.
 const PORTS: std::ops::Range<u16> = 26000..27000;
 const PORTS_EACH: usize = 10;
+/// The management token of guarded servers: made up, and known to them alone.
+pub(crate) const ACL_TOKEN: &str = "11111111-aaaa-bbbb-cccc-000000000000";
 /// A server that does not answer by then never will.
 const START_MAX: Duration = Duration::from_secs(30);
 const START_PAUSE: Duration = Duration::from_millis(50);
@@ -50,11 +52,34 @@ impl Server {
         program: &Path,
         dir: &Path,
     ) -> Result<Self, Failure> {
+        Self::configured(subject, program, dir, json!({})).await
+    }
+
+    /// The same under default-deny. Requests without a token may do everything, so that it can be seeded as any other.
+    pub(crate) async fn guarded(
+        subject: Subject,
+        program: &Path,
+        dir: &Path,
+    ) -> Result<Self, Failure> {
+        let tokens = json!({ "initial_management": ACL_TOKEN, "default": ACL_TOKEN });
+        let acl = json!({ "enabled": true, "default_policy": "deny", "tokens": tokens });
+        Self::configured(subject, program, dir, json!({ "acl": acl })).await
+    }
+
+    async fn configured(
+        subject: Subject,
+        program: &Path,
+        dir: &Path,
+        more: serde_json::Value,
+    ) -> Result<Self, Failure> {
         let (folder, ports) = (Folder::create(dir)?, ports()?);
         let config = folder.path.join("config.json");
         fs::write(&config, configuration(&folder.path, ports).to_string())?;
+        let further = folder.path.join("more.json");
+        fs::write(&further, more.to_string())?;
         let mut command = Command::new(program);
         command.arg("agent").arg("-config-file").arg(&config);
+        command.arg("-config-file").arg(&further);
         let mut server = Self::spawn(subject, command, folder, ports)?;
         server.ready(leads).await?;
         Ok(server)

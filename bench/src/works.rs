@@ -1,5 +1,6 @@
 //! The works, one file each, and the order in which they run.
 
+mod acl;
 mod dns;
 mod health;
 mod memory;
@@ -44,6 +45,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Failure> {
 async fn one(work: Work, bench: &Bench) -> Result<Findings, Failure> {
     match work {
         Work::Health => health::run(bench).await,
+        Work::Acl => acl::run(bench).await,
         Work::Register => register::run(bench).await,
         Work::Memory => memory::run(bench).await,
         Work::Watchers => watchers::run(bench).await,

@@ -21,6 +21,7 @@ pub mod filter;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 mod go;
+mod issuer;
 mod gzip;
 mod limits;
 mod login;
@@ -39,6 +40,7 @@ use proconsul_anchors::handle::Handle;
 
 pub use crate::control::{Control, Profile, Profiling, Reloading, Stats};
 pub use crate::login::{Fetch, FetchError, FetchRequest, Fetched, Fetching, Logins};
+pub use crate::issuer::{CaError, CaSettings, Issuer};
 pub use crate::reply::Pieces;
 pub use crate::routes::AUTOPILOT_SETTING;
 pub use crate::server::{Api, Certificates, Listener, serve};
@@ -68,6 +70,8 @@ pub struct Site {
     pub settings: Settings,
     /// Verifies what clients log in with.
     pub logins: Logins,
+    /// The mesh's certificate authority.
+    pub issuer: Issuer,
     /// What the agent's pages may ask of the program.
     pub control: Arc<dyn Control>,
 }
