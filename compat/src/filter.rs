@@ -15,6 +15,7 @@
 
 mod cursor;
 mod evaluate;
+mod mesh;
 mod parse;
 mod schema;
 mod schemas;
@@ -25,6 +26,7 @@ use serde_json::Value;
 pub use parse::DEPTH_MAX;
 pub use proconsul_anchors::pattern::{CLASS_CODES_MAX, GROUPS_MAX};
 pub use schema::{Field, Kind, Schema};
+pub use mesh::{INTENTION, SERVICE_DEFAULTS};
 pub use schemas::{
     AGENT_SERVICE, CHECK_SERVICE_NODE, HEALTH_CHECK, MEMBER, NODE, NODE_SERVICE, SERVICE_NODE,
     UI_NODE,

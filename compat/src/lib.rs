@@ -36,7 +36,9 @@ use std::sync::Arc;
 
 use proconsul_anchors::acl::AgentTokens;
 use proconsul_anchors::agent::Agent;
+use proconsul_anchors::events::Events;
 use proconsul_anchors::handle::Handle;
+use proconsul_anchors::survey::Survey;
 
 pub use crate::control::{Control, Profile, Profiling, Reloading, Stats};
 pub use crate::login::{Fetch, FetchError, FetchRequest, Fetched, Fetching, Logins};
@@ -64,6 +66,10 @@ pub struct Site {
     pub handle: Handle,
     /// This node's own services and checks.
     pub agent: Agent,
+    /// The latest events that were for this node.
+    pub events: Events,
+    /// Coordinates that wait to be written.
+    pub survey: Survey,
     /// The tokens that this node itself uses.
     pub tokens: AgentTokens,
     /// What the program tells of itself.

@@ -14,6 +14,7 @@ use proconsul_anchors::node::NodeError;
 use proconsul_anchors::record::TableId;
 
 use crate::go::text::{NumberError, quote};
+use crate::issuer::CaError;
 use crate::wire::decode::{BodyFault, DecodeError};
 
 pub(crate) use self::discovery::DiscoveryFault;
@@ -129,6 +130,18 @@ pub(crate) enum Reject {
 
     #[error("cannot associate more than {0} manual virtual IPs with the same service")]
     ManualAddresses(usize),
+    #[error("The 'pem' query parameter must be a boolean value")]
+    PemFlag,
+    #[error("URI must be either service, agent, server, or kind")]
+    NoLeafService,
+    #[error("Target service must be specified")]
+    NoTarget,
+    #[error("ClientCertURI not a valid Connect identifier")]
+    NotConnectId,
+    #[error("ClientCertURI not a valid Service identifier")]
+    NotServiceId,
+    #[error("{0}")]
+    Ca(#[from] CaError),
     /// Consul names the address that it could not read.
     #[error("\"<nil>\" is not a valid ip address")]
     ManualAddress,
@@ -270,6 +283,11 @@ impl Reject {
                 | Self::Index
                 | Self::CacheControl
                 | Self::Passing
+                | Self::PemFlag
+                | Self::NoTarget
+                | Self::NotConnectId
+                | Self::NotServiceId
+                | Self::Ca(CaError::StateReadOnly)
                 | Self::PeerAndSamenessGroup
                 | Self::Decode(_)
                 | Self::MissingServiceName

@@ -5,24 +5,29 @@
 
 mod acl;
 mod agent;
+mod ca;
 mod catalog;
 mod changed;
 pub(crate) mod config;
 mod connect;
 mod debug;
 mod discovery_chain;
+mod coordinate;
+mod event;
 mod health;
 mod intention;
 mod kv;
 mod narrow;
 mod operator;
 mod process;
+mod query;
 mod session;
 mod sight;
 mod snapshot;
 mod status;
 mod txn;
 mod ui;
+mod vet;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -225,25 +230,25 @@ static ROUTES: &[Route] = &[
     page!("/v1/internal/federation-state/", GET, ui::federation_state),
 
     // --- not built yet ---
-    later("/v1/agent/connect/authorize", POST),
-    later("/v1/agent/connect/ca/roots", GET),
-    later("/v1/agent/connect/ca/leaf/", GET),
+    page!("/v1/agent/connect/authorize", POST, ca::authorize),
+    page!("/v1/agent/connect/ca/roots", GET, ca::agent_roots),
+    page!("/v1/agent/connect/ca/leaf/", GET, ca::leaf),
     page!("/v1/config/", GET_DELETE, config::entry),
     page!("/v1/config", PUT, config::apply),
-    later("/v1/connect/ca/configuration", GET_PUT),
-    later("/v1/connect/ca/roots", GET),
+    page!("/v1/connect/ca/configuration", GET_PUT, ca::configuration),
+    page!("/v1/connect/ca/roots", GET, ca::ca_roots),
     page!("/v1/connect/intentions", GET_POST, intention::all),
     page!("/v1/connect/intentions/match", GET, intention::matching),
     page!("/v1/connect/intentions/check", GET, intention::check),
     page!("/v1/connect/intentions/exact", GET_PUT_DELETE, intention::exact),
     page!("/v1/connect/intentions/", GET_PUT_DELETE, intention::by_id),
-    later("/v1/coordinate/datacenters", GET),
-    later("/v1/coordinate/nodes", GET),
-    later("/v1/coordinate/node/", GET),
-    later("/v1/coordinate/update", PUT),
+    page!("/v1/coordinate/datacenters", GET, coordinate::datacenters),
+    page!("/v1/coordinate/nodes", GET, coordinate::nodes),
+    page!("/v1/coordinate/node/", GET, coordinate::node),
+    page!("/v1/coordinate/update", PUT, coordinate::update),
     page!("/v1/discovery-chain/", GET_POST, discovery_chain::read),
-    later("/v1/event/fire/", PUT),
-    later("/v1/event/list", GET),
+    page!("/v1/event/fire/", PUT, event::fire),
+    page!("/v1/event/list", GET, event::list),
     page!("/v1/exported-services", GET, config::exported_services),
     page!("/v1/imported-services", GET, config::imported_services),
     page!("/v1/internal/service-virtual-ip", PUT, connect::assign_virtual_ips),
@@ -254,8 +259,8 @@ static ROUTES: &[Route] = &[
     later("/v1/peering/establish", POST),
     later("/v1/peering/", GET_DELETE),
     later("/v1/peerings", GET),
-    later("/v1/query", GET_POST),
-    later("/v1/query/", GET_PUT_DELETE),
+    page!("/v1/query", GET_POST, query::all),
+    page!("/v1/query/", &[], query::one),
     page!("/v1/txn", PUT, txn::apply),
 ];
 

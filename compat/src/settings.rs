@@ -35,6 +35,8 @@ pub struct Settings {
     pub discovery_max_stale: Duration,
     /// `limits.kv_max_value_size`, in bytes.
     pub kv_value_bytes_max: u64,
+    /// `disable_coordinates`, the other way round.
+    pub coordinates: bool,
     /// `limits.txn_max_req_len`, in bytes; the bound on values counts where it is higher.
     pub txn_bytes_max: u64,
     /// `limits.http_max_conns_per_client`; 0 for no limit.
@@ -155,6 +157,7 @@ impl Default for Settings {
             use_cache: true,
             discovery_max_stale: Duration::ZERO,
             kv_value_bytes_max: 512 * 1024,
+            coordinates: true,
             txn_bytes_max: 512 * 1024,
             connections_per_client_max: 200,
             request_limits: RequestLimits::default(),

@@ -147,3 +147,6 @@ impl serde::Serialize for Compiled {
         map.end()
     }
 }
+
+#[cfg(test)]
+mod tests;

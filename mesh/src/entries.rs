@@ -462,3 +462,6 @@ impl Serialize for Kinded<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -337,3 +337,6 @@ fn check_intentions(affected: &Affected, chains: &BTreeMap<&str, Chain>) -> Verd
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -96,6 +96,16 @@ impl Shown {
         !self.0.permissions.is_empty()
     }
 
+    /// At how many kinds of requests it looks.
+    pub fn permissions(&self) -> usize {
+        self.0.permissions.len()
+    }
+
+    /// How exact it is: the greater goes first.
+    pub fn precedence(&self) -> i64 {
+        self.0.precedence
+    }
+
     /// The pairs of its writer.
     pub fn meta(&self) -> &BTreeMap<String, String> {
         &self.0.meta
@@ -419,3 +429,6 @@ fn permissions(value: &Value) -> Result<Vec<Permission>, Invalid> {
     report.lenient()?;
     Ok(permissions)
 }
+
+#[cfg(test)]
+mod tests;

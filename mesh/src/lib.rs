@@ -15,6 +15,8 @@ mod entries;
 mod graph;
 pub mod intentions;
 mod library;
+#[cfg(test)]
+mod testing;
 mod text;
 mod wire;
 
