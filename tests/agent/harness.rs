@@ -34,8 +34,14 @@ pub(crate) struct Folder(PathBuf);
 impl Agent {
     /// Starts an agent with these arguments and waits until it has a leader.
     pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::start_in(arguments, &[])
+    }
+
+    /// The same, in an environment that says more.
+    pub(crate) fn start_in(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let (http, dns) = (free_port(), free_port());
         let process = command(arguments, http, dns)
+            .envs(environment.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -103,6 +109,11 @@ impl Agent {
         (u16::from_be_bytes([reply[6], reply[7]]), reply[..length].to_vec())
     }
 
+    /// The port of its HTTP interface.
+    pub(crate) fn http(&self) -> u16 {
+        self.http
+    }
+
     pub(crate) fn process_id(&self) -> u32 {
         self.process.id()
     }
@@ -150,6 +161,13 @@ impl Folder {
 
     pub(crate) fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// Writes a file and returns where it lies.
+    pub(crate) fn write(&self, name: &str, text: &str) -> String {
+        let path = self.0.join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
     }
 
     pub(crate) fn as_str(&self) -> &str {

@@ -2,9 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
 
+mod containers;
 mod disk;
 mod files;
 mod harness;
+mod limits;
 mod ports;
 mod service;
 mod signals;
+mod tls;
+mod unix;
