@@ -23,7 +23,7 @@ use proconsul_anchors::group::GroupSettings;
 use proconsul_anchors::handle::Handle;
 use proconsul_anchors::record::{AnyRecord, RecordChange, Setting, When};
 use proconsul_anchors::store::Store;
-use proconsul_compat::{Api, Certificates, Logins, Site};
+use proconsul_compat::{Api, Certificates, Issuer, Logins, Site};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, watch};
 use tracing::{error, info};
@@ -79,6 +79,7 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
         .map_err(|error| error.to_string())?;
     handle.found_acl().await.map_err(|error| format!("access control: {error}"))?;
     settle_autopilot(&config, &handle).await;
+    let issuer = found_authority(&config, &handle).await?;
     let agent = open_agent(&config, &node_id, &handle, &store, clock)?;
 
     let (stop, stopping) = watch::channel(false);
@@ -117,6 +118,7 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
         agent: agent.clone(),
         tokens: tokens.clone(),
         settings: http,
+        issuer,
         logins: Logins::new(fetch::Web),
         control: Arc::new(program),
     });
@@ -168,6 +170,16 @@ async fn settle_autopilot(config: &Config, handle: &Handle) {
     {
         error!(%error, "the configuration of autopilot was not kept");
     }
+}
+
+/// The mesh's certificate authority, with a root.
+async fn found_authority(config: &Config, handle: &Handle) -> Result<Issuer, String> {
+    let issuer = Issuer::new(handle.clone(), settings::issuer(config)?);
+    if let Err(error) = issuer.found().await {
+        // As Consul: the servers start without one, and say so.
+        error!(%error, "the mesh has no certificate authority");
+    }
+    Ok(issuer)
 }
 
 fn open_agent(

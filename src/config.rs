@@ -9,6 +9,7 @@
 mod address;
 mod banner;
 mod check;
+mod connect;
 mod debug;
 mod deprecated;
 mod effects;

@@ -38,6 +38,12 @@ pub(crate) const PARAMS_MAX: usize = 10_000;
 /// Pause after a failed accept (out of file descriptors), so that the loop does not spin.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
+/// Certificates of services that are kept, with their keys; the oldest goes when there are more.
+pub(crate) const LEAVES_MAX: usize = 4096;
+
+/// A root that does not sign any more is told for so many lives of a leaf: Consul's two.
+pub(crate) const ROTATED_ROOT_LEAVES: i64 = 2;
+
 /// A snapshot goes out in pieces of about this size …
 pub(crate) const SNAPSHOT_PIECE_BYTES: usize = 64 * 1024;
 

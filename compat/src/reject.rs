@@ -179,8 +179,6 @@ pub(crate) enum Reject {
     Agent(#[from] NodeError),
     #[error("unknown service ID: {0}")]
     NoAgentService(String),
-    #[error("Validation failed: {0}")]
-    Validation(Faults),
     #[error("{0}")]
     Faults(Faults),
     #[error("Invalid check status: '{0}'")]
@@ -297,7 +295,6 @@ impl Reject {
                 | Self::MissingKeyName
                 | Self::MissingSession
                 | Self::ConflictingFlags(_)
-                | Self::Validation(_)
                 | Self::CheckStatus(_)
                 | Self::MissingServiceId
                 | Self::MissingEnable

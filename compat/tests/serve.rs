@@ -12,7 +12,7 @@ use proconsul_anchors::node::LeafSettings;
 use proconsul_anchors::service::Node;
 use proconsul_anchors::store::Store;
 use proconsul_compat::{
-    Api, Control, Fetch, FetchError, FetchRequest, Fetching, Logins, Pieces, Reloading, Settings, Site, Stats, serve,
+    Api, CaSettings, Control, Fetch, FetchError, FetchRequest, Fetching, Issuer, Logins, Pieces, Reloading, Settings, Site, Stats, serve,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -96,8 +96,10 @@ impl Server {
         let node = Node { name: "node".into(), address: "127.0.0.1".into(), ..Node::default() };
         let agent = Agent::open(LeafSettings::new(node), 1, Arc::new(handle.clone()), store, clock)
             .unwrap();
+        let issuer = Issuer::new(handle.clone(), CaSettings::off());
         let api = Api::new(Site {
             handle,
+            issuer,
             agent,
             tokens: proconsul_anchors::acl::AgentTokens::default(),
             settings,

@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue};
 use proconsul_anchors::node::{LeafSettings, Server};
 use proconsul_anchors::pairs::Pairs;
 use proconsul_anchors::service::Node;
-use proconsul_compat::{LimitMode, RequestLimits, Timeouts};
+use proconsul_compat::{CaSettings, LimitMode, RequestLimits, Timeouts};
 use proconsul_dns::{ServiceTtl, SoaTimes, Zone};
 
 use crate::config::{self, CONSUL_VERSION, Config};
@@ -176,6 +176,20 @@ pub(super) fn dns(config: &Config) -> Result<proconsul_dns::Settings, String> {
         },
         enable_additional_node_meta_txt: dns.node_meta_txt,
         translate_wan_addrs: config.translate_wan_addrs,
+    })
+}
+
+/// What the mesh's certificate authority is told.
+///
+/// # Errors
+/// The text names what cannot be.
+pub(super) fn issuer(config: &Config) -> Result<CaSettings, String> {
+    let connect = config.connect()?;
+    Ok(CaSettings {
+        enabled: connect.enabled && config.role.server,
+        cluster: connect.cluster.map(Into::into),
+        provider: connect.provider.into(),
+        config: connect.ca_config,
     })
 }
 

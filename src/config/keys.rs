@@ -167,7 +167,7 @@ pub(crate) const TOP: &[Key] = &[
     quiet("cloud", Single(CLOUD)),
     quiet("config_entries", Block(CONFIG_ENTRIES)),
     quiet("auto_encrypt", Block(AUTO_ENCRYPT)),
-    quiet("connect", Block(CONNECT)),
+    start("connect", Block(CONNECT)),
     live("dns_config", Block(DNS)),
     start("domain", Text),
     start("alt_domain", Text),

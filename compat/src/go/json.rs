@@ -317,18 +317,6 @@ impl Json {
             Self::Object(_) => "object",
         }
     }
-
-    /// Whether it says nothing: null, false, 0, "" or a list or object of nothing else.
-    pub(crate) fn is_blank(&self) -> bool {
-        match self {
-            Self::Null => true,
-            Self::Bool(yes) => !yes,
-            Self::Number(text) => text.parse() == Ok(0.0),
-            Self::Text(text) => text.is_empty(),
-            Self::Array(items) => items.iter().all(Self::is_blank),
-            Self::Object(pairs) => pairs.iter().all(|(_, value)| value.is_blank()),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -96,7 +96,7 @@ named_text!(LogSinkText, "structs.LogSinkType");
 
 /// An object that nobody here looks into.
 #[derive(Debug, Default)]
-struct Opaque(Option<Map<String, Value>>);
+pub(crate) struct Opaque(pub(crate) Option<Map<String, Value>>);
 
 impl Read for Opaque {
     fn go_type() -> Cow<'static, str> {

@@ -26,8 +26,7 @@ impl Config {
             "AutoEncryptAllowTLS": encrypt.flag("allow_tls").unwrap_or(false), "AutoEncryptDNSSAN": encrypt.texts("dns_san"),
             "AutoEncryptIPSAN": encrypt.texts("ip_san"), "AutoEncryptTLS": encrypt.flag("tls").unwrap_or(false),
             "ConfigEntryBootstrap": [], "ConnectCAConfig": {}, "ConnectCAProvider": connect.text_or_empty("ca_provider"),
-            // Connect is not served: told as off, so that no client counts on it.
-            "ConnectEnabled": false, "ConnectMeshGatewayWANFederationEnabled": false,
+            "ConnectEnabled": self.connect().is_ok_and(|connect| connect.enabled), "ConnectMeshGatewayWANFederationEnabled": false,
             "ConnectTestCALeafRootChangeSpread": "0s",
             "ConnectVirtualIPCIDRv4": connect.text("virtual_ip_cidr_v4").unwrap_or("240.0.0.0/4"),
             "ConnectVirtualIPCIDRv6": connect.text("virtual_ip_cidr_v6").unwrap_or("2000::/3"),

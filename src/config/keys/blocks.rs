@@ -108,9 +108,9 @@ pub(in crate::config) const AUTO_ENCRYPT: &[Key] = &[
 ];
 
 pub(in crate::config) const CONNECT: &[Key] = &[
-    quiet("enabled", Bool),
-    quiet("ca_provider", Text),
-    quiet("ca_config", Free),
+    start("enabled", Bool),
+    start("ca_provider", Text),
+    start("ca_config", Free),
     quiet("enable_mesh_gateway_wan_federation", Bool),
     quiet("virtual_ip_cidr_v4", Text),
     quiet("virtual_ip_cidr_v6", Text),
