@@ -16,6 +16,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use proconsul_anchors::agent::Agent;
+use proconsul_anchors::events::Events;
 use proconsul_anchors::caller::Caller;
 use proconsul_anchors::change::Change;
 use proconsul_anchors::clock::{Clock, Time};
@@ -23,7 +24,8 @@ use proconsul_anchors::group::GroupSettings;
 use proconsul_anchors::handle::Handle;
 use proconsul_anchors::record::{AnyRecord, RecordChange, Setting, When};
 use proconsul_anchors::store::Store;
-use proconsul_compat::{Api, Certificates, Issuer, Logins, Site};
+use proconsul_anchors::survey::Survey;
+use proconsul_compat::{Api, Certificates, Issuer, Logins, Site, bootstrap_entries};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, watch};
 use tracing::{error, info};
@@ -32,6 +34,7 @@ use self::control::Program;
 use self::reload::Reload;
 use self::sockets::{Served, Sockets};
 use crate::config::{CONSUL_VERSION, Config, Sources, reason};
+use crate::roles::surveyor::Surveyor;
 use crate::roles;
 use crate::telemetry::{LogFile, LogSettings, Rotation, Telemetry, level, gauges};
 
@@ -86,9 +89,11 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
     let leave = Arc::new(Notify::new());
     let dns = Arc::new(ArcSwap::from_pointee(settings::dns(&config)?));
     let http = settings::http(&config, &node_id)?;
+    let dev = config.role.dev;
     let (services, checks) = reload::definitions_of(&config);
     agent.configure(services, checks).await.map_err(|error| error.to_string())?;
     let gauges = gauges::follow(handle.clone(), config.datacenter.clone(), CONSUL_VERSION);
+    let entries = config.bootstrap_entries();
     let data_dir = config.data_dir.clone();
     let spool = config.data_dir.clone().unwrap_or_else(std::env::temp_dir);
     let reload = Arc::new(Reload {
@@ -113,15 +118,29 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
         spool,
         data_dir,
     };
-    let api = Api::new(Site {
+    let survey = Survey::default();
+    let surveyor = Surveyor {
+        survey: survey.clone(),
+        handle: handle.clone(),
+        node: (&*http.identity.node).into(),
+        dev,
+        enabled: http.coordinates,
+    };
+    let site = Site {
         handle: handle.clone(),
         agent: agent.clone(),
         tokens: tokens.clone(),
         settings: http,
         issuer,
+        events: Events::default(),
+        survey,
         logins: Logins::new(fetch::Web),
         control: Arc::new(program),
-    });
+    };
+    if let Err(reason) = bootstrap_entries(&site, &entries).await {
+        error!(%reason, "a configuration entry of the configuration is not written");
+    }
+    let api = Api::new(site);
     reload.reach(&api);
     let (mut serving, _files) = sockets.serve(&Served {
         api: &api,
@@ -137,6 +156,7 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
     tokio::spawn(async move { sessions.expire_sessions().await });
     let expiring = handle.clone();
     tokio::spawn(async move { expiring.expire_tokens().await });
+    tokio::spawn(surveyor.run());
     tokio::spawn(upkeep);
     tokio::spawn(gauges);
 

@@ -18,6 +18,7 @@ mod flags;
 mod host;
 mod keys;
 mod merge;
+mod mesh;
 mod raw;
 mod service;
 mod source;
@@ -92,6 +93,8 @@ pub(crate) struct Config {
     pub(crate) translate_wan_addrs: bool,
     /// Whether keys may hold any character.
     pub(crate) disable_kv_key_validation: bool,
+    /// Nodes lie nowhere.
+    pub(crate) disable_coordinates: bool,
     /// Whether `/debug/pprof` and the like are open.
     pub(crate) enable_debug: bool,
     /// Whether the web interface is asked for.

@@ -1,3 +1,4 @@
 //! What a process is for.
 
 pub(crate) mod agent;
+pub(crate) mod surveyor;

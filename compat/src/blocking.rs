@@ -9,6 +9,7 @@ use proconsul_anchors::query::Query;
 use rand::Rng as _;
 
 use crate::Site;
+use crate::counts;
 use crate::extract::{Consistency, ReadOptions};
 use crate::limits::{LEADER_POLL, LEADER_WAIT_MAX, WAIT_JITTER_FRACTION};
 use crate::reject::Reject;
@@ -26,10 +27,15 @@ pub(crate) async fn read(
     }
     // An unknown token is refused; what a known one may not see is left out of the answer.
     site.handle.authority(caller)?;
+    counts::read();
     if options.after == 0 {
         return Ok(site.handle.lookup(caller, query));
     }
-    Ok(site.handle.wait(caller, query, options.after, jittered(options.patience)).await)
+    let _waiting = counts::Waiting::begin();
+    let answer = site.handle.wait(caller, query, options.after, jittered(options.patience)).await;
+    // The token may have gone meanwhile.
+    site.handle.authority(caller)?;
+    Ok(answer)
 }
 
 /// Carries out a write; while there is no leader it waits for one.
@@ -39,6 +45,7 @@ pub(crate) async fn write(
     change: Change,
 ) -> Result<Committed, Reject> {
     await_leader(site).await?;
+    counts::write();
     Ok(site.handle.submit(caller, change).await?)
 }
 
@@ -58,7 +65,7 @@ pub(crate) fn own_datacenter(site: &Site, options: &ReadOptions) -> Result<(), R
     if own { Ok(()) } else { Err(Reject::NoPathToDatacenter) }
 }
 
-async fn await_leader(site: &Site) -> Result<(), Reject> {
+pub(crate) async fn await_leader(site: &Site) -> Result<(), Reject> {
     let mut waited = Duration::ZERO;
     while !site.handle.has_leader() {
         if waited >= LEADER_WAIT_MAX {

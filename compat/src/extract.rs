@@ -41,6 +41,7 @@ pub(crate) struct Said {
     partition: bool,
     cache_control: Option<Box<str>>,
     pub(crate) accept: Option<Box<str>>,
+    forwarded_for: Option<Box<str>>,
 }
 
 /// How fresh a read has to be.
@@ -98,6 +99,7 @@ impl Said {
             partition: given("x-consul-partition"),
             cache_control: text("cache-control"),
             accept: text("accept"),
+            forwarded_for: text("x-forwarded-for"),
         }
     }
 }
@@ -137,6 +139,15 @@ impl Ask {
     /// Refuses a caller whose rules do not allow this.
     pub(crate) fn demand(&self, act: Act<'_>) -> Result<(), Reject> {
         Ok(self.authority()?.demand(act)?)
+    }
+
+    /// The address of who asks, as a proxy before us tells it, else as we see it.
+    pub(crate) fn source_address(&self) -> String {
+        let told = self.headers.forwarded_for.as_deref().unwrap_or("");
+        let first = told.split(',').next().unwrap_or("").trim();
+        let address =
+            first.parse().ok().map(|ip: IpAddr| ip.to_canonical()).or(self.caller.address);
+        address.map(|ip| ip.to_string()).unwrap_or_default()
     }
 
     /// The body, for whoever reads it first.

@@ -6,3 +6,4 @@ pub(crate) mod print;
 pub(crate) mod rfc3339;
 pub(crate) mod text;
 pub(crate) mod time;
+pub(crate) mod uuid;

@@ -21,8 +21,8 @@ pub mod filter;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 mod go;
-mod issuer;
 mod gzip;
+mod issuer;
 mod limits;
 mod login;
 mod reject;
@@ -41,8 +41,8 @@ use proconsul_anchors::handle::Handle;
 use proconsul_anchors::survey::Survey;
 
 pub use crate::control::{Control, Profile, Profiling, Reloading, Stats};
-pub use crate::login::{Fetch, FetchError, FetchRequest, Fetched, Fetching, Logins};
 pub use crate::issuer::{CaError, CaSettings, Issuer};
+pub use crate::login::{Fetch, FetchError, FetchRequest, Fetched, Fetching, Logins};
 pub use crate::reply::Pieces;
 pub use crate::routes::AUTOPILOT_SETTING;
 pub use crate::server::{Api, Certificates, Listener, serve};

@@ -11,6 +11,9 @@ pub(crate) const BODY_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// Operations of one transaction (Consul's own bound).
 pub(crate) const TXN_OPS_MAX: usize = 128;
 
+/// Bytes that an event carries (Consul's own bound).
+pub(crate) const EVENT_BYTES_MAX: u64 = 300;
+
 /// A body of fewer bytes is never compressed (Consul's own bound).
 pub(crate) const GZIP_BYTES_MIN: usize = 1400;
 

@@ -179,6 +179,11 @@ impl Reply {
         self.header(CONTENT_TYPE, JSON_UTF8)
     }
 
+    /// Tells an index and nothing else of what is known about a read.
+    pub(crate) fn index(self, index: u64) -> Self {
+        self.header(INDEX, index.into())
+    }
+
     /// Tells of a read what is known about the leader, and no more.
     pub(crate) fn leader(self, known: bool) -> Self {
         let known = HeaderValue::from_static(if known { "true" } else { "false" });

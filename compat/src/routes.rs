@@ -10,9 +10,9 @@ mod catalog;
 mod changed;
 pub(crate) mod config;
 mod connect;
+mod coordinate;
 mod debug;
 mod discovery_chain;
-mod coordinate;
 mod event;
 mod health;
 mod intention;
@@ -87,7 +87,11 @@ macro_rules! page {
 /// A route of the access control: it is closed while that is off.
 macro_rules! acl {
     ($path:literal, $methods:expr, $handler:path) => {
-        Route { path: $path, methods: $methods, run: |ask, _| Box::pin(acl::guarded(ask, $handler)) }
+        Route {
+            path: $path,
+            methods: $methods,
+            run: |ask, _| Box::pin(acl::guarded(ask, $handler)),
+        }
     };
 }
 

@@ -12,7 +12,8 @@ use proconsul_anchors::node::LeafSettings;
 use proconsul_anchors::service::Node;
 use proconsul_anchors::store::Store;
 use proconsul_compat::{
-    Api, CaSettings, Control, Fetch, FetchError, FetchRequest, Fetching, Issuer, Logins, Pieces, Reloading, Settings, Site, Stats, serve,
+    Api, CaSettings, Control, Fetch, FetchError, FetchRequest, Fetching, Issuer, Logins, Pieces,
+    Reloading, Settings, Site, Stats, serve,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -103,6 +104,8 @@ impl Server {
             agent,
             tokens: proconsul_anchors::acl::AgentTokens::default(),
             settings,
+            events: proconsul_anchors::events::Events::default(),
+            survey: proconsul_anchors::survey::Survey::default(),
             logins: Logins::new(Nobody),
             control: Arc::new(Nobody),
         });

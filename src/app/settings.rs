@@ -35,9 +35,11 @@ pub(super) fn http(config: &Config, node_id: &str) -> Result<proconsul_compat::S
         wait_default: config.default_query_time,
         wait_max: config.max_query_time,
         kv_value_bytes_max: config.limits.kv_max_value_size,
+        coordinates: !config.disable_coordinates,
         txn_bytes_max: config.limits.txn_max_req_len,
         connections_per_client_max: config.limits.http_max_conns_per_client as usize,
         request_limits: request_limits(config),
+        default_intentions: config.default_intentions(),
         session_ttl_min: if config.session_ttl_min.is_zero() {
             defaults.session_ttl_min
         } else {

@@ -114,6 +114,7 @@ fn assemble(raw: Raw, parts: Parts, host: &Host, faults: &mut Faults) -> Config 
         checks: parts.checks,
         translate_wan_addrs: flag("translate_wan_addrs"),
         disable_kv_key_validation: flag("disable_kv_key_validation"),
+        disable_coordinates: flag("disable_coordinates"),
         enable_debug: raw.flag("enable_debug").unwrap_or(dev),
         ui: parts.ui,
         pid_file: path("pid_file"),

@@ -177,7 +177,7 @@ pub(crate) const TOP: &[Key] = &[
     start("default_query_time", Text),
     quiet("default_intention_policy", Text),
     quiet("disable_anonymous_signature", Bool),
-    quiet("disable_coordinates", Bool),
+    start("disable_coordinates", Bool),
     quiet("disable_host_node_id", Bool),
     start("disable_http_unprintable_char_filter", Bool),
     quiet("disable_keyring_file", Bool),

@@ -1,6 +1,7 @@
 //! `/v1/catalog/…`: nodes and services as they are registered.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -23,6 +24,7 @@ use crate::go::print::{json, write_json};
 use crate::reject::{Faults, Reject};
 use crate::reply::{Meta, Reply, TEXT_UTF8, cache_missed};
 use crate::routes::narrow::{Narrow, has_tags};
+use crate::routes::sight::Sight;
 use crate::wire::catalog::{
     NodeOut, NodeServiceOut, ServiceNodeOut, instances, list, write_catalog,
 };
@@ -205,14 +207,17 @@ pub(crate) async fn nodes(ask: Ask) -> Result<Reply, Reject> {
 async fn list_nodes(ask: Ask, options: ReadOptions) -> Result<Reply, Reject> {
     let narrow = Narrow::of(&ask.site, &options, &NODE)?;
     let answer = blocking::read(&ask.site, &ask.caller, &options, &Query::Nodes).await?;
+    let sight = Sight::of(&answer.authority);
     let mut kept: Vec<NodeOut<'_>> = Vec::new();
-    for row in answer.at.nodes().filter(|row| narrow.takes_node(&row.node)) {
+    let rows = answer.at.nodes().filter(|row| narrow.takes_node(&row.node));
+    for row in rows.filter(|row| sight.node(row)) {
         let record = NodeOut::from(&**row);
         if narrow.takes(&record)? {
             kept.push(record);
         }
     }
-    Ok(Reply::json(&kept).meta(Meta::with_consistency(&answer, &options)))
+    let meta = Meta::with_consistency(&answer, &options);
+    Ok(Reply::json(&kept).meta(meta.filtered(&answer.authority, sight.left_out())))
 }
 
 /// `GET /v1/catalog/services`.
@@ -226,22 +231,25 @@ async fn list_services(ask: Ask, options: ReadOptions) -> Result<Reply, Reject> 
     let narrow = Narrow::of(&ask.site, &options, &SERVICE_NODE)?;
     let query = Query::Services { by_node_meta: narrow.by_node_meta() };
     let answer = blocking::read(&ask.site, &ask.caller, &options, &query).await?;
-    let body = json(&names_and_tags(&answer.at, &narrow)?);
-    Ok(Reply::encoded(body).meta(Meta::with_consistency(&answer, &options).cacheable(&options)))
+    let sight = Sight::of(&answer.authority);
+    let body = json(&names_and_tags(&answer.at, &narrow, &sight)?);
+    let meta = Meta::with_consistency(&answer, &options).cacheable(&options);
+    Ok(Reply::encoded(body).meta(meta.filtered(&answer.authority, sight.left_out())))
 }
 
 /// Service names as they are written, each with the tags of its instances, every tag once.
 fn names_and_tags<'a>(
     index: &'a Index,
     narrow: &Narrow,
+    sight: &Sight<'_>,
 ) -> Result<BTreeMap<&'a str, Vec<&'a str>>, Reject> {
     let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let open = narrow.is_open();
     for service in index.services() {
         for (node, row) in instances(index, service) {
-            let wanted = open
-                || (narrow.takes_node(&node.node)
-                    && narrow.takes(&ServiceNodeOut::new(node, row))?);
+            let wanted = (open || narrow.takes_node(&node.node))
+                && sight.instance(node, row)
+                && (open || narrow.takes(&ServiceNodeOut::new(node, row))?);
             if !wanted {
                 continue;
             }
@@ -277,31 +285,37 @@ async fn list_service(
     let narrow = Narrow::of(&ask.site, &options, &SERVICE_NODE)?;
     let query = Query::Service(name.as_str().into());
     let answer = blocking::read(&ask.site, &ask.caller, &options, &query).await?;
+    let sight = Sight::of(&answer.authority);
     let reply = match answer.at.service(&name) {
         None => Reply::encoded(Bytes::from_static(b"[]")),
-        Some(row) if narrow.is_open() && tags.is_empty() => {
+        Some(row)
+            if narrow.is_open() && tags.is_empty() && sight.all(instances(&answer.at, row)) =>
+        {
             let encode = || list(instances(&answer.at, row), write_catalog);
             Reply::shared(row.bodies.catalog.get_or_make(encode))
         }
         Some(row) => {
             let found =
                 instances(&answer.at, row).filter(|(_, row)| has_tags(&row.service.tags, &tags));
-            let kept = narrowed(&narrow, found, ServiceNodeOut::new)?;
+            let kept = narrowed(&narrow, &sight, found, ServiceNodeOut::new)?;
             Reply::encoded(list(kept.into_iter(), write_catalog))
         }
     };
-    Ok(reply.meta(Meta::with_consistency(&answer, &options).cacheable(&options)))
+    let meta = Meta::with_consistency(&answer, &options).cacheable(&options);
+    Ok(reply.meta(meta.filtered(&answer.authority, sight.left_out())))
 }
 
-/// The instances that are wanted, in the order that is wanted.
+/// The instances that are wanted and may be seen, in the order that is wanted. Nobody's expression is asked of what they may
+/// not see.
 pub(crate) fn narrowed<'a, T: Serialize>(
     narrow: &Narrow,
+    sight: &Sight<'_>,
     found: impl Iterator<Item = (&'a NodeRow, &'a Instance)>,
     form: impl Fn(&'a NodeRow, &'a Instance) -> T,
 ) -> Result<Vec<(&'a NodeRow, &'a Instance)>, Reject> {
     let mut kept = Vec::new();
     for (node, row) in found.filter(|(node, _)| narrow.takes_node(&node.node)) {
-        if narrow.takes(&form(node, row))? {
+        if sight.instance(node, row) && narrow.takes(&form(node, row))? {
             kept.push((node, row));
         }
     }
@@ -348,11 +362,14 @@ async fn one_node(
     let narrow = Narrow::by_filter(&ask.site, &options, &NODE_SERVICE)?;
     let answer =
         blocking::read(&ask.site, &ask.caller, &options, &Query::Node(name.into())).await?;
-    let body = match answer.at.node_by_name_or_id(name) {
+    let sight = Sight::of(&answer.authority);
+    let row = answer.at.node_by_name_or_id(name).filter(|row| sight.node(row));
+    let body = match row {
         None => print(None, !narrow.is_open()),
         Some(row) => {
             let mut kept = Vec::new();
-            for instance in row.services.values() {
+            let seen = |row: &&Arc<Instance>| sight.service(row.service.name.as_str());
+            for instance in row.services.values().filter(seen) {
                 let record = NodeServiceOut::from(&**instance);
                 if narrow.takes(&record)? {
                     kept.push(record);
@@ -361,7 +378,8 @@ async fn one_node(
             print(Some((row, kept)), !narrow.is_open())
         }
     };
-    Ok(Reply::encoded(body).meta(Meta::with_consistency(&answer, &options)))
+    let meta = Meta::with_consistency(&answer, &options);
+    Ok(Reply::encoded(body).meta(meta.filtered(&answer.authority, sight.left_out())))
 }
 
 #[derive(Serialize)]

@@ -99,7 +99,7 @@ pub(crate) struct ServiceNodeOut<'a> {
 pub(crate) struct CheckServiceNodeOut<'a> {
     node: NodeOut<'a>,
     service: NodeServiceOut<'a>,
-    checks: Vec<HealthCheckOut<'a>>,
+    checks: Option<Vec<HealthCheckOut<'a>>>,
 }
 
 /// Pairs that are printed as an empty object when there are none.
@@ -249,7 +249,18 @@ impl<'a> CheckServiceNodeOut<'a> {
         Self {
             node: node.into(),
             service: NodeServiceOut { port, ..row.into() },
-            checks: checks(node, row).map(|check| (&**check).into()).collect(),
+            checks: Some(checks(node, row).map(|check| (&**check).into()).collect()),
+        }
+    }
+
+    /// As it was registered: what was never given is printed as `null`.
+    pub(crate) fn as_given(node: &'a NodeRow, row: &'a Instance) -> Self {
+        let checks: Vec<HealthCheckOut<'a>> =
+            checks(node, row).map(|check| HealthCheckOut::as_given(check)).collect();
+        Self {
+            node: node.into(),
+            service: NodeServiceOut::as_given(row),
+            checks: (!checks.is_empty()).then_some(checks),
         }
     }
 }

@@ -254,8 +254,8 @@ impl From<WeightsForm> for Weights {
 }
 
 /// The weights of a service in the catalog, which takes any and counts those that cannot be as not given.
-fn catalog_weights(form: Option<WeightsForm>) -> Weights {
-    let weights = form.map(Weights::from).unwrap_or_default();
+pub(crate) fn catalog_weights(given: Option<Weights>) -> Weights {
+    let weights = given.unwrap_or_default();
     let fits =
         (1..=WEIGHT_MAX).contains(&weights.passing) && (0..=WEIGHT_MAX).contains(&weights.warning);
     if fits { weights } else { Weights::default() }
@@ -295,7 +295,7 @@ impl From<NodeServiceForm> for Service {
             address: form.address.into(),
             port: form.port,
             meta: form.meta.map(text_pairs),
-            weights: catalog_weights(form.weights),
+            weights: catalog_weights(form.weights.map(Into::into)),
             enable_tag_override: form.enable_tag_override,
             tagged_addresses: form.tagged_addresses.map(addresses),
             rare: rare(
