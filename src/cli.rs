@@ -32,6 +32,7 @@ mod operator;
 mod replay;
 mod services;
 mod sink;
+mod snapshot;
 mod table;
 mod usage;
 mod validate;
@@ -97,6 +98,7 @@ const GROUPS: &[Group] = &[
     Group { name: "operator autopilot", about: "Reads and writes how servers are looked after" },
     Group { name: "operator raft", about: "Looks after the servers that decide together" },
     Group { name: "operator usage", about: "Counts what is used" },
+    Group { name: "snapshot", about: "Saves and restores everything" },
     Group { name: "services", about: "Registers services with the agent" },
 ];
 
@@ -123,6 +125,7 @@ const ENTRIES: &[&[Entry]] = &[
     replay::ENTRIES,
     services::ENTRIES,
     services::EXPORTED,
+    snapshot::ENTRIES,
     validate::ENTRIES,
     version::ENTRIES,
     watch::ENTRIES,
@@ -139,7 +142,7 @@ const LATER: &[&str] = &[
     "keyring",
     "peering",
     "resource",
-    "snapshot",
+    "snapshot decode",
     "tls",
     "troubleshoot",
 ];

@@ -2,15 +2,18 @@
 
 use std::env;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::sync::Once;
 
 use base64::Engine as _;
+use bytes::Bytes;
 use clap::Arg;
+use http_body_util::StreamBody;
+use hyper::body::Frame;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::{Certificate, Client, Identity, Method, Response};
+use reqwest::{Body, Certificate, Client, Identity, Method, Response};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -18,6 +21,8 @@ use super::json::{self, Tree};
 use super::{Call, boolean, text};
 use crate::config::{SETTINGS, reason};
 
+/// How much of a file is sent at once.
+const UPLOAD_BYTES: usize = 64 << 10;
 /// Where an agent is unless said.
 const ADDRESS: &str = "127.0.0.1:8500";
 
@@ -250,7 +255,35 @@ impl Api {
         Err(unexpected(&Answer { status, index: 0, body: body.to_vec() }))
     }
 
-    async fn open(&self, method: Method, url: &str, body: Vec<u8>) -> Result<Response, String> {
+    /// Sends a file, as it is read.
+    ///
+    /// # Errors
+    /// The same.
+    pub(super) fn upload(&self, path: &str, mut file: fs::File) -> Result<(), String> {
+        let mut buffer = vec![0; UPLOAD_BYTES];
+        let pieces = std::iter::from_fn(move || match file.read(&mut buffer) {
+            Ok(0) => None,
+            Ok(count) => Some(Ok(Frame::data(Bytes::copy_from_slice(&buffer[..count])))),
+            Err(fault) => Some(Err::<Frame<Bytes>, io::Error>(fault)),
+        });
+        let body = Body::wrap(StreamBody::new(futures_util::stream::iter(pieces)));
+        let url = self.url(path, &[]);
+        self.runtime.block_on(async {
+            let response = self.open(Method::PUT, &url, body).await?;
+            let status = response.status().as_u16();
+            let body = response.bytes().await;
+            let body = body.map_err(|fault| self.fault(&Method::PUT, &url, &fault))?.to_vec();
+            let answer = Answer { status, index: 0, body };
+            if status == 200 { Ok(()) } else { Err(unexpected(&answer)) }
+        })
+    }
+
+    async fn open(
+        &self,
+        method: Method,
+        url: &str,
+        body: impl Into<Body>,
+    ) -> Result<Response, String> {
         let mut request = self.client.request(method.clone(), url).body(body);
         if !self.token.is_empty() {
             request = request.header("X-Consul-Token", &self.token);
@@ -333,7 +366,8 @@ impl Answer {
     }
 }
 
-fn index_of(response: &Response) -> u64 {
+/// Where the data of an answer stood; 0 when that was not told.
+pub(super) fn index_of(response: &Response) -> u64 {
     let header = response.headers().get("X-Consul-Index").and_then(|value| value.to_str().ok());
     header.and_then(|text| text.parse().ok()).unwrap_or(0)
 }

@@ -31,11 +31,14 @@ struct Holders {
 // === impl Semaphore ===
 
 impl Semaphore<'_> {
-    /// The list of holders and its key, without holders whose session is gone.
+    /// The list of holders and its key, without holders whose session is gone. A key for something else is a fault.
     fn holders(&self, pairs: &[Pair]) -> Result<(Pair, Holders), String> {
         let key = self.wish.key(KEY);
         let unused = || Pair { key: key.clone(), flags: FLAGS, ..Pair::default() };
         let pair = pairs.iter().find(|pair| pair.key == key).cloned().unwrap_or_else(unused);
+        if pair.flags != FLAGS {
+            return Err(CONFLICT.to_owned());
+        }
         let value = pair.bytes();
         let mut list = if value.is_empty() {
             Holders { limit: self.wish.holders, holders: BTreeMap::new() }
@@ -81,9 +84,6 @@ impl Semaphore<'_> {
             let reading = Reading { index, wait: Some(wait), consistent: false };
             let (pairs, now) = self.look(reading).await?;
             let (pair, mut list) = self.holders(&pairs)?;
-            if pair.flags != FLAGS {
-                return Err(CONFLICT.to_owned());
-            }
             let (theirs, ours) = (list.limit, self.wish.holders);
             if theirs != ours {
                 return Err(format!("semaphore limit conflict (lock: {theirs}, local: {ours})"));
@@ -122,9 +122,6 @@ impl Semaphore<'_> {
         let (pair, list) = self.holders(&pairs).map_err(Left::Failed)?;
         if pair.modify_index == 0 {
             return Ok(());
-        }
-        if pair.flags != FLAGS {
-            return Err(Left::Failed(CONFLICT.to_owned()));
         }
         if !list.holders.is_empty() {
             return Err(Left::InUse);
