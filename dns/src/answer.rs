@@ -11,8 +11,9 @@ mod zone;
 
 use std::net::IpAddr;
 
+use proconsul_anchors::acl::{Act, Authority};
 use proconsul_anchors::clock::Time;
-use proconsul_anchors::index::Index;
+use proconsul_anchors::index::{Index, Instance, NodeRow};
 use rand::RngCore;
 
 pub(crate) use self::zone::SERVERS;
@@ -27,6 +28,8 @@ use crate::settings::Settings;
 pub struct View<'a> {
     /// What the scope knew when the question came.
     pub index: &'a Index,
+    /// What of it may be told.
+    pub authority: &'a Authority,
     /// How names are answered.
     pub settings: &'a Settings,
     /// Now.
@@ -120,6 +123,21 @@ pub fn answer(
 /// The reply about a name that is nobody's business here.
 pub fn refusal() -> Draft {
     Draft { manner: Manner::Refusal, rcode: Rcode::Refused, ..Draft::default() }
+}
+
+// === impl View ===
+
+impl View<'_> {
+    /// Whether a node may be told.
+    fn shows_node(&self, row: &NodeRow) -> bool {
+        self.authority.allows(Act::node_read(row.node.name.as_str()))
+    }
+
+    /// Whether an instance may be told.
+    fn shows(&self, node: &NodeRow, instance: &Instance) -> bool {
+        self.shows_node(node)
+            && self.authority.allows(Act::service_read(instance.service.name.as_str()))
+    }
 }
 
 // === impl Search ===

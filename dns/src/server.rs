@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use proconsul_anchors::acl::Authority;
 use proconsul_anchors::clock::Time;
 use proconsul_anchors::index::Index;
 use proconsul_anchors::name::Caseless;
@@ -32,7 +33,7 @@ use crate::shape::{Asker, Transport, shape};
 /// The door, as far as DNS needs it.
 pub trait Door: Send + Sync + 'static {
     /// The index as the caller may read it for this query; nothing when it may not.
-    fn look(&self, from: Option<IpAddr>, query: &Query) -> Option<Arc<Index>>;
+    fn look(&self, from: Option<IpAddr>, query: &Query) -> Option<(Arc<Index>, Authority)>;
     /// The index, when nothing of a scope is read.
     fn snapshot(&self) -> Arc<Index>;
     /// Now.
@@ -118,9 +119,11 @@ impl<D: Door> Service<D> {
             Whom::Nobody => answer::refusal(),
             Whom::Index => {
                 // Who may not read is told that there is nothing, as Consul does.
-                let index = self.index(from, &place).unwrap_or_default();
+                let (index, authority) =
+                    self.index(from, &place).unwrap_or_else(|| (Arc::default(), Authority::nothing()));
                 let view = View {
                     index: &index,
+                    authority: &authority,
                     settings,
                     now: self.door.now(),
                     edns: asker.edns.is_some(),
@@ -134,10 +137,10 @@ impl<D: Door> Service<D> {
     }
 
     /// The index as the asker may read it; nothing when it may not.
-    fn index(&self, from: Option<IpAddr>, place: &Place) -> Option<Arc<Index>> {
+    fn index(&self, from: Option<IpAddr>, place: &Place) -> Option<(Arc<Index>, Authority)> {
         match query(place) {
             Some(query) => self.door.look(from, &query),
-            None => Some(self.door.snapshot()),
+            None => Some((self.door.snapshot(), Authority::open())),
         }
     }
 }

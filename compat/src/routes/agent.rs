@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, StatusCode};
-use proconsul_anchors::node::definition::ServiceDefinition;
-use proconsul_anchors::node::{Aggregate, Existing, LeafService, ServiceHealth};
+use proconsul_anchors::acl::Act;
+use proconsul_anchors::node::definition::{CheckDefinition, ServiceDefinition};
+use proconsul_anchors::node::{Aggregate, Existing, LeafCheck, LeafService, ServiceHealth};
 use proconsul_anchors::service::Status;
 
 use crate::extract::body::read_json;
@@ -14,6 +15,7 @@ use crate::filter::{AGENT_SERVICE, Filter, FilterError, HEALTH_CHECK, Schema};
 use crate::go::text::{parse_bool, quote};
 use crate::reject::Reject;
 use crate::reply::Reply;
+use crate::routes::vet::service_of;
 use crate::wire::agent::{AgentServiceOut, CheckForm, HealthOut, ServiceForm, UpdateForm};
 use crate::wire::check::HealthCheckOut;
 use crate::wire::decode::{Hint, body};
@@ -25,33 +27,45 @@ pub(crate) async fn services(ask: Ask) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
     let services = ask.site.agent.services();
     let filter = filter(&ask, &AGENT_SERVICE).map_err(Reject::Filter)?;
+    let authority = ask.authority()?;
+    let may =
+        |entry: &LeafService| authority.allows(Act::service_read(entry.service.name.as_str()));
     let datacenter = &ask.site.settings.identity.datacenter;
     let mut kept = BTreeMap::new();
-    for (id, entry) in &services {
+    let seen = || services.iter().filter(|(_, entry)| may(entry));
+    for (id, entry) in seen() {
         let record = AgentServiceOut::new(entry, datacenter);
         if takes(filter.as_ref(), &record)? {
             kept.insert(&**id, record);
         }
     }
-    Ok(Reply::json(&kept))
+    let left_out = seen().count() < services.len();
+    Ok(Reply::json(&kept).filtered(&authority, left_out))
 }
 
 /// `GET /v1/agent/checks`.
 pub(crate) async fn checks(ask: Ask) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
+    let authority = ask.authority()?;
     let checks = ask.site.agent.checks();
     let node = &ask.site.settings.identity.node;
+    let may = |entry: &LeafCheck| match service_of(&entry.check) {
+        "" => authority.allows(Act::node_read(node)),
+        name => authority.allows(Act::service_read(name)),
+    };
+    let seen = || checks.iter().filter(|(_, entry)| may(entry));
     // Consul does not look at the expression while it has no checks.
     let filter =
-        if checks.is_empty() { None } else { filter(&ask, &HEALTH_CHECK).map_err(bare_fault)? };
+        if seen().count() == 0 { None } else { filter(&ask, &HEALTH_CHECK).map_err(bare_fault)? };
     let mut kept = BTreeMap::new();
-    for (id, entry) in &checks {
+    for (id, entry) in seen() {
         let record = HealthCheckOut::new(node, &entry.check, (0, 0));
         if takes(filter.as_ref(), &record)? {
             kept.insert(&**id, record);
         }
     }
-    Ok(Reply::json(&kept))
+    let left_out = seen().count() < checks.len();
+    Ok(Reply::json(&kept).filtered(&authority, left_out))
 }
 
 /// Only on this page Consul tells bare what an expression asks in vain.
@@ -78,9 +92,19 @@ pub(crate) async fn service(ask: Ask) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
     let (site, id) = (Arc::clone(&ask.site), ask.rest().to_owned());
     let hash = ask.params.first("hash").to_owned();
+    let caller = ask.caller.clone();
+    let may = |entry: &LeafService| -> Result<(), Reject> {
+        let authority = site.handle.authority(&caller)?;
+        Ok(authority.demand(Act::service_read(entry.service.name.as_str()))?)
+    };
+    ask.authority()?;
     drop(ask);
+    if let Some(entry) = site.agent.service(&id) {
+        may(&entry)?;
+    }
     let found = site.agent.wait_service(&id, &hash, patience).await;
     let entry: Arc<LeafService> = found.ok_or(Reject::NoAgentService(id))?;
+    may(&entry)?;
     let hash = entry.content_hash();
     let header = HeaderValue::from_str(&hash).expect("a hash is hex digits");
     let mut record = AgentServiceOut::new(&entry, &site.settings.identity.datacenter);
@@ -89,15 +113,16 @@ pub(crate) async fn service(ask: Ask) -> Result<Reply, Reject> {
 }
 
 /// `PUT /v1/agent/service/register`.
-pub(crate) async fn register_service(ask: Ask) -> Result<Reply, Reject> {
+pub(crate) async fn register_service(mut ask: Ask) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
     let existing = match ask.params.given("replace-existing-checks") {
         Some("" | "true") => Existing::Replace,
         _ => Existing::Keep,
     };
-    let text = read_json(ask.body, ask.headers.content_length).await?;
+    let text = read_json(ask.take_body(), ask.headers.content_length).await?;
     let form: ServiceForm = body(&text, Hint::None)?;
-    let definition = ServiceDefinition { token: ask.caller.token, ..form.into() };
+    let definition = ServiceDefinition { token: ask.caller.token.clone(), ..form.into() };
+    ask.vet_service(&definition)?;
     ask.site.agent.register_service(definition, existing).await?;
     Ok(Reply::nothing())
 }
@@ -105,22 +130,26 @@ pub(crate) async fn register_service(ask: Ask) -> Result<Reply, Reject> {
 /// `PUT /v1/agent/service/deregister/<id>`.
 pub(crate) async fn deregister_service(ask: Ask) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
+    ask.vet_service_id(ask.rest())?;
     ask.site.agent.deregister_service(ask.rest()).await?;
     Ok(Reply::nothing())
 }
 
 /// `PUT /v1/agent/check/register`.
-pub(crate) async fn register_check(ask: Ask) -> Result<Reply, Reject> {
+pub(crate) async fn register_check(mut ask: Ask) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
-    let text = read_json(ask.body, ask.headers.content_length).await?;
+    let text = read_json(ask.take_body(), ask.headers.content_length).await?;
     let form: CheckForm = body(&text, Hint::None)?;
-    ask.site.agent.register_check(form.into(), ask.caller.token).await?;
+    let check = CheckDefinition::from(form);
+    ask.vet_check(&check)?;
+    ask.site.agent.register_check(check, ask.caller.token).await?;
     Ok(Reply::nothing())
 }
 
 /// `PUT /v1/agent/check/deregister/<id>`.
 pub(crate) async fn deregister_check(ask: Ask) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
+    ask.vet_check_id(ask.rest())?;
     ask.site.agent.deregister_check(ask.rest()).await?;
     Ok(Reply::nothing())
 }
@@ -142,6 +171,7 @@ pub(crate) async fn fail(ask: Ask) -> Result<Reply, Reject> {
 
 async fn note(ask: Ask, status: Status) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
+    ask.vet_check_id(ask.rest())?;
     ask.site.agent.update_ttl(ask.rest(), status, ask.params.first("note")).await?;
     Ok(Reply::nothing())
 }
@@ -155,6 +185,7 @@ pub(crate) async fn update(mut ask: Ask) -> Result<Reply, Reject> {
         status => status,
     };
     ask.refuse_enterprise(Tenancy::Both)?;
+    ask.vet_check_id(ask.rest())?;
     ask.site.agent.update_ttl(ask.rest(), status, &form.output).await?;
     Ok(Reply::nothing())
 }
@@ -164,6 +195,7 @@ pub(crate) async fn service_maintenance(ask: Ask) -> Result<Reply, Reject> {
     let id = ask.named(Reject::MissingServiceId)?;
     let enable = enable(&ask)?;
     ask.refuse_enterprise(Tenancy::Both)?;
+    ask.vet_service_id(id)?;
     ask.site.agent.set_service_maintenance(id, enable, ask.params.first("reason")).await?;
     Ok(Reply::nothing())
 }
@@ -171,6 +203,7 @@ pub(crate) async fn service_maintenance(ask: Ask) -> Result<Reply, Reject> {
 /// `PUT /v1/agent/maintenance`.
 pub(crate) async fn maintenance(ask: Ask) -> Result<Reply, Reject> {
     let enable = enable(&ask)?;
+    ask.demand_node_write()?;
     ask.site.agent.set_node_maintenance(enable, ask.params.first("reason")).await?;
     Ok(Reply::nothing())
 }
@@ -184,6 +217,10 @@ fn enable(ask: &Ask) -> Result<bool, Reject> {
 pub(crate) async fn health_by_id(ask: Ask) -> Result<Reply, Reject> {
     let id = ask.named(Reject::MissingHealthId)?;
     ask.refuse_enterprise(Tenancy::Both)?;
+    let authority = ask.authority()?;
+    if let Some(entry) = ask.site.agent.service(id) {
+        authority.demand(Act::service_read(entry.service.name.as_str()))?;
+    }
     let Some(health) = ask.site.agent.health_by_id(id) else {
         return Ok(unknown(&ask, &format!("ServiceId {id} not found"), || {
             Reply::json(&HealthOut::unknown())
@@ -198,6 +235,7 @@ pub(crate) async fn health_by_id(ask: Ask) -> Result<Reply, Reject> {
 pub(crate) async fn health_by_name(ask: Ask) -> Result<Reply, Reject> {
     let name = ask.named(Reject::MissingHealthName)?;
     ask.refuse_enterprise(Tenancy::Both)?;
+    ask.demand(Act::service_read(name))?;
     let found: Vec<ServiceHealth> = ask.site.agent.health_by_name(name);
     let Some(worst) = found.iter().map(|health| health.status).max() else {
         return Ok(unknown(&ask, &format!("ServiceName {name} Not Found"), || {

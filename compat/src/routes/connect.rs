@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use proconsul_anchors::acl::{Act, Authority};
+use proconsul_anchors::acl::Act;
 use proconsul_anchors::change::Change;
+use proconsul_anchors::error::Refusal;
 use proconsul_anchors::index::connect::Gateway;
 use proconsul_anchors::index::{Index, Instance, NodeRow, Row};
 use proconsul_anchors::name::Caseless;
@@ -21,6 +22,7 @@ use crate::reply::{Meta, Reply};
 use crate::routes::catalog::{narrowed, nobody};
 use crate::routes::health::{Order, drop_unfit, passing, refuse_groups, service_options};
 use crate::routes::narrow::Narrow;
+use crate::routes::sight::Sight;
 use crate::wire::catalog::{
     CheckServiceNodeOut, ServiceNodeOut, list, write_catalog, write_health,
 };
@@ -45,14 +47,18 @@ pub(crate) async fn catalog(ask: Ask) -> Result<Reply, Reject> {
 
 async fn list_catalog(ask: &Ask, options: &ReadOptions, name: Caseless) -> Result<Reply, Reject> {
     let narrow = Narrow::of(&ask.site, options, &SERVICE_NODE)?;
+    if !ask.authority()?.allows(Act::service_read(name.as_str())) {
+        let meta = Meta { index: 1, consistency: Some(options.consistency), ..Meta::default() };
+        return Ok(Reply::encoded(bytes::Bytes::from_static(b"[]")).meta(meta));
+    }
     let query = Query::Connect(name.clone());
     let answer = blocking::read(&ask.site, &ask.caller, options, &query).await?;
     let found = with_nodes(&answer.at, answer.at.reaching(&name));
-    let (found, left_out) = visible(found, &answer.authority);
-    let kept = narrowed(&narrow, found.into_iter(), ServiceNodeOut::new)?;
+    let sight = Sight::of(&answer.authority);
+    let kept = narrowed(&narrow, &sight, found.into_iter(), ServiceNodeOut::new)?;
     let meta = Meta::with_consistency(&answer, options).cacheable(options);
     Ok(Reply::encoded(list(kept.into_iter(), write_catalog))
-        .meta(meta.filtered(&answer.authority, left_out)))
+        .meta(meta.filtered(&answer.authority, sight.left_out())))
 }
 
 /// `GET /v1/health/connect/<name>`.
@@ -64,6 +70,7 @@ pub(crate) async fn health(ask: Ask) -> Result<Reply, Reject> {
     if !ask.params.first("peer").is_empty() {
         return nobody(&ask.site, &options).await;
     }
+    demand_service(&ask, &name)?;
     let query = Query::HealthConnect(name.clone());
     let find = |index: &'_ Index| index.reaching(&name).into_iter().cloned().collect();
     list_health(&ask, &options, query, only_passing, find).await
@@ -75,6 +82,7 @@ pub(crate) async fn ingress(ask: Ask) -> Result<Reply, Reject> {
     let name = Caseless::from(ask.named(Reject::MissingServiceName)?);
     let only_passing = passing(&ask)?;
     refuse_groups(&ask)?;
+    demand_service(&ask, &name)?;
     let query = Query::HealthIngress(name.clone());
     let find = |index: &'_ Index| {
         let gateways = index.gateways_of(&name, Gateway::Ingress);
@@ -94,14 +102,20 @@ async fn list_health(
     let answer = blocking::read(&ask.site, &ask.caller, options, &query).await?;
     let found = find(&answer.at);
     let found = with_nodes(&answer.at, found.iter().collect());
-    let (found, left_out) = visible(found, &answer.authority);
-    let mut kept = narrowed(&narrow, found.into_iter(), CheckServiceNodeOut::new)?;
+    let sight = Sight::of(&answer.authority);
+    let mut kept = narrowed(&narrow, &sight, found.into_iter(), CheckServiceNodeOut::new)?;
     if only_passing {
         drop_unfit(&mut kept, if options.after > 0 { Order::Kept } else { Order::LastFillsIn });
     }
     let meta = Meta::with_consistency(&answer, options).cacheable(options);
     Ok(Reply::encoded(list(kept.into_iter(), write_health))
-        .meta(meta.filtered(&answer.authority, left_out)))
+        .meta(meta.filtered(&answer.authority, sight.left_out())))
+}
+
+/// Whoever may not read the service is refused, and told no more.
+fn demand_service(ask: &Ask, name: &Caseless) -> Result<(), Reject> {
+    let may = ask.authority()?.allows(Act::service_read(name.as_str()));
+    if may { Ok(()) } else { Err(Refusal::Forbidden.into()) }
 }
 
 type Found<'a> = Vec<(&'a NodeRow, &'a Instance)>;
@@ -109,21 +123,6 @@ type Found<'a> = Vec<(&'a NodeRow, &'a Instance)>;
 fn with_nodes<'a>(index: &'a Index, found: Vec<&'a std::sync::Arc<Instance>>) -> Found<'a> {
     let node = |row: &'a Instance| Some((&**index.node(row.node.key())?, row));
     found.into_iter().filter_map(|row| node(row)).collect()
-}
-
-/// What a caller may see of them, and whether anything was left out.
-fn visible<'a>(found: Found<'a>, authority: &Authority) -> (Found<'a>, bool) {
-    if authority.is_open() {
-        return (found, false);
-    }
-    let before = found.len();
-    let may = |(node, row): &(&NodeRow, &Instance)| {
-        authority.allows(Act::node_read(node.node.name.as_str()))
-            && authority.allows(Act::service_read(row.service.name.as_str()))
-    };
-    let kept: Found<'a> = found.into_iter().filter(may).collect();
-    let left_out = kept.len() < before;
-    (kept, left_out)
 }
 
 /// `GET /v1/catalog/gateway-services/<name>`.

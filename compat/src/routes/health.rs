@@ -19,6 +19,7 @@ use crate::reject::Reject;
 use crate::reply::{Meta, Reply};
 use crate::routes::catalog::{narrowed, nobody};
 use crate::routes::narrow::{Narrow, has_tags};
+use crate::routes::sight::Sight;
 use crate::wire::catalog::{CheckServiceNodeOut, instances, is_passing, list, write_health};
 use crate::wire::check::HealthCheckOut;
 
@@ -79,14 +80,17 @@ async fn list_checks(
     let narrow = narrow?;
     let answer = blocking::read(&ask.site, &ask.caller, options, &query).await?;
     let rows = checks(&answer.at);
+    let sight = Sight::of(&answer.authority);
     let mut kept: Vec<HealthCheckOut<'_>> = Vec::new();
-    for row in rows.iter().filter(|row| on_wanted_node(&answer, &narrow, row)) {
+    let rows = rows.iter().filter(|row| on_wanted_node(&answer, &narrow, row));
+    for row in rows.filter(|row| sight.check(row)) {
         let record = HealthCheckOut::from(&**row);
         if narrow.takes(&record)? {
             kept.push(record);
         }
     }
-    Ok(Reply::json(&kept).meta(Meta::with_consistency(&answer, options)))
+    let meta = Meta::with_consistency(&answer, options);
+    Ok(Reply::json(&kept).meta(meta.filtered(&answer.authority, sight.left_out())))
 }
 
 fn on_wanted_node(answer: &Answer, narrow: &Narrow, row: &CheckRow) -> bool {
@@ -146,13 +150,16 @@ impl Lookup {
         }
         let answer = blocking::read(&self.site, &self.caller, &self.options, &self.query).await?;
         let order = if self.options.after > 0 { Order::Kept } else { Order::LastFillsIn };
-        let reply = encode(&answer, &self.name, &self.wanted, order)?;
-        Ok(reply.meta(Meta::with_consistency(&answer, &self.options).cacheable(&self.options)))
+        let sight = Sight::of(&answer.authority);
+        let reply = encode(&answer, &sight, &self.name, &self.wanted, order)?;
+        let meta = Meta::with_consistency(&answer, &self.options).cacheable(&self.options);
+        Ok(reply.meta(meta.filtered(&answer.authority, sight.left_out())))
     }
 }
 
 fn encode(
     answer: &Answer,
+    sight: &Sight<'_>,
     name: &Caseless,
     wanted: &Wanted,
     order: Order,
@@ -162,7 +169,7 @@ fn encode(
     };
     let found = || instances(&answer.at, row);
     let all_fit = !wanted.passing || found().all(|(node, row)| is_passing(node, row));
-    let open = wanted.narrow.is_open() && wanted.tags.is_empty();
+    let open = wanted.narrow.is_open() && wanted.tags.is_empty() && sight.all(found());
     match order {
         _ if open && all_fit => {
             Ok(Reply::shared(row.bodies.health.get_or_make(|| list(found(), write_health))))
@@ -173,7 +180,7 @@ fn encode(
         }
         _ => {
             let tagged = found().filter(|(_, row)| has_tags(&row.service.tags, &wanted.tags));
-            let mut kept = narrowed(&wanted.narrow, tagged, CheckServiceNodeOut::new)?;
+            let mut kept = narrowed(&wanted.narrow, sight, tagged, CheckServiceNodeOut::new)?;
             if wanted.passing {
                 drop_unfit(&mut kept, order);
             }

@@ -1,9 +1,14 @@
 //! `/v1/kv/…`: keys and values.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};
 use hyper::body::Incoming;
+use proconsul_anchors::acl::Act;
 use proconsul_anchors::change::{Change, KvChange, PutWhen};
+use proconsul_anchors::handle::Answer;
+use proconsul_anchors::index::KeyRow;
 use proconsul_anchors::query::Query;
 
 use crate::blocking;
@@ -73,8 +78,12 @@ async fn one(ask: Ask, options: ReadOptions, key: String) -> Result<Reply, Rejec
         return Err(Reject::MissingKeyName);
     }
     ask.refuse_enterprise(Tenancy::Both)?;
+    ask.own_datacenter(&options.datacenter)?;
+    ask.demand(Act::key_read(&key))?;
     let query = Query::Key(key.as_str().into());
     let answer = blocking::read(&ask.site, &ask.caller, &options, &query).await?;
+    // It may have been taken away during a wait.
+    answer.authority.demand(Act::key_read(&key))?;
     let meta = Meta::of(&answer);
     let Some(row) = answer.at.key(&key) else { return Ok(Reply::absent().meta(meta)) };
     if ask.params.has("raw") {
@@ -86,10 +95,12 @@ async fn one(ask: Ask, options: ReadOptions, key: String) -> Result<Reply, Rejec
 
 async fn tree(ask: Ask, options: ReadOptions, prefix: String) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
+    demand_list(&ask, &options, &prefix)?;
     let query = Query::Keys(prefix.as_str().into());
     let answer = blocking::read(&ask.site, &ask.caller, &options, &query).await?;
-    let meta = Meta::of(&answer);
-    let mut rows = answer.at.keys(&prefix).peekable();
+    let visible = Visible::of(&answer, &prefix);
+    let meta = Meta::of(&answer).filtered(&answer.authority, visible.left_out);
+    let mut rows = visible.rows().peekable();
     if rows.peek().is_none() {
         return Ok(Reply::absent().meta(meta));
     }
@@ -100,14 +111,48 @@ async fn tree(ask: Ask, options: ReadOptions, prefix: String) -> Result<Reply, R
 async fn names(ask: Ask, options: ReadOptions, prefix: String) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
     let separator = ask.params.given("separator").unwrap_or_else(|| ask.params.first("seperator"));
+    demand_list(&ask, &options, &prefix)?;
     let query = Query::Keys(prefix.as_str().into());
     let answer = blocking::read(&ask.site, &ask.caller, &options, &query).await?;
-    let meta = Meta::of(&answer);
-    let names = cut_names(answer.at.keys(&prefix).map(|row| &*row.key), &prefix, separator);
+    let visible = Visible::of(&answer, &prefix);
+    let meta = Meta::of(&answer).filtered(&answer.authority, visible.left_out);
+    let names = cut_names(visible.rows().map(|row| &*row.key), &prefix, separator);
     if names.is_empty() && !prefix.is_empty() {
         return Ok(Reply::absent().meta(meta));
     }
     Ok(Reply::json(&names).meta(meta))
+}
+
+/// Listing takes more than reading where it is configured so.
+fn demand_list(ask: &Ask, options: &ReadOptions, prefix: &str) -> Result<(), Reject> {
+    ask.own_datacenter(&options.datacenter)?;
+    if ask.site.handle.acl().key_list_policy { ask.demand(Act::key_list(prefix)) } else { Ok(()) }
+}
+
+/// The keys under a prefix that a caller may read.
+struct Visible<'a> {
+    answer: &'a Answer,
+    prefix: &'a str,
+    /// Whether there are others.
+    left_out: bool,
+}
+
+impl<'a> Visible<'a> {
+    fn of(answer: &'a Answer, prefix: &'a str) -> Self {
+        let mut visible = Self { answer, prefix, left_out: false };
+        visible.left_out =
+            !answer.authority.is_open() && answer.at.keys(prefix).any(|row| !visible.sees(row));
+        visible
+    }
+
+    fn sees(&self, row: &KeyRow) -> bool {
+        self.answer.authority.allows(Act::key_read(&row.key))
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &'a Arc<KeyRow>> {
+        let all = !self.left_out;
+        self.answer.at.keys(self.prefix).filter(move |row| all || self.sees(row))
+    }
 }
 
 /// Keys in order, each cut behind the first separator after the prefix, each once.

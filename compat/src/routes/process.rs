@@ -1,5 +1,6 @@
 //! `/v1/agent/…`: the process itself, its members and its numbers.
 
+use proconsul_anchors::acl::Act;
 use serde_json::value::RawValue;
 
 use crate::extract::{Ask, Tenancy};
@@ -10,6 +11,7 @@ use crate::wire::process::{CoordOut, MemberOut, SelfOut, VersionOut};
 
 /// `GET /v1/agent/self`.
 pub(crate) async fn itself(ask: Ask) -> Result<Reply, Reject> {
+    ask.demand_agent_read()?;
     let identity = &ask.site.settings.identity;
     let debug_config: &RawValue =
         serde_json::from_str(&identity.debug_config).map_err(|_| Reject::DebugConfig)?;
@@ -30,6 +32,7 @@ pub(crate) async fn version(ask: Ask) -> Result<Reply, Reject> {
 
 /// `GET /v1/agent/host`.
 pub(crate) async fn host(ask: Ask) -> Result<Reply, Reject> {
+    ask.demand(Act::operator_read())?;
     Ok(Reply::encoded(ask.site.control.host_json().into()))
 }
 
@@ -47,21 +50,26 @@ pub(crate) async fn members(ask: Ask) -> Result<Reply, Reject> {
     }
     let identity = &ask.site.settings.identity;
     let member = if wan { MemberOut::wan(identity) } else { MemberOut::lan(identity) };
-    let mut members = vec![member];
+    let authority = ask.authority()?;
+    let seen = authority.allows(Act::node_read(&identity.node));
+    let mut members = if seen { vec![member] } else { Vec::new() };
     let expression = ask.params.first("filter");
     if !expression.is_empty() {
         let filter = Filter::compile(expression, &MEMBER).map_err(Reject::Filter)?;
-        let value = serde_json::to_value(&members[0]).expect("our forms have text keys only");
-        if !filter.matches(&value).map_err(Reject::Filter)? {
-            members.clear();
+        if let Some(member) = members.first() {
+            let value = serde_json::to_value(member).expect("our forms have text keys only");
+            if !filter.matches(&value).map_err(Reject::Filter)? {
+                members.clear();
+            }
         }
     }
-    Ok(Reply::json(&members))
+    Ok(Reply::json(&members).filtered(&authority, !seen))
 }
 
 /// `GET /v1/agent/metrics`.
 pub(crate) async fn metrics(ask: Ask) -> Result<Reply, Reject> {
     const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
+    ask.demand_agent_read()?;
     if !wants_prometheus(&ask) {
         return Ok(Reply::encoded(ask.site.control.metrics_json().into()));
     }
@@ -81,6 +89,7 @@ fn wants_prometheus(ask: &Ask) -> bool {
 
 /// `GET /v1/agent/metrics/stream`.
 pub(crate) async fn metrics_stream(ask: Ask) -> Result<Reply, Reject> {
+    ask.demand_agent_read()?;
     Ok(Reply::stream(ask.site.control.metrics_stream(), None))
 }
 
@@ -88,6 +97,7 @@ pub(crate) async fn metrics_stream(ask: Ask) -> Result<Reply, Reject> {
 pub(crate) async fn monitor(ask: Ask) -> Result<Reply, Reject> {
     const LEVELS: [&str; 6] = ["TRACE", "DEBUG", "INFO", "WARN", "ERR", "ERROR"];
     const DEFAULT: &str = "INFO";
+    ask.demand_agent_read()?;
     let level = ask.params.first("loglevel");
     let level = if level.is_empty() { DEFAULT } else { level };
     if !LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level)) {
@@ -99,18 +109,21 @@ pub(crate) async fn monitor(ask: Ask) -> Result<Reply, Reject> {
 
 /// `PUT /v1/agent/reload`.
 pub(crate) async fn reload(ask: Ask) -> Result<Reply, Reject> {
+    ask.demand_agent_write()?;
     ask.site.control.reload().await.map_err(Reject::Reload)?;
     Ok(Reply::nothing())
 }
 
 /// `PUT /v1/agent/leave`.
 pub(crate) async fn leave(ask: Ask) -> Result<Reply, Reject> {
+    ask.demand_agent_write()?;
     ask.site.control.leave();
     Ok(Reply::nothing())
 }
 
 /// `PUT /v1/agent/join/<address>`: a member may always join itself, and there is no other yet.
 pub(crate) async fn join(ask: Ask) -> Result<Reply, Reject> {
+    ask.demand_agent_write()?;
     ask.refuse_enterprise(Tenancy::Partition)?;
     let identity = &ask.site.settings.identity;
     let (host, port) = ask.rest().rsplit_once(':').unwrap_or((ask.rest(), ""));
@@ -123,6 +136,7 @@ pub(crate) async fn join(ask: Ask) -> Result<Reply, Reject> {
 
 /// `PUT /v1/agent/force-leave/<node>`: a member that is alive stays, and there is no other.
 pub(crate) async fn force_leave(ask: Ask) -> Result<Reply, Reject> {
+    ask.demand(Act::operator_write())?;
     ask.refuse_enterprise(Tenancy::Partition)?;
     let (asked, own) = (ask.rest(), &*ask.site.settings.identity.node);
     if asked == own { Ok(Reply::nothing()) } else { Err(Reject::UnknownMember(asked.to_owned())) }

@@ -1,7 +1,9 @@
 //! `/v1/session/…`: leases that may hold keys.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use proconsul_anchors::acl::Act;
 use proconsul_anchors::change::Change;
 use proconsul_anchors::duration;
 use proconsul_anchors::index::{Index, SessionRow};
@@ -100,6 +102,10 @@ pub(crate) async fn renew(ask: Ask) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
     let id = ask.named(Reject::MissingSession)?;
     ask.own_datacenter(&options.datacenter)?;
+    let authority = ask.authority()?;
+    if let Some(row) = ask.site.handle.snapshot().session(id) {
+        authority.demand(Act::session_write(row.session.node.as_str()))?;
+    }
     let renewed = ask.site.handle.renew(id);
     let found = ask.site.handle.snapshot();
     match found.session(id).filter(|_| renewed) {
@@ -113,7 +119,7 @@ pub(crate) async fn info(ask: Ask) -> Result<Reply, Reject> {
     let options = ask.read_options()?;
     ask.refuse_enterprise(Tenancy::Both)?;
     let id = ask.named(Reject::MissingSession)?.to_owned();
-    let find = |index: &Index| index.session(&id).map(|row| print([&**row].into_iter()));
+    let find = |index: &Index| index.session(&id).cloned().into_iter().collect();
     read(&ask, &options, Query::Session(id.as_str().into()), find).await
 }
 
@@ -121,7 +127,7 @@ pub(crate) async fn info(ask: Ask) -> Result<Reply, Reject> {
 pub(crate) async fn list(ask: Ask) -> Result<Reply, Reject> {
     let options = ask.read_options()?;
     ask.refuse_enterprise(Tenancy::Both)?;
-    let find = |index: &Index| Some(print(index.sessions().map(|row| &**row)));
+    let find = |index: &Index| index.sessions().cloned().collect();
     read(&ask, &options, Query::Sessions, find).await
 }
 
@@ -130,7 +136,7 @@ pub(crate) async fn node(ask: Ask) -> Result<Reply, Reject> {
     let options = ask.read_options()?;
     ask.refuse_enterprise(Tenancy::Both)?;
     let name = ask.named(Reject::MissingNodeName)?.to_owned();
-    let find = |index: &Index| Some(print(index.node_sessions(&name).map(|row| &**row)));
+    let find = |index: &Index| index.node_sessions(&name).cloned().collect();
     read(&ask, &options, Query::NodeSessions(name.as_str().into()), find).await
 }
 
@@ -144,10 +150,14 @@ async fn read(
     ask: &Ask,
     options: &ReadOptions,
     query: Query,
-    find: impl Fn(&Index) -> Option<bytes::Bytes>,
+    find: impl Fn(&Index) -> Vec<Arc<SessionRow>>,
 ) -> Result<Reply, Reject> {
     let answer =
         blocking::read(&ask.site, &ask.caller, options, &query).await.map_err(Reject::queried)?;
-    let body = find(&answer.at).unwrap_or_else(|| bytes::Bytes::from_static(b"[]"));
-    Ok(Reply::encoded(body).meta(Meta::of(&answer)))
+    let mut found = find(&answer.at);
+    let all = found.len();
+    let authority = &answer.authority;
+    found.retain(|row| authority.allows(Act::session_read(row.session.node.as_str())));
+    let meta = Meta::of(&answer).filtered(authority, found.len() < all);
+    Ok(Reply::encoded(print(found.iter().map(|row| &**row))).meta(meta))
 }

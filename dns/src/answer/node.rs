@@ -29,7 +29,7 @@ pub(super) fn answer(
     }
     let row =
         search.is_local(locality).then(|| search.view.index.node_by_name_or_id(name)).flatten();
-    let row = row.ok_or(Miss::NoName)?;
+    let row = row.filter(|row| search.view.shows_node(row)).ok_or(Miss::NoName)?;
     let owner = &search.question.name;
     if kind != Kind::TXT {
         sections.answer = records(search, row, kind, owner, chance);

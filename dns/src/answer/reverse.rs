@@ -2,13 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use proconsul_anchors::index::Index;
+use proconsul_anchors::index::NodeRow;
 
 use super::{Draft, Manner, View, address, node, zone};
 use crate::name::Name;
 use crate::question::Question;
 use crate::record::{Data, Kind, Rcode, Record};
-use crate::settings::Settings;
 
 /// Any type is taken for PTR. The answer always names the main zone and may not be kept.
 pub(super) fn answer(view: View<'_>, question: &Question) -> Draft {
@@ -16,7 +15,7 @@ pub(super) fn answer(view: View<'_>, question: &Question) -> Draft {
     if question.kind == Kind::SOA {
         draft.authority.push(zone::soa(view, &question.name));
     }
-    match parse(&question.name).and_then(|ip| holder(view.index, view.settings, ip)) {
+    match parse(&question.name).and_then(|ip| holder(view, ip)) {
         Some(holder) => draft.answer.push(Record {
             owner: question.name.clone(),
             ttl: 0,
@@ -31,9 +30,11 @@ pub(super) fn answer(view: View<'_>, question: &Question) -> Draft {
 }
 
 /// The name of whoever has an address. All nodes are looked through, then all services, in the order of the catalog.
-fn holder(index: &Index, settings: &Settings, ip: IpAddr) -> Option<Name> {
+fn holder(view: View<'_>, ip: IpAddr) -> Option<Name> {
+    let View { index, settings, .. } = view;
     let zone = settings.domain.name();
-    let node = index.nodes().find(|row| address::parse(&row.node.address) == Some(ip));
+    let has = |row: &NodeRow| address::parse(&row.node.address) == Some(ip);
+    let node = index.nodes().find(|row| has(row) && view.shows_node(row));
     if let Some(row) = node {
         return node::canonical_name(settings, row, zone).ok();
     }
@@ -41,8 +42,9 @@ fn holder(index: &Index, settings: &Settings, ip: IpAddr) -> Option<Name> {
     let text = ip.to_canonical().to_string();
     let mut services =
         index.nodes().flat_map(|row| row.services.values().map(move |instance| (row, instance)));
-    let (row, instance) =
-        services.find(|(_, instance)| instance.service.address.as_ref() == text)?;
+    let (row, instance) = services.find(|(row, instance)| {
+        instance.service.address.as_ref() == text && view.shows(row, instance)
+    })?;
     let datacenter = node::datacenter(settings, row);
     Name::under(&format!("{}.service.{datacenter}", instance.service.name), zone).ok()
 }

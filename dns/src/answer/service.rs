@@ -79,6 +79,7 @@ pub(super) fn eligible<'a>(
     let tagged = |found: &Eligible<'_>| tag.is_none_or(|tag| found.has_tag(tag));
     let mut fit: Vec<Eligible<'a>> = instances
         .filter_map(on_node)
+        .filter(|found| view.shows(found.node, found.instance))
         .filter(tagged)
         .filter(|found| found.is_fit(view.settings.only_passing))
         .collect();

@@ -42,7 +42,13 @@ fn record_line(record: &Record) -> String {
 fn ask(world: &World, name: &str, kind: &str, seed: u64) -> Draft {
     let question =
         Question { name: Name::parse(name).unwrap(), kind: Kind::parse(kind).unwrap(), class: 1 };
-    let view = View { index: &world.index, settings: &world.settings, now: NOW, edns: false };
+    let view = View {
+        index: &world.index,
+        authority: &Authority::open(),
+        settings: &world.settings,
+        now: NOW,
+        edns: false,
+    };
     let place = question::parse(&question, &world.settings);
     answer(view, &question, &place, &mut StdRng::seed_from_u64(seed))
 }

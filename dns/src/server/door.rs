@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use proconsul_anchors::acl::Authority;
 use proconsul_anchors::caller::Caller;
 use proconsul_anchors::clock::Time;
 use proconsul_anchors::handle::Handle;
@@ -13,10 +14,11 @@ use proconsul_anchors::query::Query;
 use super::Door;
 
 impl Door for Handle {
-    fn look(&self, from: Option<IpAddr>, query: &Query) -> Option<Arc<Index>> {
-        let caller = Caller { address: from, ..Caller::default() };
+    fn look(&self, from: Option<IpAddr>, query: &Query) -> Option<(Arc<Index>, Authority)> {
+        let caller =
+            Caller { token: self.acl().tokens.for_dns(), address: from, ..Caller::default() };
         let answer = self.lookup(&caller, query);
-        (answer.outcome != Outcome::Refuse).then_some(answer.at)
+        (answer.outcome != Outcome::Refuse).then_some((answer.at, answer.authority))
     }
 
     fn snapshot(&self) -> Arc<Index> {

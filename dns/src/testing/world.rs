@@ -12,6 +12,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use proconsul_anchors::acl::Authority;
 use proconsul_anchors::change::{Change, Registration};
 use proconsul_anchors::clock::Time;
 use proconsul_anchors::index::{Index, Stamp};
@@ -155,8 +156,8 @@ impl Builder {
 }
 
 impl Door for World {
-    fn look(&self, _: Option<IpAddr>, _: &Query) -> Option<Arc<Index>> {
-        Some(Arc::clone(&self.index))
+    fn look(&self, _: Option<IpAddr>, _: &Query) -> Option<(Arc<Index>, Authority)> {
+        Some((Arc::clone(&self.index), Authority::open()))
     }
 
     fn snapshot(&self) -> Arc<Index> {

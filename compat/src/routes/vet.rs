@@ -1,0 +1,124 @@
+//! Who may change what is registered with this node's agent: the rules about services for services and their checks, those
+//! about nodes for the node's own checks.
+
+use std::sync::Arc;
+
+use proconsul_anchors::acl::{Act, Authority, Denial};
+use proconsul_anchors::agent::LeafCheck;
+use proconsul_anchors::caller::Caller;
+use proconsul_anchors::node::NodeError;
+use proconsul_anchors::node::definition::{CheckDefinition, ServiceDefinition};
+use proconsul_anchors::service::{Check, Service};
+
+use crate::extract::Ask;
+use crate::reject::Reject;
+
+/// The kind of service that stands before another.
+const SIDECAR: &str = "connect-proxy";
+
+impl Ask {
+    /// Refuses a caller who may not read this agent's own pages.
+    pub(crate) fn demand_agent_read(&self) -> Result<(), Reject> {
+        self.demand(Act::agent_read(&self.site.settings.identity.node))
+    }
+
+    /// Refuses a caller who may not move this agent.
+    pub(crate) fn demand_agent_write(&self) -> Result<(), Reject> {
+        self.demand(Act::agent_write(&self.site.settings.identity.node))
+    }
+
+    /// Refuses a caller who may not write this node.
+    pub(crate) fn demand_node_write(&self) -> Result<(), Reject> {
+        self.demand(Act::node_write(&self.site.settings.identity.node))
+    }
+
+    /// Refuses the registration of a service, and of the sidecar that comes with it: the latter may bring a token of its own.
+    /// A faulty definition is refused as such.
+    pub(crate) fn vet_service(&self, definition: &ServiceDefinition) -> Result<(), Reject> {
+        let authority = self.authority()?;
+        if authority.is_open() {
+            return Ok(());
+        }
+        let service = &definition.service;
+        definition.validate().map_err(NodeError::from)?;
+        self.vet_one(&authority, service.id.as_str(), service)?;
+        let Some(sidecar) = definition.sidecar.as_deref() else { return Ok(()) };
+        let authority = match &sidecar.token {
+            None => authority,
+            Some(token) => {
+                let caller = Caller { token: Some(token.clone()), ..self.caller.clone() };
+                self.site.handle.authority(&caller)?
+            }
+        };
+        let (name, id) = (service.name.as_str(), or(service.id.as_str(), service.name.as_str()));
+        let own = sidecar.service.name.as_str();
+        let (own_name, own_id) = (or(own, &beside(name)).to_owned(), beside(id));
+        authority.demand(Act::service_write(&own_name))?;
+        self.vet_there(&authority, &own_id)?;
+        Ok(authority.demand(Act::service_write(name))?)
+    }
+
+    fn vet_one(&self, authority: &Authority, id: &str, service: &Service) -> Result<(), Denial> {
+        let name = service.name.as_str();
+        authority.demand(Act::service_write(name))?;
+        self.vet_there(authority, or(id, name))?;
+        if service.kind() == SIDECAR {
+            let of = service.mesh().map_or("", |mesh| &mesh.proxy.destination_service_name);
+            authority.demand(Act::service_write(of))?;
+        }
+        Ok(())
+    }
+
+    /// Refuses a change of the service that has this id; one that is not there is nobody's.
+    pub(crate) fn vet_service_id(&self, id: &str) -> Result<(), Reject> {
+        Ok(self.vet_there(&self.authority()?, id)?)
+    }
+
+    fn vet_there(&self, authority: &Authority, id: &str) -> Result<(), Denial> {
+        match self.site.agent.service(id) {
+            Some(entry) => authority.demand(Act::service_write(entry.service.name.as_str())),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses the registration of a check. One of a service that is not there is refused as such.
+    pub(crate) fn vet_check(&self, definition: &CheckDefinition) -> Result<(), Reject> {
+        let authority = self.authority()?;
+        let service = self.site.agent.service(&definition.service_id);
+        match &service {
+            Some(entry) => authority.demand(Act::service_write(entry.service.name.as_str()))?,
+            None if definition.service_id.is_empty() => {
+                authority.demand(Act::node_write(&self.site.settings.identity.node))?;
+            }
+            None => {}
+        }
+        self.vet_check_there(&authority, or(&definition.id, &definition.name))
+    }
+
+    /// Refuses a change of the check that has this id; one that is not there is nobody's.
+    pub(crate) fn vet_check_id(&self, id: &str) -> Result<(), Reject> {
+        self.vet_check_there(&self.authority()?, id)
+    }
+
+    fn vet_check_there(&self, authority: &Authority, id: &str) -> Result<(), Reject> {
+        let Some(entry): Option<Arc<LeafCheck>> = self.site.agent.check(id) else { return Ok(()) };
+        Ok(authority.demand(match service_of(&entry.check) {
+            "" => Act::node_write(&self.site.settings.identity.node),
+            name => Act::service_write(name),
+        })?)
+    }
+}
+
+/// The name of the service that a check is of; empty for the node's.
+pub(crate) fn service_of(check: &Check) -> &str {
+    check.service.as_ref().map_or("", |checked| checked.name.as_str())
+}
+
+fn or<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
+    if text.is_empty() { otherwise } else { text }
+}
+
+/// What a sidecar is called when nobody calls it otherwise.
+fn beside(name: &str) -> String {
+    format!("{name}-sidecar-proxy")
+}
