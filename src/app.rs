@@ -2,6 +2,7 @@
 
 mod acl;
 mod control;
+mod files;
 mod fetch;
 mod host;
 mod reload;
@@ -89,7 +90,7 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
     let leave = Arc::new(Notify::new());
     let dns = Arc::new(ArcSwap::from_pointee(settings::dns(&config)?));
     let http = settings::http(&config, &node_id)?;
-    let dev = config.role.dev;
+    let (dev, auto_reload) = (config.role.dev, config.auto_reload);
     let (services, checks) = reload::definitions_of(&config);
     agent.configure(services, checks).await.map_err(|error| error.to_string())?;
     let gauges = gauges::follow(handle.clone(), config.datacenter.clone(), CONSUL_VERSION);
@@ -158,6 +159,9 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
     tokio::spawn(async move { expiring.expire_tokens().await });
     tokio::spawn(surveyor.run());
     tokio::spawn(upkeep);
+    if auto_reload {
+        tokio::spawn(files::follow(Arc::clone(&reload), stopping.clone()));
+    }
     tokio::spawn(gauges);
 
     signals.wait_for_the_end(&reload, &leave).await;

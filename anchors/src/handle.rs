@@ -6,6 +6,7 @@
 mod authorities;
 mod board;
 mod books;
+mod measure;
 mod expiry;
 mod founding;
 mod restore;
@@ -135,7 +136,13 @@ impl Handle {
             rule: decision.rule.into(),
             cause: None,
         };
-        self.0.group.propose(proposal).await
+        let timer = measure::timer(&proposal.change);
+        let began = proposal.at;
+        let committed = self.0.group.propose(proposal).await;
+        if let Some(timer) = timer {
+            timer.record(measure::millis(self.now().since(began)));
+        }
+        committed
     }
 
     /// Answers a read from the published index.

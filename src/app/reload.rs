@@ -1,5 +1,6 @@
 //! What a reload does: reads the sources again and hands on what may change while the program runs.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
@@ -37,6 +38,17 @@ impl Reload {
     pub(super) fn reach(&self, api: &Arc<Api>) {
         // There is one API, and this is called once.
         let _again = self.api.set(Arc::downgrade(api));
+    }
+
+    /// The files and folders whose change may change the configuration.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        let tls = &self.current.lock().unwrap_or_else(PoisonError::into_inner).tls;
+        let own = [&tls.https, &tls.internal_rpc, &tls.grpc]
+            .into_iter()
+            .flat_map(|part| [&part.cert_file, &part.key_file])
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from);
+        self.sources.paths.iter().cloned().chain(own).collect()
     }
 
     /// Reads the configuration again; done when services and checks are registered anew. Nothing changes when it is

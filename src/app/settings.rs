@@ -34,6 +34,7 @@ pub(super) fn http(config: &Config, node_id: &str) -> Result<proconsul_compat::S
         use_cache: config.http.use_cache,
         wait_default: config.default_query_time,
         wait_max: config.max_query_time,
+        discovery_max_stale: config.discovery_max_stale,
         kv_value_bytes_max: config.limits.kv_max_value_size,
         coordinates: !config.disable_coordinates,
         txn_bytes_max: config.limits.txn_max_req_len,

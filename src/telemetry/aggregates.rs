@@ -143,7 +143,7 @@ impl Aggregates {
     fn gauges(&self, naming: &Naming) -> Vec<Gauge> {
         let plain = list(&self.gauges, |name, spans| Some(spans.running.gauge(&name.told(naming)?)));
         let twins = list(&self.gauges, |name, spans| Some(spans.running.gauge(&name.twin(naming)?)));
-        let mut gauges: Vec<Gauge> = plain.chain(twins).collect();
+        let mut gauges: Vec<Gauge> = plain.into_iter().chain(twins).collect();
         gauges.sort_by(|a, b| (&a.name, &a.labels).cmp(&(&b.name, &b.labels)));
         gauges
     }
@@ -154,7 +154,7 @@ impl Aggregates {
         let turn = *lock(&self.turn);
         let of = |spans: Spans| if turn.whole.is_some() { spans.whole } else { spans.running };
         let sampled = |family| {
-            list(family, |name, spans| of(spans).sampled(&name.told(naming)?)).collect()
+            list(family, |name, spans| of(spans).sampled(&name.told(naming)?))
         };
         let at = turn.whole.unwrap_or(turn.began);
         Metrics {
@@ -181,9 +181,8 @@ fn entry(of: &Family, key: &Key) -> Arc<Measured> {
 fn list<T>(
     of: &Family,
     print: impl Fn(&Name, Spans) -> Option<T>,
-) -> impl Iterator<Item = T> + use<T> {
-    let printed = lock(of).iter().filter_map(|(name, measured)| print(name, *lock(&measured.0))).collect::<Vec<_>>();
-    printed.into_iter()
+) -> Vec<T> {
+    lock(of).iter().filter_map(|(name, measured)| print(name, *lock(&measured.0))).collect()
 }
 
 // === impl Name ===

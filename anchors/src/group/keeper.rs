@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use metrics::{counter, histogram};
 use openraft::{BasicNode, Raft, RaftMetrics, ServerState};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -216,10 +217,14 @@ impl Keeper {
             self.recover().await?;
         }
         let raft = self.raft.as_ref().ok_or(Refusal::NoLeader)?;
+        let (began, writes) = (Instant::now(), batch.0.len() as u64);
         match raft.client_write(batch).await {
             Ok(written) => {
                 self.acknowledged = Some(written.log_id.index);
                 self.proven = true;
+                counter!("consul.raft.apply").increment(writes);
+                histogram!("consul.raft.commitTime")
+                    .record(began.elapsed().as_secs_f64() * 1_000.0);
                 Ok(written.data)
             }
             Err(openraft::error::RaftError::APIError(_)) => Err(Refusal::NoLeader),
