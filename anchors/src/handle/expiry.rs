@@ -23,7 +23,9 @@ impl Handle {
             if amount > 0 {
                 match self.submit(&Caller::own(), Change::Records(expiring.due)).await {
                     Ok(_) => tracing::info!(amount, "removed tokens that had run out"),
-                    Err(refusal) => tracing::warn!(%refusal, "tokens that have run out stay a while"),
+                    Err(refusal) => {
+                        tracing::warn!(%refusal, "tokens that have run out stay a while")
+                    }
                 }
             }
             tokio::time::sleep(PAUSE).await;

@@ -40,7 +40,8 @@ pub(crate) fn write(
     let format = if form.token_name_format.is_empty() {
         TOKEN_NAMES.to_owned()
     } else {
-        fill_name(&form.token_name_format, &kind, &form.name).map_err(|fault| AclReject::TokenNameFormat(fault.to_string()))?;
+        fill_name(&form.token_name_format, &kind, &form.name)
+            .map_err(|fault| AclReject::TokenNameFormat(fault.to_string()))?;
         form.token_name_format
     };
     if !matches!(form.token_locality.as_str(), "" | "local" | "global") {
@@ -72,7 +73,11 @@ fn kind_of(index: &Index, form: &AuthMethodForm) -> Result<String, AclReject> {
         Some(row) if *row.record.kind != *form.kind => return Err(AclReject::MethodKindChanged),
         _ => form.kind.clone(),
     };
-    if [JWT, KUBERNETES, AWS_IAM].contains(&kind.as_str()) { Ok(kind) } else { Err(AclReject::MethodKind) }
+    if [JWT, KUBERNETES, AWS_IAM].contains(&kind.as_str()) {
+        Ok(kind)
+    } else {
+        Err(AclReject::MethodKind)
+    }
 }
 
 fn check_ttl(nanos: i64) -> Result<u64, AclReject> {

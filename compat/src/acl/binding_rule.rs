@@ -36,7 +36,11 @@ pub(crate) fn write(
     Ok(BindingRule {
         id: id.into(),
         description: form.description.into(),
-        method: if form.method.is_empty() { method.record.name.clone() } else { form.method.into() },
+        method: if form.method.is_empty() {
+            method.record.name.clone()
+        } else {
+            form.method.into()
+        },
         selector: form.selector.into(),
         bind_type: form.bind_type.into(),
         bind_name: form.bind_name.into(),
@@ -52,7 +56,9 @@ fn method_of<'a>(
 ) -> Result<&'a Arc<Row<AuthMethod>>, AclReject> {
     let name = match before {
         Some(row) if form.method.is_empty() => row.record.method.to_string(),
-        Some(row) if *row.record.method != *form.method => return Err(AclReject::RuleMethodChanged),
+        Some(row) if *row.record.method != *form.method => {
+            return Err(AclReject::RuleMethodChanged);
+        }
         _ => form.method.clone(),
     };
     if name.is_empty() {
@@ -79,7 +85,9 @@ fn check(form: &BindingRuleForm, settings: &Settings) -> Result<(), AclReject> {
     }
     let Some(bind_type) = bind_type else {
         let unknown = crate::go::text::quote(&form.bind_type);
-        return Err(AclReject::Binding(format!("invalid Binding Rule: unknown BindType {unknown}")));
+        return Err(AclReject::Binding(format!(
+            "invalid Binding Rule: unknown BindType {unknown}"
+        )));
     };
     let any: BTreeMap<String, String> =
         settings.variables().into_iter().map(|name| (name, "fake".to_owned())).collect();

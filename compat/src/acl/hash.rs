@@ -2,9 +2,7 @@
 
 use blake2::digest::consts::U32;
 use blake2::{Blake2b, Digest as _};
-use proconsul_anchors::acl::{
-    NodeIdentity, Policy, Role, ServiceIdentity, TemplatedPolicy, Token,
-};
+use proconsul_anchors::acl::{NodeIdentity, Policy, Role, ServiceIdentity, TemplatedPolicy, Token};
 
 use crate::acl::template_id;
 

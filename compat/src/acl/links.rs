@@ -7,9 +7,7 @@ use crate::acl::names::is_identity;
 use crate::acl::templates;
 use crate::acl::uuid;
 use crate::reject::acl::{AclReject, Kind, Owner};
-use crate::wire::acl::links::{
-    Link, NodeIdentityForm, ServiceIdentityForm, TemplatedPolicyForm,
-};
+use crate::wire::acl::links::{Link, NodeIdentityForm, ServiceIdentityForm, TemplatedPolicyForm};
 
 /// The ids of the policies that these links name.
 pub(crate) fn policies(
@@ -76,7 +74,8 @@ pub(crate) fn services(
         let mut datacenters: Vec<Box<str>> =
             form.datacenters.into_iter().flatten().map(Into::into).collect();
         let same = found.iter_mut().find(|identity| *identity.service == *form.service);
-        datacenters.extend(same.as_ref().into_iter().flat_map(|same| same.datacenters.clone()).flatten());
+        datacenters
+            .extend(same.as_ref().into_iter().flat_map(|same| same.datacenters.clone()).flatten());
         datacenters.sort();
         datacenters.dedup();
         let datacenters = (!datacenters.is_empty()).then_some(datacenters);
@@ -117,8 +116,7 @@ pub(crate) fn nodes(
         if !is_identity(&form.node) {
             return Err(AclReject::NodeName);
         }
-        let identity =
-            NodeIdentity { node: form.node.into(), datacenter: form.datacenter.into() };
+        let identity = NodeIdentity { node: form.node.into(), datacenter: form.datacenter.into() };
         if !found.contains(&identity) {
             found.push(identity);
         }

@@ -28,11 +28,8 @@ pub(crate) fn write(
         check_change(index, &form)?
     };
     // Links by name are resolved first; ids are looked up when all else is fine.
-    let (by_id, by_name): (Vec<_>, Vec<_>) = form
-        .policies
-        .iter()
-        .map(|link| link.0.clone())
-        .partition(|link| !link.id.is_empty());
+    let (by_id, by_name): (Vec<_>, Vec<_>) =
+        form.policies.iter().map(|link| link.0.clone()).partition(|link| !link.id.is_empty());
     links::policies(index, by_name.into_iter(), Owner::Role)?;
     let service_identities = links::services(form.service_identities.0, Owner::Role, false)?;
     let node_identities = links::nodes(form.node_identities.0, Owner::Role)?;

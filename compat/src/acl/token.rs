@@ -90,7 +90,8 @@ impl Desk<'_> {
         if !form.auth_method.is_empty() && *form.auth_method != *token.auth_method {
             return Err(AclReject::MethodChanged(accessor));
         }
-        let same_expiry = form.expires.0.is_none_or(|given| token.expires.map(moment) == Some(given));
+        let same_expiry =
+            form.expires.0.is_none_or(|given| token.expires.map(moment) == Some(given));
         if form.ttl.0 != 0 || !same_expiry {
             return Err(AclReject::ExpiryChanged(accessor));
         }
@@ -177,7 +178,11 @@ impl Desk<'_> {
             description: form.description.into(),
             roles,
             policies,
-            service_identities: links::services(form.service_identities.0, Owner::Token, token.local)?,
+            service_identities: links::services(
+                form.service_identities.0,
+                Owner::Token,
+                token.local,
+            )?,
             node_identities: links::nodes(form.node_identities.0, Owner::Token)?,
             templated_policies: links::templated(form.templated_policies.0, Owner::Token)?,
             ..token

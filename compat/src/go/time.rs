@@ -105,7 +105,11 @@ impl Reader<'_> {
         fits: std::ops::RangeInclusive<i128>,
         what: &str,
     ) -> Result<(), BadTime> {
-        if fits.contains(&value) { Ok(()) } else { Err(self.fault(format!(": {what} out of range"))) }
+        if fits.contains(&value) {
+            Ok(())
+        } else {
+            Err(self.fault(format!(": {what} out of range")))
+        }
     }
 
     /// Nanoseconds after a point or comma; digits beyond them say nothing.
@@ -192,10 +196,7 @@ mod tests {
             ("2020-01-01", format!(r#""2020-01-01" {layout} "" as "T""#)),
             ("2020-13-01T00:00:00Z", r#""2020-13-01T00:00:00Z": month out of range"#.to_owned()),
             ("2021-02-29T00:00:00Z", r#""2021-02-29T00:00:00Z": day out of range"#.to_owned()),
-            (
-                "2020-01-01T00:00:00Zx",
-                r#""2020-01-01T00:00:00Zx": extra text: "x""#.to_owned(),
-            ),
+            ("2020-01-01T00:00:00Zx", r#""2020-01-01T00:00:00Zx": extra text: "x""#.to_owned()),
         ];
         for (text, told) in cases {
             let told = format!("parsing time {told}");

@@ -54,7 +54,8 @@ pub(crate) fn bind(
 /// Whether a selector is true of the fields; an empty one is. One that cannot be asked selects nothing.
 fn selects(selector: &str, fields: &Value, schema: &'static Schema) -> bool {
     selector.is_empty()
-        || Filter::compile(selector, schema).is_ok_and(|filter| filter.matches(fields).unwrap_or(false))
+        || Filter::compile(selector, schema)
+            .is_ok_and(|filter| filter.matches(fields).unwrap_or(false))
 }
 
 /// Whether a rule could bind with these variables.
@@ -133,7 +134,10 @@ impl Bindings {
             }
             Some(BindType::Node) => {
                 let node = name(is_identity)?;
-                add_new(&mut self.node_identities, NodeIdentity { node, datacenter: datacenter.into() });
+                add_new(
+                    &mut self.node_identities,
+                    NodeIdentity { node, datacenter: datacenter.into() },
+                );
             }
             Some(BindType::TemplatedPolicy) => {
                 let policy = templated(&rule.bind_name, rule.bind_vars.as_deref(), vars)?;
@@ -142,7 +146,9 @@ impl Bindings {
             Some(BindType::Policy) => {
                 let name = name(is_role)?;
                 let found = index.record_named::<Policy>(&name.to_lowercase());
-                found.into_iter().for_each(|row| add_new(&mut self.policies, row.record.id.clone()));
+                found
+                    .into_iter()
+                    .for_each(|row| add_new(&mut self.policies, row.record.id.clone()));
             }
             Some(BindType::Role) => {
                 let name = name(is_role)?;

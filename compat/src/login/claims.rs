@@ -90,7 +90,8 @@ impl Registered {
             let (expected, got) = (issuer.to_owned(), self.issuer.clone());
             return Err(OidcFault::Issuer { expected, got });
         }
-        let moment = |seconds: i64| Time(u64::try_from(seconds.saturating_mul(SECOND)).unwrap_or(0));
+        let moment =
+            |seconds: i64| Time(u64::try_from(seconds.saturating_mul(SECOND)).unwrap_or(0));
         let expires = moment(self.expires.unwrap_or(0));
         if expires < now {
             return Err(OidcFault::Expired(expires));
@@ -142,8 +143,11 @@ fn whole(number: &serde_json::Number) -> i64 {
 
 /// The claims that the method maps, as rules see them.
 pub(crate) fn identity(settings: &JwtSettings, claims: &Value) -> Result<Identity, LoginFault> {
-    let mut vars: BTreeMap<String, String> =
-        settings.claim_mappings.values().map(|name| (format!("value.{name}"), String::new())).collect();
+    let mut vars: BTreeMap<String, String> = settings
+        .claim_mappings
+        .values()
+        .map(|name| (format!("value.{name}"), String::new()))
+        .collect();
     let mut values = Map::new();
     for (claim, name) in &settings.claim_mappings {
         let Some(value) = find(claims, claim) else { continue };
@@ -179,8 +183,7 @@ fn list(claim: &str, value: &Value) -> Result<Value, LoginFault> {
     };
     let mut texts = Vec::with_capacity(items.len());
     for item in items {
-        let fault =
-            || LoginFault::ListValue { value: item.to_string(), claim: claim.to_owned() };
+        let fault = || LoginFault::ListValue { value: go_value(item), claim: claim.to_owned() };
         let text = text(item).ok_or_else(fault)?;
         if !text.is_empty() {
             texts.push(Value::String(text));
@@ -207,6 +210,24 @@ fn go_type(value: &Value) -> &'static str {
     }
 }
 
+/// A value as Go prints it with `%v`.
+fn go_value(value: &Value) -> String {
+    match value {
+        Value::Null => "<nil>".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(go_value).collect();
+            format!("[{}]", items.join(" "))
+        }
+        Value::Object(pairs) => {
+            let pairs: Vec<String> =
+                pairs.iter().map(|(key, value)| format!("{key}:{}", go_value(value))).collect();
+            format!("map[{}]", pairs.join(" "))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -228,24 +249,46 @@ mod tests {
         let checked = Registered::of(&whole)
             .map_err(LoginFault::Unmarshal)
             .and_then(|registered| registered.check(&settings(JwtSettings::default()), now));
-        assert_eq!(checked.map_err(|fault| fault.to_string()), told.map_err(str::to_owned), "{whole}");
+        assert_eq!(
+            checked.map_err(|fault| fault.to_string()),
+            told.map_err(str::to_owned),
+            "{whole}"
+        );
     }
 
     #[test]
     fn claims_are_judged_as_consul_judges_them() {
-        let invalid = |what: &str| format!("error validating claims: go-jose/go-jose/jwt: validation failed, {what}");
+        let invalid = |what: &str| {
+            format!("error validating claims: go-jose/go-jose/jwt: validation failed, {what}")
+        };
         check(json!({"exp": NOW + 1}), Ok(()));
         check(json!({"iat": NOW}), Ok(()));
         check(json!({}), Err("no issue time, notbefore, or expiration time encoded in token"));
         check(json!({"exp": NOW - 61}), Err(&invalid("token is expired (exp)")));
         check(json!({"exp": NOW - 60}), Ok(()));
         check(json!({"iat": NOW - 211}), Err(&invalid("token is expired (exp)")));
-        check(json!({"nbf": NOW + 61, "exp": NOW + 99}), Err(&invalid("token not valid yet (nbf)")));
-        check(json!({"nbf": NOW, "iat": NOW + 61, "exp": NOW + 99}), Err("error validating claims: go-jose/go-jose/jwt: validation field, token issued in the future (iat)"));
+        check(
+            json!({"nbf": NOW + 61, "exp": NOW + 99}),
+            Err(&invalid("token not valid yet (nbf)")),
+        );
+        check(
+            json!({"nbf": NOW, "iat": NOW + 61, "exp": NOW + 99}),
+            Err(
+                "error validating claims: go-jose/go-jose/jwt: validation field, token issued in the future (iat)",
+            ),
+        );
         check(json!({"exp": NOW, "iss": "we"}), Err(&invalid("invalid issuer claim (iss)")));
-        check(json!({"exp": NOW, "aud": ["we"]}), Err("error validating claims: aud claim does not match any bound audience"));
+        check(
+            json!({"exp": NOW, "aud": ["we"]}),
+            Err("error validating claims: aud claim does not match any bound audience"),
+        );
         check(json!({"exp": NOW, "aud": ["we", "us"]}), Ok(()));
-        check(json!({"exp": "x"}), Err("failed to unmarshal claims: go-jose/go-jose/jwt: expected number value to unmarshal NumericDate"));
+        check(
+            json!({"exp": "x"}),
+            Err(
+                "failed to unmarshal claims: go-jose/go-jose/jwt: expected number value to unmarshal NumericDate",
+            ),
+        );
     }
 
     #[test]
@@ -257,8 +300,13 @@ mod tests {
             list_claim_mappings: [("groups".to_owned(), "g".to_owned())].into(),
             ..JwtSettings::default()
         };
-        let found = identity(&settings, &json!({"a": {"b": true}, "n": 7.9, "groups": ["x", "", 3]})).unwrap();
-        assert_eq!(found.fields, json!({"value": {"ab": "true", "n": "7"}, "list": {"g": ["x", "3"]}}));
+        let found =
+            identity(&settings, &json!({"a": {"b": true}, "n": 7.9, "groups": ["x", "", 3]}))
+                .unwrap();
+        assert_eq!(
+            found.fields,
+            json!({"value": {"ab": "true", "n": "7"}, "list": {"g": ["x", "3"]}})
+        );
         assert_eq!(found.vars["value.gone"], "");
         assert_eq!(found.vars["value.n"], "7");
         let fault = identity(&settings, &json!({"n": []})).unwrap_err().to_string();

@@ -13,8 +13,7 @@ pub trait Fetch: Send + Sync + 'static {
 }
 
 /// A question under way.
-pub type Fetching<'a> =
-    Pin<Box<dyn Future<Output = Result<Fetched, FetchError>> + Send + 'a>>;
+pub type Fetching<'a> = Pin<Box<dyn Future<Output = Result<Fetched, FetchError>> + Send + 'a>>;
 
 /// A question: a `GET`, or a `POST` when it has a body.
 #[derive(Clone, Debug)]

@@ -83,7 +83,9 @@ fn expected(template: &str, rest: &str) -> HilFault {
 }
 
 fn found(rest: &str) -> String {
-    rest.chars().next().map_or_else(|| "end of string".to_owned(), |c| format!("{:?}", c.to_string()))
+    rest.chars()
+        .next()
+        .map_or_else(|| "end of string".to_owned(), |c| format!("{:?}", c.to_string()))
 }
 
 /// Line and column of where `rest`, the end of the template, begins.
@@ -116,6 +118,10 @@ mod tests {
         check("${x}", false, Err("1:3: unknown variable accessed: x"));
         check("a\n ${x}", false, Err("2:4: unknown variable accessed: x"));
         check("${", false, Err("parse error at 1:3: expected expression but found end of string"));
-        check("${value.a", false, Err("parse error at 1:10: expected \"}\" but found end of string"));
+        check(
+            "${value.a",
+            false,
+            Err("parse error at 1:10: expected \"}\" but found end of string"),
+        );
     }
 }

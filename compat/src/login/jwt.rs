@@ -21,6 +21,8 @@ pub(crate) enum JwsFault {
     Parts,
     #[error("illegal base64 data at input byte {0}")]
     Base64(usize),
+    #[error("unexpected end of JSON input")]
+    HeaderCut,
     #[error("{0}")]
     Header(SyntaxError),
     #[error("json: cannot unmarshal header")]
@@ -76,7 +78,10 @@ impl Jws {
         let header = decode(header)?;
         let payload = decode(payload)?;
         decode(signature)?;
-        parse(&header).map_err(JwsFault::Header)?;
+        parse(&header).map_err(|fault| match fault {
+            SyntaxError::Empty | SyntaxError::Cut => JwsFault::HeaderCut,
+            fault @ SyntaxError::Character { .. } => JwsFault::Header(fault),
+        })?;
         let header: Value = serde_json::from_slice(&header).map_err(|_| JwsFault::HeaderShape)?;
         let field = |name: &str| header.get(name).and_then(Value::as_str).unwrap_or("").to_owned();
         Ok(Self {
@@ -102,7 +107,8 @@ impl Jws {
             ("EdDSA", Family::Ed) => Algorithm::EdDSA,
             _ => return false,
         };
-        crypto::verify(&self.signature, self.signed.as_bytes(), &key.key, algorithm).unwrap_or(false)
+        crypto::verify(&self.signature, self.signed.as_bytes(), &key.key, algorithm)
+            .unwrap_or(false)
     }
 
     /// Whether one of these keys signed it; where it names one, that one.

@@ -64,7 +64,10 @@ async fn fetch_keys(fetch: &dyn Fetch, url: &str, ca: &str) -> Result<Vec<Fetche
             Value::Number(_) => "number",
             Value::Null | Value::Object(_) => "object",
         };
-        let fault = undecoded(&fetched, &format!("json: cannot unmarshal {kind} into Go value of type jose.JSONWebKeySet"));
+        let fault = undecoded(
+            &fetched,
+            &format!("json: cannot unmarshal {kind} into Go value of type jose.JSONWebKeySet"),
+        );
         KeyFault::Undecoded { fault, body: body() }
     };
     key_set(&set).ok_or_else(shape)
@@ -129,15 +132,17 @@ impl KeySet {
         if !settings.discovery_url.is_empty() {
             return self.verify_oidc(fetch, settings, bearer, now).await;
         }
-        let claims = if settings.jwks_url.is_empty() {
+        let (claims, registered) = if settings.jwks_url.is_empty() {
             signed_by_static(settings, bearer)?
         } else {
-            let jws = Jws::parse(bearer).map_err(KeyFault::Malformed).map_err(LoginFault::Verify)?;
+            let jws =
+                Jws::parse(bearer).map_err(KeyFault::Malformed).map_err(LoginFault::Verify)?;
             let (url, ca) = (&settings.jwks_url, &settings.jwks_ca);
             self.check_signature(fetch, &jws, url, ca).await.map_err(LoginFault::Verify)?;
-            jws.claims().map_err(|_| LoginFault::Unmarshal(ClaimFault::Shape))?
+            let claims = jws.claims().map_err(|_| LoginFault::Unmarshal(ClaimFault::Shape))?;
+            let registered = Registered::of(&claims).map_err(LoginFault::Unmarshal)?;
+            (claims, registered)
         };
-        let registered = Registered::of(&claims).map_err(LoginFault::Unmarshal)?;
         registered.check(settings, now)?;
         Ok(claims)
     }
@@ -196,12 +201,18 @@ impl KeySet {
     }
 }
 
-fn signed_by_static(settings: &JwtSettings, bearer: &str) -> Result<Value, LoginFault> {
+/// Claims that no key's holder can have meant count as signed by none.
+fn signed_by_static(
+    settings: &JwtSettings,
+    bearer: &str,
+) -> Result<(Value, Registered), LoginFault> {
     let jws = Jws::parse(bearer).map_err(LoginFault::Token)?;
     if !settings.keys.iter().any(|key| jws.is_signed_by(key)) {
         return Err(LoginFault::NoKey);
     }
-    jws.claims().map_err(|_| LoginFault::NoKey)
+    let claims = jws.claims().map_err(|_| LoginFault::NoKey)?;
+    let registered = Registered::of(&claims).map_err(|_| LoginFault::NoKey)?;
+    Ok((claims, registered))
 }
 
 fn check_algorithm(

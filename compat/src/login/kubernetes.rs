@@ -84,7 +84,9 @@ fn answer(fetched: &Fetched) -> Result<Value, String> {
 /// Of whom a review speaks.
 fn reviewed_account(review: &Value) -> Result<Account, KubernetesFault> {
     let status = review.get("status").unwrap_or(&Value::Null);
-    let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or("").to_owned();
+    let text = |value: &Value, name: &str| {
+        value.get(name).and_then(Value::as_str).unwrap_or("").to_owned()
+    };
     let error = text(status, "error");
     if !error.is_empty() {
         return Err(KubernetesFault::Lookup(error));
@@ -130,7 +132,10 @@ mod tests {
         let account = Account { namespace: "ns".into(), name: "web".into(), uid: "u".into() };
         let cases = [
             (user("system:serviceaccount:ns:web"), Ok(account)),
-            (user("system:node:ns:web"), Err("lookup failed: username returned is not a service account")),
+            (
+                user("system:node:ns:web"),
+                Err("lookup failed: username returned is not a service account"),
+            ),
             (user("admin"), Err("lookup failed: unexpected username format")),
             (json!({"status": {"error": "late"}}), Err("lookup failed: late")),
             (json!({"status": {}}), Err("lookup failed: service account jwt not valid")),

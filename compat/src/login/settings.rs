@@ -61,9 +61,8 @@ impl Settings {
     pub(crate) fn read(kind: &str, config: &Value) -> Result<Self, String> {
         match kind {
             JWT => JwtSettings::read(config).map(|settings| Self::Jwt(Box::new(settings))),
-            KUBERNETES => {
-                KubernetesSettings::read(config).map(|settings| Self::Kubernetes(Box::new(settings)))
-            }
+            KUBERNETES => KubernetesSettings::read(config)
+                .map(|settings| Self::Kubernetes(Box::new(settings))),
             _ => Err(format!("no auth method registered with type: {kind}")),
         }
     }
@@ -136,7 +135,9 @@ impl JwtSettings {
     fn read_keys(&self) -> Result<Vec<StaticKey>, String> {
         let read = |(at, pem): (usize, &String)| {
             let fault = || {
-                format!("error parsing public key JWTValidationPubKeys[{at}]: data does not contain any valid RSA, ECDSA, or ED25519 public keys")
+                format!(
+                    "error parsing public key JWTValidationPubKeys[{at}]: data does not contain any valid RSA, ECDSA, or ED25519 public keys"
+                )
             };
             jwt::static_key(pem).ok_or_else(fault)
         };
@@ -145,11 +146,11 @@ impl JwtSettings {
 
     fn check_rest(&self) -> Result<(), String> {
         if self.discovery_url.is_empty() && !self.discovery_ca.is_empty() {
-            return Err(
-                "'OIDCDiscoveryCACert' should not be set unless 'OIDCDiscoveryURL' is set".to_owned()
-            );
+            return Err("'OIDCDiscoveryCACert' should not be set unless 'OIDCDiscoveryURL' is set"
+                .to_owned());
         }
-        if let Some(odd) = self.algorithms.iter().find(|name| !ALGORITHMS.contains(&name.as_str())) {
+        if let Some(odd) = self.algorithms.iter().find(|name| !ALGORITHMS.contains(&name.as_str()))
+        {
             return Err(format!("Invalid supported algorithm: {odd}"));
         }
         check_targets("ClaimMappings", &self.claim_mappings)?;
@@ -225,7 +226,9 @@ impl<'a> Loose<'a> {
 
     fn unfit(&mut self, place: &str, expected: &str, value: &Value) {
         let found = go_type(value);
-        self.faults.push(format!("'{place}' expected type '{expected}', got unconvertible type '{found}'"));
+        self.faults.push(format!(
+            "'{place}' expected type '{expected}', got unconvertible type '{found}'"
+        ));
     }
 
     fn as_text(&mut self, place: &str, value: &Value) -> String {
@@ -275,7 +278,10 @@ impl<'a> Loose<'a> {
     }
 
     /// Nanoseconds as a number, or as a text with nothing but a number.
-    #[expect(clippy::cast_possible_truncation, reason = "so does Go with longer leeways than centuries")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "so does Go with longer leeways than centuries"
+    )]
     fn duration(&mut self, key: &'static str) -> i64 {
         match self.value(key) {
             Value::Null => 0,
@@ -311,7 +317,9 @@ impl<'a> Loose<'a> {
             return Ok(());
         }
         let faults = self.faults.join("\n");
-        Err(format!("error decoding config: decoding failed due to the following error(s):\n\n{faults}"))
+        Err(format!(
+            "error decoding config: decoding failed due to the following error(s):\n\n{faults}"
+        ))
     }
 }
 
@@ -344,21 +352,59 @@ mod tests {
         let jwks = "http://127.0.0.1:1";
         check("jwt", json!(null), one);
         check("jwt", json!({"JWKSURL": jwks, "OIDCDiscoveryURL": jwks}), one);
-        check("jwt", json!({"Foo": 1, "Bar": 2}), &format!("{decoding}'ssoauth.Config' has invalid keys: Bar, Foo"));
-        check("jwt", json!({"BoundIssuer": ["x"], "ClaimMappings": 3, "ExpirationLeeway": "x"}), &format!("{decoding}'ClaimMappings' expected type 'map[string]string', got unconvertible type 'float64'\n'BoundIssuer' expected type 'string', got unconvertible type '[]interface {{}}'\n'ExpirationLeeway' cannot parse value as 'time.Duration': strconv.ParseInt: invalid syntax"));
-        check("jwt", json!({"JWTSupportedAlgs": 3, "BoundAudiences": {"a": 1}}), &format!("{decoding}'BoundAudiences[0]' expected type 'string', got unconvertible type 'map[string]interface {{}}'"));
-        check("jwt", json!({"JWTValidationPubKeys": "x"}), "error parsing public key JWTValidationPubKeys[0]: data does not contain any valid RSA, ECDSA, or ED25519 public keys");
-        check("jwt", json!({"JWKSURL": jwks, "JWTSupportedAlgs": ["none"]}), "Invalid supported algorithm: none");
-        check("jwt", json!({"JWKSURL": jwks, "ClaimMappings": {"a": "x", "b": "x"}}), "ClaimMappings contains multiple mappings for key \"x\"");
-        check("jwt", json!({"OIDCDiscoveryURL": jwks, "JWKSCACert": "x"}), "'JWKSCACert' should not be set unless 'JWKSURL' is set");
+        check(
+            "jwt",
+            json!({"Foo": 1, "Bar": 2}),
+            &format!("{decoding}'ssoauth.Config' has invalid keys: Bar, Foo"),
+        );
+        check(
+            "jwt",
+            json!({"BoundIssuer": ["x"], "ClaimMappings": 3, "ExpirationLeeway": "x"}),
+            &format!(
+                "{decoding}'ClaimMappings' expected type 'map[string]string', got unconvertible type 'float64'\n'BoundIssuer' expected type 'string', got unconvertible type '[]interface {{}}'\n'ExpirationLeeway' cannot parse value as 'time.Duration': strconv.ParseInt: invalid syntax"
+            ),
+        );
+        check(
+            "jwt",
+            json!({"JWTSupportedAlgs": 3, "BoundAudiences": {"a": 1}}),
+            &format!(
+                "{decoding}'BoundAudiences[0]' expected type 'string', got unconvertible type 'map[string]interface {{}}'"
+            ),
+        );
+        check(
+            "jwt",
+            json!({"JWTValidationPubKeys": "x"}),
+            "error parsing public key JWTValidationPubKeys[0]: data does not contain any valid RSA, ECDSA, or ED25519 public keys",
+        );
+        check(
+            "jwt",
+            json!({"JWKSURL": jwks, "JWTSupportedAlgs": ["none"]}),
+            "Invalid supported algorithm: none",
+        );
+        check(
+            "jwt",
+            json!({"JWKSURL": jwks, "ClaimMappings": {"a": "x", "b": "x"}}),
+            "ClaimMappings contains multiple mappings for key \"x\"",
+        );
+        check(
+            "jwt",
+            json!({"OIDCDiscoveryURL": jwks, "JWKSCACert": "x"}),
+            "'JWKSCACert' should not be set unless 'JWKSURL' is set",
+        );
         check("kubernetes", json!({}), "Config.Host is required");
-        check("kubernetes", json!({"Host": "x", "CACert": "x"}), "error parsing kubernetes ca cert: data does not contain any valid RSA or ECDSA certificates");
+        check(
+            "kubernetes",
+            json!({"Host": "x", "CACert": "x"}),
+            "error parsing kubernetes ca cert: data does not contain any valid RSA or ECDSA certificates",
+        );
     }
 
     #[test]
     fn one_value_stands_for_a_list() {
         let config = json!({"jwksurl": "http://x", "BoundAudiences": "a", "ExpirationLeeway": 1e9});
-        let Ok(Settings::Jwt(settings)) = Settings::read("jwt", &config) else { panic!("{config}") };
+        let Ok(Settings::Jwt(settings)) = Settings::read("jwt", &config) else {
+            panic!("{config}")
+        };
         assert_eq!(settings.bound_audiences, ["a"]);
         assert_eq!(settings.expiration_leeway, 1_000_000_000);
     }

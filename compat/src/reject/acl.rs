@@ -206,9 +206,7 @@ pub(crate) enum AclReject {
     RuleMethod(String),
     #[error("invalid Binding Rule: Selector is invalid: {0}")]
     Selector(crate::filter::FilterError),
-    #[error(
-        "invalid Binding Rule: BindVars cannot be set when bind type is not templated-policy."
-    )]
+    #[error("invalid Binding Rule: BindVars cannot be set when bind type is not templated-policy.")]
     BindVars,
     #[error("Invalid Binding Rule: invalid BindName or BindVars: {0}")]
     Binding(String),
@@ -249,8 +247,6 @@ pub(crate) enum AclReject {
     // --- logins ---
     #[error("Invalid Login request: Missing auth parameters")]
     NoLogin,
-    #[error("do not provide a token when logging in")]
-    LoginWithToken,
     #[error("ACL not found: auth method {} not found", quote(.0))]
     UnknownMethod(String),
     #[error("{0}")]

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use proconsul_anchors::acl::Act;
 use proconsul_anchors::change::Change;
+use proconsul_anchors::error::Refusal;
 use proconsul_anchors::handle::Answer;
 use proconsul_anchors::index::{Index, Kept};
 use proconsul_anchors::query::Query;
@@ -41,11 +42,6 @@ where
         return Err(Reject::AclDisabled);
     }
     handler(ask).await
-}
-
-/// The same for a handler that answers for several methods.
-pub(crate) fn method_not_allowed(ask: &Ask, allowed: &[http::Method]) -> Reject {
-    Reject::Method { asked: ask.method.clone(), allowed: allowed.to_vec() }
 }
 
 /// Reads records that whoever may read the access control may see.
@@ -128,6 +124,20 @@ fn fresh() -> String {
 /// Writes a record, and hands back the index that has it.
 async fn put(ask: &Ask, record: AnyRecord, when: When) -> Result<Arc<Index>, Reject> {
     submit(ask, vec![RecordChange::Put { record, when }]).await
+}
+
+/// Whether the caller may remove a record. Consul takes the words about a token that it does not know for those about a
+/// record that is not there.
+fn demand_removal(ask: &Ask, kind: Kind) -> Result<(), Reject> {
+    match ask.authority() {
+        Ok(authority) => Ok(authority.demand(Act::acl_write())?),
+        Err(Reject::Refused(refusal))
+            if matches!(*refusal, Refusal::UnknownToken { .. } | Refusal::ExpiredToken) =>
+        {
+            Err(AclReject::Undeletable(kind).into())
+        }
+        Err(reject) => Err(reject),
+    }
 }
 
 /// Removes a record.

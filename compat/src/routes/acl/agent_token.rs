@@ -34,9 +34,7 @@ fn place(which: &str) -> Option<fn(&mut Tokens) -> &mut Option<Secret>> {
             |tokens| &mut tokens.agent_recovery
         }
         "acl_replication_token" | "replication" => |tokens| &mut tokens.replication,
-        "config_file_service_registration" => {
-            |tokens| &mut tokens.config_file_service_registration
-        }
+        "config_file_service_registration" => |tokens| &mut tokens.config_file_service_registration,
         "dns_token" | "dns" => |tokens| &mut tokens.dns,
         _ => return None,
     })

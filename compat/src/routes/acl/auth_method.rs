@@ -8,7 +8,7 @@ use proconsul_anchors::query::Query;
 use proconsul_anchors::record::{AnyRecord, RecordChange, TableId, When};
 use serde_json::Value;
 
-use super::{form, put, read, rest, submit, written};
+use super::{demand_removal, form, put, read, rest, submit, written};
 use crate::Site;
 use crate::acl::auth_method;
 use crate::extract::{Ask, Tenancy};
@@ -63,10 +63,8 @@ fn config_of(site: &Site, method: &AuthMethod) -> Value {
 
 /// The settings of a method, read.
 pub(super) fn settings_of(site: &Site, method: &AuthMethod) -> Result<Settings, AclReject> {
-    let uninitialized = |fault| crate::login::LoginFault::Uninitialized {
-        method: method.name.to_string(),
-        fault,
-    };
+    let uninitialized =
+        |fault| crate::login::LoginFault::Uninitialized { method: method.name.to_string(), fault };
     Ok(Settings::read(&method.kind, &config_of(site, method)).map_err(uninitialized)?)
 }
 
@@ -97,7 +95,7 @@ async fn write(mut ask: Ask, name: String) -> Result<Reply, Reject> {
 async fn delete(ask: &Ask, name: &str) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
     ask.own_datacenter(ask.datacenter())?;
-    ask.demand(Act::acl_write())?;
+    demand_removal(ask, Kind::AuthMethod)?;
     let index = ask.site.handle.snapshot();
     let row = index.record::<AuthMethod>(&name.to_lowercase());
     let method = &row.ok_or(AclReject::Undeletable(Kind::AuthMethod))?.record;
@@ -108,7 +106,8 @@ async fn delete(ask: &Ask, name: &str) -> Result<Reply, Reject> {
 
 /// A method goes with its rules and with its tokens.
 fn removal(index: &Index, method: &AuthMethod) -> Vec<RecordChange> {
-    let gone = |table, key: &str| RecordChange::Remove { table, key: key.into(), when: When::Always };
+    let gone =
+        |table, key: &str| RecordChange::Remove { table, key: key.into(), when: When::Always };
     let same = |name: &str| name.eq_ignore_ascii_case(&method.name);
     let global = &*method.token_locality == "global";
     let rules = index.records::<BindingRule>().filter(|row| same(&row.record.method));

@@ -45,22 +45,17 @@ pub(crate) async fn authorize(mut ask: Ask) -> Result<Reply, Reject> {
 /// What is asked for.
 fn act(question: &QuestionForm) -> Result<Act<'_>, String> {
     let name = question.resource.0.as_str();
-    let resource = resource(name)
-        .ok_or_else(|| format!("Invalid ACL resource requested: {}", quote(name)))?;
+    let resource =
+        resource(name).ok_or_else(|| format!("Invalid ACL resource requested: {}", quote(name)))?;
     let named = Reach::Named(question.segment.as_str());
     let reach = if has_names(resource) { named } else { Reach::Whole };
     let (access, reach) = match (question.access.to_lowercase().as_str(), resource) {
         ("read", _) => (Access::Read, reach),
         ("write", _) => (Access::Write, reach),
         ("list", Resource::Key) => (Access::List, reach),
-        ("write-prefix", Resource::Key) => {
-            (Access::Write, Reach::Under(question.segment.as_str()))
-        }
+        ("write-prefix", Resource::Key) => (Access::Write, Reach::Under(question.segment.as_str())),
         _ => {
-            return Err(format!(
-                "Invalid access level for {name} resource: {}",
-                question.access
-            ));
+            return Err(format!("Invalid access level for {name} resource: {}", question.access));
         }
     };
     Ok(Act { resource, access, reach })

@@ -6,7 +6,7 @@ use proconsul_anchors::query::Query;
 use proconsul_anchors::record::{AnyRecord, TableId, When};
 
 use super::auth_method::settings_of;
-use super::{form, fresh, put, read, read_by_id, remove, rest, written};
+use super::{demand_removal, form, fresh, put, read, read_by_id, remove, rest, written};
 use crate::acl::{binding_rule, uuid};
 use crate::extract::{Ask, Tenancy};
 use crate::reject::Reject;
@@ -71,7 +71,7 @@ async fn write(mut ask: Ask, id: String) -> Result<Reply, Reject> {
 async fn delete(ask: &Ask, id: &str) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
     ask.own_datacenter(ask.datacenter())?;
-    ask.demand(Act::acl_write())?;
+    demand_removal(ask, Kind::BindingRule)?;
     let kind = Kind::BindingRule;
     let key = uuid::key(id).map_err(|fault| AclReject::Lookup { kind, fault })?;
     if ask.site.handle.snapshot().record::<BindingRule>(&key).is_none() {

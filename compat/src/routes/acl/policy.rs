@@ -5,7 +5,7 @@ use proconsul_anchors::acl::{Act, Policy};
 use proconsul_anchors::query::Query;
 use proconsul_anchors::record::{AnyRecord, TableId, When};
 
-use super::{by_name, form, fresh, put, read, read_by_id, remove, rest, written};
+use super::{by_name, demand_removal, form, fresh, put, read, read_by_id, remove, rest, written};
 use crate::acl;
 use crate::extract::params::decode;
 use crate::extract::{Ask, Tenancy};
@@ -85,7 +85,7 @@ async fn write(ask: &Ask, form: PolicyForm) -> Result<Reply, Reject> {
 
 async fn delete(ask: &Ask, id: &str) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
-    ask.demand(Act::acl_write())?;
+    demand_removal(ask, Kind::Policy)?;
     let key = acl::policy::remove(&ask.site.handle.snapshot(), id)?.record.id.clone();
     remove(ask, TableId::Policy, &key).await
 }

@@ -5,7 +5,7 @@ use proconsul_anchors::acl::{Act, Role};
 use proconsul_anchors::query::Query;
 use proconsul_anchors::record::{AnyRecord, TableId, When};
 
-use super::{by_name, form, fresh, put, read, read_by_id, remove, rest, written};
+use super::{by_name, demand_removal, form, fresh, put, read, read_by_id, remove, rest, written};
 use crate::acl::{role, uuid};
 use crate::extract::{Ask, Tenancy};
 use crate::reject::Reject;
@@ -23,7 +23,9 @@ pub(crate) async fn list(ask: Ask) -> Result<Reply, Reject> {
             Reject::from(AclReject::Lookup { kind: Kind::Role, fault }).queried()
         })?),
     };
-    let has = |role: &Role| policy.as_deref().is_none_or(|id| role.policies.iter().any(|own| **own == *id));
+    let has = |role: &Role| {
+        policy.as_deref().is_none_or(|id| role.policies.iter().any(|own| **own == *id))
+    };
     let mut rows: Vec<_> = answer.at.records::<Role>().filter(|row| has(&row.record)).collect();
     rows.sort_by_cached_key(|row| row.record.name.to_lowercase());
     let roles: Vec<_> = rows.into_iter().map(|row| RoleOut::new(&answer.at, row)).collect();
@@ -78,7 +80,7 @@ async fn write(mut ask: Ask, id: String) -> Result<Reply, Reject> {
 
 async fn delete(ask: &Ask, id: &str) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
-    ask.demand(Act::acl_write())?;
+    demand_removal(ask, Kind::Role)?;
     let kind = Kind::Role;
     let key = uuid::key(id).map_err(|fault| AclReject::Lookup { kind, fault })?;
     if ask.site.handle.snapshot().record::<Role>(&key).is_none() {

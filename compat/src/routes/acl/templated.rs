@@ -41,8 +41,7 @@ fn print(template: &'static Template) -> TemplateOut {
 pub(crate) async fn named(ask: Ask) -> Result<Reply, Reject> {
     let name = ask.named(AclReject::Missing("templated policy Name").into())?;
     check(&ask)?;
-    let template =
-        templates::find(name).ok_or_else(|| AclReject::TemplateName(name.to_owned()))?;
+    let template = templates::find(name).ok_or_else(|| AclReject::TemplateName(name.to_owned()))?;
     Ok(Reply::json(&print(template)))
 }
 
@@ -53,7 +52,8 @@ pub(crate) async fn preview(mut ask: Ask) -> Result<Reply, Reject> {
         return Err(AclReject::Missing("templated policy Name").into());
     }
     check(&ask)?;
-    let template = templates::find(&name).ok_or_else(|| AclReject::UnknownTemplate(name.clone()))?;
+    let template =
+        templates::find(&name).ok_or_else(|| AclReject::UnknownTemplate(name.clone()))?;
     let form: VariablesForm = form(&mut ask, "Failed to decode request body", Hint::None).await?;
     templates::check(template, Some(&form.name))
         .map_err(|fault| AclReject::Preview { template: name, fault })?;

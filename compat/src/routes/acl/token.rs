@@ -8,7 +8,8 @@ use proconsul_anchors::index::{Index, Row};
 use proconsul_anchors::query::Query;
 use proconsul_anchors::record::{AnyRecord, TableId, When};
 
-use super::{form, fresh, put, read, read_by_id, remove, rest, written};
+use super::{demand_removal, form, fresh, put, read, read_by_id, remove, rest, written};
+use crate::Site;
 use crate::acl::token::{Desk, is_expired};
 use crate::acl::{templates, uuid};
 use crate::blocking;
@@ -20,7 +21,6 @@ use crate::wire::acl::policy::PolicyOut;
 use crate::wire::acl::role::RoleOut;
 use crate::wire::acl::token::{ExpandedOut, HIDDEN, TokenForm, TokenOut};
 use crate::wire::decode::Hint;
-use crate::Site;
 
 const DECODING: &str = "Token decoding failed";
 /// The end of the path of a copy.
@@ -232,7 +232,7 @@ pub(super) fn with_desk<T>(site: &Site, ask: impl FnOnce(&Desk<'_>) -> T) -> T {
 
 async fn delete(ask: &Ask, accessor: &str) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
-    ask.demand(Act::acl_write())?;
+    demand_removal(ask, Kind::Token)?;
     uuid::check(accessor).map_err(|_| AclReject::DeletedAccessor)?;
     let key = accessor.to_ascii_lowercase();
     if key == ANONYMOUS {
