@@ -67,6 +67,10 @@ pub(crate) struct Config {
     pub(crate) default_query_time: Duration,
     /// How long it may wait at most (`max_query_time`).
     pub(crate) max_query_time: Duration,
+    /// Above zero, catalog and health reads take any server's answer unless they say otherwise.
+    pub(crate) discovery_max_stale: Duration,
+    /// Whether a change of the files is a reload.
+    pub(crate) auto_reload: bool,
     /// Sessions with a shorter TTL are refused (`session_ttl_min`); zero leaves the built-in bound.
     pub(crate) session_ttl_min: Duration,
     /// How checks are run.

@@ -90,6 +90,7 @@ fn assemble(raw: Raw, parts: Parts, host: &Host, faults: &mut Faults) -> Config 
     let (default_query_time, max_query_time) =
         (seconds("default_query_time", 300), seconds("max_query_time", 600));
     let session_ttl_min = seconds("session_ttl_min", 0);
+    let discovery_max_stale = seconds("discovery_max_stale", 0);
     Config {
         node: node(&raw, parts.network.tagged, host, faults),
         role: parts.role,
@@ -101,6 +102,8 @@ fn assemble(raw: Raw, parts: Parts, host: &Host, faults: &mut Faults) -> Config 
         dns: settings::dns(&raw, parts.service_ttl, dns_at, faults),
         default_query_time,
         max_query_time,
+        discovery_max_stale,
+        auto_reload: flag("auto_reload_config"),
         session_ttl_min,
         checking: settings::checking(&raw, faults),
         limits: settings::limits(&raw, faults),

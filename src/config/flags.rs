@@ -57,7 +57,7 @@ const FLAGS: &[Flag] = &[
         "Network (CIDR) from which writes are taken. May be given several times.",
     ),
     flag("alt-domain", "alt_domain", Text, "A second domain for DNS."),
-    flag("auto-reload-config", "auto_reload_config", Bool, "Accepted; reload with SIGHUP instead."),
+    flag("auto-reload-config", "auto_reload_config", Bool, "Reloads when the files change."),
     flag("bind", "bind_addr", Text, "Address for traffic between servers."),
     flag("bootstrap", "bootstrap", Bool, "Starts a group of one."),
     flag("bootstrap-expect", "bootstrap_expect", Int, "How many servers make the group."),

@@ -21,7 +21,6 @@ const DURATIONS: &[(&str, &str)] = &[
     ("auto_config.authorization.static.not_before_leeway", ""),
     ("autopilot.last_contact_threshold", ""),
     ("autopilot.server_stabilization_time", ""),
-    ("discovery_max_stale", ""),
     ("federation_state_anti_entropy_sync_interval", ""),
     ("gossip_lan.gossip_interval", "gossip_lan..gossip_interval"),
     ("gossip_lan.probe_interval", "gossip_lan..probe_interval"),

@@ -369,7 +369,6 @@ fn unserved(raw: &Raw) -> Vec<(&'static str, bool)> {
         ("encrypt", raw.text("encrypt").is_some_and(|key| !key.is_empty())),
         ("auto_encrypt", said("auto_encrypt", "tls") || said("auto_encrypt", "allow_tls")),
         ("auto_config", said("auto_config", "enabled")),
-        ("auto_reload_config", raw.flag("auto_reload_config") == Some(true)),
         ("config_entries", raw.block("config_entries").item("bootstrap").is_some()),
         ("enable_syslog", raw.flag("enable_syslog") == Some(true)),
         ("recursors", !raw.texts("recursors").is_empty()),

@@ -112,13 +112,13 @@ impl Config {
         let dev = self.role.dev;
         json!({
             "AdvertiseReconnectTimeout": self.time(raw.text("advertise_reconnect_timeout"), "0s"),
-            "AutoReloadConfig": flag("auto_reload_config", false), "AutoReloadConfigCoalesceInterval": "1s",
+            "AutoReloadConfig": self.auto_reload, "AutoReloadConfigCoalesceInterval": "1s",
             "DisableAnonymousSignature": flag("disable_anonymous_signature", dev),
             "DisableCoordinates": flag("disable_coordinates", false),
             "DisableHostNodeID": self.node.disable_host_node_id, "DisableKVKeyValidation": self.disable_kv_key_validation,
             "DisableKeyringFile": flag("disable_keyring_file", dev), "DisableRemoteExec": flag("disable_remote_exec", true),
             "DisableUpdateCheck": flag("disable_update_check", false),
-            "DiscoveryMaxStale": self.time(raw.text("discovery_max_stale"), "0s"),
+            "DiscoveryMaxStale": show(self.discovery_max_stale),
             "EnableAgentTLSForChecks": self.tls.for_checks,
             "EnableCentralServiceConfig": flag("enable_central_service_config", true), "EnableDebug": self.enable_debug,
             "EnableXDSLoadBalancing": raw.block("performance").flag("enable_xds_load_balancing").unwrap_or(true),
