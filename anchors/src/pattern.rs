@@ -57,7 +57,18 @@ pub struct Allowance {
 /// # Errors
 /// [`Refused`] with Go's words.
 pub fn compile(pattern: &str, allowance: &mut Allowance) -> Result<Regex, Refused> {
-    let translated = Translator::new(pattern, allowance).translate()?;
+    build(pattern, allowance, UNTOLD)
+}
+
+/// How a group begins whose match nobody asks for.
+const UNTOLD: &str = "(?:";
+
+fn build(
+    pattern: &str,
+    allowance: &mut Allowance,
+    group: &'static str,
+) -> Result<Regex, Refused> {
+    let translated = Translator::new(pattern, allowance, group).translate()?;
     RegexBuilder::new(&translated)
         .size_limit(allowance.bytes)
         .build()
@@ -67,16 +78,18 @@ pub fn compile(pattern: &str, allowance: &mut Allowance) -> Result<Regex, Refuse
 /// A pattern that stands alone may take this much memory, in bytes.
 const ALONE_BYTES_MAX: usize = 1024 * 1024;
 
-/// Compiles a pattern that shares its allowance with no other.
+/// Compiles a pattern that shares its allowance with no other, and whose groups tell what they matched.
 ///
 /// # Errors
 /// [`Refused`] with Go's words.
 pub fn compile_alone(pattern: &str) -> Result<Regex, Refused> {
-    compile(pattern, &mut Allowance { bytes: ALONE_BYTES_MAX, codes: CLASS_CODES_MAX })
+    build(pattern, &mut Allowance { bytes: ALONE_BYTES_MAX, codes: CLASS_CODES_MAX }, "(")
 }
 
 struct Translator<'a> {
     allowance: &'a mut Allowance,
+    /// How a group begins.
+    group: &'static str,
     pattern: &'a str,
     rest: &'a str,
     written: String,
@@ -105,11 +118,12 @@ impl Branch {
 }
 
 impl<'a> Translator<'a> {
-    fn new(pattern: &'a str, allowance: &'a mut Allowance) -> Self {
+    fn new(pattern: &'a str, allowance: &'a mut Allowance, group: &'static str) -> Self {
         let written = String::with_capacity(pattern.len() * 2);
         let open = vec![Branch::default()];
         Self {
             allowance,
+            group,
             pattern,
             rest: pattern,
             written,
@@ -200,7 +214,7 @@ impl<'a> Translator<'a> {
             }
         } else {
             self.take(1);
-            "(?:".to_owned()
+            self.group.to_owned()
         };
         self.enter(&opening)
     }
@@ -225,7 +239,7 @@ impl<'a> Translator<'a> {
         Ok(())
     }
 
-    /// A named group; nothing here asks for groups, so the name is only judged.
+    /// A named group; nothing here asks for groups by name, so that is only judged.
     fn named(&mut self) -> Result<Option<String>, Refused> {
         const REASON: &str = "invalid named capture";
         let prefix = match self.rest.strip_prefix("(?") {
@@ -241,7 +255,7 @@ impl<'a> Translator<'a> {
             return Err(Refused::new(REASON, &self.rest[..=end]));
         }
         self.take(end + 1);
-        Ok(Some("(?:".to_owned()))
+        Ok(Some(self.group.to_owned()))
     }
 
     /// `(?flags)`, `(?flags:` and both with flags taken back after a minus.
@@ -405,5 +419,19 @@ impl Translator<'_> {
         let skipped = 2 + length;
         let closed = if text.len() > length { 2 } else { 0 };
         self.take(skipped + closed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::compile_alone;
+
+    #[test]
+    fn groups_tell_what_they_matched() {
+        let pattern = compile_alone("^(.+?)-(?P<rest>(?:v)\\d+)(x)?$").unwrap();
+        let captures = pattern.captures("web-v12").unwrap();
+        let told: Vec<&str> =
+            captures.iter().map(|group| group.map_or("", |group| group.as_str())).collect();
+        assert_eq!(told, ["web-v12", "web", "v12", ""]);
     }
 }

@@ -43,11 +43,17 @@ pub(crate) async fn all(ask: Ask) -> Result<Reply, Reject> {
 pub(crate) async fn one(ask: Ask) -> Result<Reply, Reject> {
     const GET: &[Method] = &[Method::GET];
     const GET_PUT_DELETE: &[Method] = &[Method::GET, Method::PUT, Method::DELETE];
+    // The whole path decides, the name is what is left: `/v1/query/execute` executes the query `execute`.
+    let asked = match () {
+        () if ask.path.ends_with("/execute") => Asked::Execute,
+        () if ask.path.ends_with("/explain") => Asked::Explain,
+        () => Asked::Itself,
+    };
     let rest = ask.rest();
-    let (id, asked) = match (rest.strip_suffix("/execute"), rest.strip_suffix("/explain")) {
-        (Some(id), _) => (id, Asked::Execute),
-        (None, Some(id)) => (id, Asked::Explain),
-        (None, None) => (rest, Asked::Itself),
+    let id = match asked {
+        Asked::Itself => rest,
+        Asked::Execute => rest.strip_suffix("/execute").unwrap_or(rest),
+        Asked::Explain => rest.strip_suffix("/explain").unwrap_or(rest),
     };
     let id = id.to_owned();
     let methods = if asked == Asked::Itself { GET_PUT_DELETE } else { GET };
