@@ -113,6 +113,9 @@ pub(crate) async fn apply(mut ask: Ask) -> Result<Reply, Reject> {
         return Err(MeshFault::Elsewhere.into());
     }
     let authority = ask.authority()?;
+    if entry.kind() == Kind::ServiceIntentions {
+        ask.site.issuer.on()?;
+    }
     entry.normalize().map_err(MeshFault::from)?;
     entry.validate(&Judge).map_err(MeshFault::from)?;
     for warning in entry.warnings() {

@@ -7,7 +7,8 @@ use proconsul_anchors::handle::Answer;
 use proconsul_anchors::index::Index;
 use proconsul_anchors::name::Caseless;
 use proconsul_anchors::query::Query;
-use proconsul_anchors::record::{CaRoot, TableId};
+use proconsul_anchors::record::TableId;
+use proconsul_ca::TrustDomain;
 use proconsul_mesh::chain::{Compiled, Place, Wishes};
 
 use crate::extract::body::read_json;
@@ -42,6 +43,7 @@ async fn compiled(
     service: &str,
     wishes: &Wishes,
 ) -> Result<Reply, Reject> {
+    ask.site.issuer.on()?;
     crate::blocking::own_datacenter(&ask.site, options)?;
     ask.demand(Act::service_read(service))?;
     let datacenter = match ask.params.first("compile-dc") {
@@ -72,12 +74,8 @@ impl PartialEq for Told {
 
 /// The domain of the cluster's certificates, once the cluster has an authority.
 fn trust_domain(index: &Index) -> Option<String> {
-    let roots = index.records::<CaRoot>();
-    let ids = roots.filter_map(|row| {
-        let root: serde_json::Value = serde_json::from_str(&row.record.body).ok()?;
-        Some(root.get("ExternalTrustDomain")?.as_str()?.to_lowercase())
-    });
-    ids.last().map(|id| format!("{id}.consul"))
+    let (_, configuration) = crate::issuer::kept(index)?;
+    Some(TrustDomain::of_cluster(&configuration.cluster).as_str().to_owned())
 }
 
 /// Whether any entry has a say in the chain, and the chain as it is printed.
@@ -89,10 +87,8 @@ fn compile(
 ) -> Result<(bool, Bytes), Reject> {
     let trust_domain = trust_domain(index).ok_or(MeshFault::NoAuthority)?;
     let place = Place { datacenter: datacenter.to_owned(), trust_domain };
-    let chain =
-        Compiled::of(service, &place, wishes, &Shelf(index)).map_err(MeshFault::from)?;
+    let chain = Compiled::of(service, &place, wishes, &Shelf(index)).map_err(MeshFault::from)?;
     let address = index.virtual_ip(&Caseless::from(service));
-    let chain =
-        chain.with_virtual_address(address.map(|row| row.record.address().to_string()));
+    let chain = chain.with_virtual_address(address.map(|row| row.record.address().to_string()));
     Ok((chain.touched, json(&chain)))
 }

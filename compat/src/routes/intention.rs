@@ -17,8 +17,8 @@ use crate::blocking;
 use crate::extract::body::read_json;
 use crate::extract::{Ask, Tenancy};
 use crate::filter::{Filter, INTENTION};
-use crate::go::text::quote;
 use crate::go::rfc3339::rfc3339;
+use crate::go::text::quote;
 use crate::reject::{Faults, MeshFault, Reject};
 use crate::reply::{Meta, Reply};
 use crate::routes::changed::{Seen, read_changed};
@@ -38,7 +38,8 @@ async fn list(ask: Ask) -> Result<Reply, Reject> {
     let options = ask.read_options()?;
     ask.refuse_enterprise(Tenancy::Both)?;
     let found = async {
-        blocking::own_datacenter(&ask.site, &options)?;
+            ask.site.issuer.on()?;
+            blocking::own_datacenter(&ask.site, &options)?;
         let filter = match options.filter.as_str() {
             "" => None,
             text => Some(Filter::compile(text, &INTENTION).map_err(Reject::Filter)?),
@@ -47,8 +48,7 @@ async fn list(ask: Ask) -> Result<Reply, Reject> {
             found: true,
             shown: Values(intentions::list(&Shelf(&answer.at))),
         };
-        let (answer, shown) =
-            read_changed(&ask.site, &ask.caller, &options, &TABLE, show).await?;
+        let (answer, shown) = read_changed(&ask.site, &ask.caller, &options, &TABLE, show).await?;
         let before = shown.0.len();
         let may = |intention: &Shown| may_read(&answer.authority, intention);
         let seen: Vec<Shown> = shown.0.into_iter().filter(may).collect();
@@ -95,6 +95,7 @@ async fn create(mut ask: Ask) -> Result<Reply, Reject> {
             return Err(MeshFault::FormNamespace { what, namespace: namespace.clone() }.into());
         }
     }
+    ask.site.issuer.on()?;
     check_peer(&form)?;
     demand_write(&ask.authority()?, &form.destination)?;
     if !form.id.is_empty() {
@@ -219,7 +220,8 @@ pub(crate) async fn matching(ask: Ask) -> Result<Reply, Reject> {
         .map(|text| Named::parse("name", text, false))
         .collect::<Result<_, Reject>>()?;
     let found = async {
-        blocking::own_datacenter(&ask.site, &options)?;
+            ask.site.issuer.on()?;
+            blocking::own_datacenter(&ask.site, &options)?;
         let authority = ask.authority()?;
         for named in &names {
             named.check_namespace("match entry namespace")?;
@@ -240,14 +242,16 @@ pub(crate) async fn matching(ask: Ask) -> Result<Reply, Reject> {
                 serde_json::to_value(found).expect("intentions have text keys only")
             });
             let shown: Vec<Value> = each.collect();
-            Seen { found: shown.iter().any(|one| one.as_array().is_some_and(|all| !all.is_empty())), shown }
+            Seen {
+                found: shown.iter().any(|one| one.as_array().is_some_and(|all| !all.is_empty())),
+                shown,
+            }
         };
         let (answer, _) = read_changed(&ask.site, &ask.caller, &options, &TABLE, show).await?;
         let mut out: BTreeMap<&str, Option<Vec<Shown>>> = BTreeMap::new();
         for (text, named) in texts.iter().zip(&names) {
             let instances = |name: &str| has_instances(&answer.at, name);
-            let found =
-                intentions::matching(&Shelf(&answer.at), side, &named.name, &instances);
+            let found = intentions::matching(&Shelf(&answer.at), side, &named.name, &instances);
             out.insert(text, Some(found).filter(|found| !found.is_empty()));
         }
         Ok(Reply::json(&out).meta(Meta::of(&answer).cacheable(&options)))
@@ -271,6 +275,7 @@ pub(crate) async fn check(ask: Ask) -> Result<Reply, Reject> {
         Named { name: source.to_owned(), ..Named::default() }
     };
     let destination = Named::parse("destination", destination, false)?;
+    ask.site.issuer.on()?;
     blocking::own_datacenter(&ask.site, &options)?;
     let authority = ask.authority()?;
     source.check_namespace("source namespace")?;
@@ -284,13 +289,8 @@ pub(crate) async fn check(ask: Ask) -> Result<Reply, Reject> {
     let index = ask.site.handle.snapshot();
     let default = unsaid(&ask);
     let instances = |name: &str| has_instances(&index, name);
-    let allowed = intentions::allowed(
-        &Shelf(&index),
-        &source.name,
-        &destination.name,
-        default,
-        &instances,
-    );
+    let allowed =
+        intentions::allowed(&Shelf(&index), &source.name, &destination.name, default, &instances);
     Ok(Reply::json(&CheckedOut { allowed }))
 }
 
@@ -316,6 +316,7 @@ async fn get_exact(ask: Ask) -> Result<Reply, Reject> {
     let (source, destination) = (only(&ask, "source")?, only(&ask, "destination")?);
     let source = Named::parse("source", source, true)?;
     let destination = Named::parse("destination", destination, false)?;
+    ask.site.issuer.on()?;
     blocking::own_datacenter(&ask.site, &options)?;
     ask.authority()?;
     source.check_namespace("SourceNS")?;
@@ -356,16 +357,14 @@ fn ends(ask: &Ask) -> Result<(Named, Named), Reject> {
         text => Ok::<&str, Reject>(text),
     };
     let (source, destination) = (given("source")?, given("destination")?);
-    Ok((
-        Named::parse("source", source, false)?,
-        Named::parse("destination", destination, false)?,
-    ))
+    Ok((Named::parse("source", source, false)?, Named::parse("destination", destination, false)?))
 }
 
 async fn put_exact(mut ask: Ask) -> Result<Reply, Reject> {
     let (source, destination) = ends(&ask)?;
     let text = read_json(ask.take_body(), ask.headers.content_length).await?;
     let form: IntentionForm = body(&text, Hint::None)?;
+    ask.site.issuer.on()?;
     check_peer(&form)?;
     demand_write(&ask.authority()?, &destination.name)?;
     let draft = Draft { source: source.name, destination: destination.name, ..form.into() };
@@ -378,6 +377,7 @@ async fn put_exact(mut ask: Ask) -> Result<Reply, Reject> {
 
 async fn delete_exact(ask: Ask) -> Result<Reply, Reject> {
     let (source, destination) = ends(&ask)?;
+    ask.site.issuer.on()?;
     demand_write(&ask.authority()?, &destination.name)?;
     let _order = in_order().await;
     let index = ask.site.handle.snapshot();
@@ -398,6 +398,7 @@ pub(crate) async fn by_id(ask: Ask) -> Result<Reply, Reject> {
 async fn get_by_id(ask: Ask) -> Result<Reply, Reject> {
     let options = ask.read_options()?;
     let id = ask.rest().to_owned();
+    ask.site.issuer.on()?;
     blocking::own_datacenter(&ask.site, &options)?;
     ask.authority()?;
     check_id(&id).map_err(MeshFault::Id)?;
@@ -442,6 +443,7 @@ async fn update(mut ask: Ask) -> Result<Reply, Reject> {
     let text = read_json(ask.take_body(), ask.headers.content_length).await?;
     let form: IntentionForm = body(&text, Hint::None)?;
     check_partitions(&form)?;
+    ask.site.issuer.on()?;
     check_peer(&form)?;
     let id = ask.rest().to_owned();
     let now = rfc3339(ask.site.handle.now());
@@ -455,6 +457,7 @@ async fn update(mut ask: Ask) -> Result<Reply, Reject> {
 
 async fn delete_by_id(ask: Ask) -> Result<Reply, Reject> {
     let id = ask.rest().to_owned();
+    ask.site.issuer.on()?;
     let _order = in_order().await;
     let index = ask.site.handle.snapshot();
     writable(&ask, &index, &id)?;
@@ -476,12 +479,16 @@ mod tests {
             ("peer:x/a", true, Ok(("x", "", "", "a"))),
             ("peer:x/n/a", true, Ok(("x", "", "n", "a"))),
             ("peer:x/a", false, Err("source \"peer:x/a\" is invalid: cannot specify a peer here")),
-            ("a/b/c/d", false, Err("source \"a/b/c/d\" is invalid: input can contain at most two '/'")),
+            (
+                "a/b/c/d",
+                false,
+                Err("source \"a/b/c/d\" is invalid: input can contain at most two '/'"),
+            ),
         ] {
             let named = Named::parse("source", text, peers);
-            let read = named.as_ref().map(|named| {
-                (&*named.peer, &*named.partition, &*named.namespace, &*named.name)
-            });
+            let read = named
+                .as_ref()
+                .map(|named| (&*named.peer, &*named.partition, &*named.namespace, &*named.name));
             assert_eq!(read.map_err(ToString::to_string), told.map_err(str::to_owned));
         }
     }
@@ -490,7 +497,10 @@ mod tests {
     fn ids_are_uuids() {
         for (id, told) in [
             ("foo", Err("UUID must be 36 characters")),
-            ("11111111-2222-3333-4444-55555555555x", Err("Invalid UUID: encoding/hex: invalid byte: U+0078 'x'")),
+            (
+                "11111111-2222-3333-4444-55555555555x",
+                Err("Invalid UUID: encoding/hex: invalid byte: U+0078 'x'"),
+            ),
             ("11111111-2222-3333-4444-555555555555", Ok(())),
         ] {
             assert_eq!(check_id(id), told.map_err(str::to_owned));
