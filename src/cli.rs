@@ -34,6 +34,7 @@ mod services;
 mod sink;
 mod snapshot;
 mod table;
+mod tls;
 mod usage;
 mod validate;
 mod version;
@@ -99,6 +100,9 @@ const GROUPS: &[Group] = &[
     Group { name: "operator raft", about: "Looks after the servers that decide together" },
     Group { name: "operator usage", about: "Counts what is used" },
     Group { name: "snapshot", about: "Saves and restores everything" },
+    Group { name: "tls", about: "Makes certificates for agents" },
+    Group { name: "tls ca", about: "Makes CAs" },
+    Group { name: "tls cert", about: "Makes certificates" },
     Group { name: "services", about: "Registers services with the agent" },
 ];
 
@@ -126,6 +130,7 @@ const ENTRIES: &[&[Entry]] = &[
     services::ENTRIES,
     services::EXPORTED,
     snapshot::ENTRIES,
+    tls::ENTRIES,
     validate::ENTRIES,
     version::ENTRIES,
     watch::ENTRIES,
@@ -143,7 +148,6 @@ const LATER: &[&str] = &[
     "peering",
     "resource",
     "snapshot decode",
-    "tls",
     "troubleshoot",
 ];
 

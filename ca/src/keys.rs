@@ -106,7 +106,10 @@ impl PrivateKey {
     }
 
     /// The key to sign with.
-    pub(crate) fn signer(&self) -> Result<KeyPair, KeyError> {
+    ///
+    /// # Errors
+    /// It is of a curve or length that is not supported.
+    pub fn signer(&self) -> Result<KeyPair, KeyError> {
         KeyPair::try_from(&self.pkcs8[..]).map_err(|error| KeyError::Unusable(error.to_string()))
     }
 }
