@@ -12,6 +12,7 @@ mod alias;
 mod bearer;
 pub mod checks;
 mod configure;
+mod content_hash;
 pub mod definition;
 mod register;
 mod rows;
@@ -25,7 +26,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use imbl::{OrdMap, OrdSet};
-use sha2::{Digest, Sha256};
 
 use self::checks::{Deadlines, Dice, Schedule, TtlBook};
 pub use self::configure::Misconfigured;
@@ -35,7 +35,7 @@ use self::definition::{
 pub use self::rows::{LeafRowError, RowKey};
 use crate::caller::Secret;
 use crate::clock::Time;
-use crate::service::{Check, Node, Service, Status, Tags};
+use crate::service::{Check, Node, Service, Status};
 
 /// The id of the check that maintenance puts on the node.
 pub const NODE_MAINTENANCE: &str = "_node_maintenance";
@@ -397,14 +397,7 @@ impl LeafService {
     /// Names the content: the same content has the same hash, and that is all that may be asked of it. Tags and meta that
     /// were never given are shown as empty ones, and so are the same.
     pub fn content_hash(&self) -> String {
-        let mut shown = self.service.clone();
-        shown.meta = shown.meta.filter(|meta| !meta.is_empty());
-        if shown.tags.is_empty() {
-            shown.tags = Tags::default();
-        }
-        let text = serde_json::to_vec(&shown).expect("a service is plain data");
-        let digest = Sha256::digest(&text);
-        digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        content_hash::of(&self.service)
     }
 }
 
