@@ -72,6 +72,8 @@ pub(crate) struct ReadOptions {
     pub(crate) filter: String,
     /// Only nodes with these pairs.
     pub(crate) node_meta: Vec<(String, String)>,
+    /// The node near to which; empty for any order.
+    pub(crate) near: String,
 }
 
 /// Which of the enterprise edition's words an endpoint looks at, to refuse them.
@@ -215,7 +217,16 @@ impl Ask {
             cached: self.cached(),
             filter: params.first("filter").to_owned(),
             node_meta: params.all("node-meta").map(meta_pair).collect(),
+            near: self.near().to_owned(),
         })
+    }
+
+    /// The node near to which; this one where the agent that is asked is meant.
+    fn near(&self) -> &str {
+        match self.params.first("near") {
+            "_agent" => &self.site.settings.identity.node,
+            near => near,
+        }
     }
 
     fn consistency(&self) -> Result<Consistency, Reject> {

@@ -209,8 +209,9 @@ async fn list_nodes(ask: Ask, options: ReadOptions) -> Result<Reply, Reject> {
     let answer = blocking::read(&ask.site, &ask.caller, &options, &Query::Nodes).await?;
     let sight = Sight::of(&answer.authority);
     let mut kept: Vec<NodeOut<'_>> = Vec::new();
-    let rows = answer.at.nodes().filter(|row| narrow.takes_node(&row.node));
-    for row in rows.filter(|row| sight.node(row)) {
+    let mut rows: Vec<_> = answer.at.nodes().filter(|row| narrow.takes_node(&row.node)).collect();
+    narrow.order(&answer.at, &mut rows, |row| row.node.name.key());
+    for row in rows.into_iter().filter(|row| sight.node(row)) {
         let record = NodeOut::from(&**row);
         if narrow.takes(&record)? {
             kept.push(record);
@@ -297,7 +298,8 @@ async fn list_service(
         Some(row) => {
             let found =
                 instances(&answer.at, row).filter(|(_, row)| has_tags(&row.service.tags, &tags));
-            let kept = narrowed(&narrow, &sight, found, ServiceNodeOut::new)?;
+            let mut kept = narrowed(&narrow, &sight, found, ServiceNodeOut::new)?;
+            narrow.order_instances(&answer.at, &mut kept);
             Reply::encoded(list(kept.into_iter(), write_catalog))
         }
     };
@@ -339,7 +341,10 @@ pub(crate) async fn node(ask: Ask) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
     let options = ask.read_options()?;
     let name = ask.named(Reject::MissingNodeName)?.to_owned();
-    one_node(ask, options, &name, services_by_id).await.map_err(Reject::queried)
+    // Consul asks here by the ids of the services.
+    one_node(ask, options, &name, |row| row.service.id.as_str(), services_by_id)
+        .await
+        .map_err(Reject::queried)
 }
 
 /// `GET /v1/catalog/node-services/<name>`.
@@ -347,7 +352,9 @@ pub(crate) async fn node_services(ask: Ask) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
     let options = ask.read_options()?;
     let name = ask.named(Reject::MissingNodeName)?.to_owned();
-    one_node(ask, options, &name, services_in_order).await.map_err(Reject::queried)
+    one_node(ask, options, &name, |row| row.service.name.as_str(), services_in_order)
+        .await
+        .map_err(Reject::queried)
 }
 
 /// Prints a node with its services; a list that an expression made is told from one that is empty by itself.
@@ -357,6 +364,7 @@ async fn one_node(
     ask: Ask,
     options: ReadOptions,
     name: &str,
+    seen_by: fn(&Instance) -> &str,
     print: Print,
 ) -> Result<Reply, Reject> {
     let narrow = Narrow::by_filter(&ask.site, &options, &NODE_SERVICE)?;
@@ -368,7 +376,7 @@ async fn one_node(
         None => print(None, !narrow.is_open()),
         Some(row) => {
             let mut kept = Vec::new();
-            let seen = |row: &&Arc<Instance>| sight.service(row.service.name.as_str());
+            let seen = |row: &&Arc<Instance>| sight.service(seen_by(row));
             for instance in row.services.values().filter(seen) {
                 let record = NodeServiceOut::from(&**instance);
                 if narrow.takes(&record)? {

@@ -55,7 +55,8 @@ async fn list_catalog(ask: &Ask, options: &ReadOptions, name: Caseless) -> Resul
     let answer = blocking::read(&ask.site, &ask.caller, options, &query).await?;
     let found = with_nodes(&answer.at, answer.at.reaching(&name));
     let sight = Sight::of(&answer.authority);
-    let kept = narrowed(&narrow, &sight, found.into_iter(), ServiceNodeOut::new)?;
+    let mut kept = narrowed(&narrow, &sight, found.into_iter(), ServiceNodeOut::new)?;
+    narrow.order_instances(&answer.at, &mut kept);
     let meta = Meta::with_consistency(&answer, options).cacheable(options);
     Ok(Reply::encoded(list(kept.into_iter(), write_catalog))
         .meta(meta.filtered(&answer.authority, sight.left_out())))
@@ -107,6 +108,7 @@ async fn list_health(
     if only_passing {
         drop_unfit(&mut kept, if options.after > 0 { Order::Kept } else { Order::LastFillsIn });
     }
+    narrow.order_instances(&answer.at, &mut kept);
     let meta = Meta::with_consistency(&answer, options).cacheable(options);
     Ok(Reply::encoded(list(kept.into_iter(), write_health))
         .meta(meta.filtered(&answer.authority, sight.left_out())))

@@ -32,9 +32,15 @@ pub(crate) async fn node(ask: Ask) -> Result<Reply, Reject> {
     let checks = |index: &Index| -> Vec<Arc<CheckRow>> {
         index.node(name.key()).into_iter().flat_map(|row| row.checks.values()).cloned().collect()
     };
-    list_checks(&ask, &options, narrow, Query::NodeChecks(name.clone()), checks)
-        .await
-        .map_err(Reject::queried)
+    list_checks(
+        &ask,
+        &options,
+        (narrow, Asked::OfWhatIsSeen),
+        Query::NodeChecks(name.clone()),
+        checks,
+    )
+    .await
+    .map_err(Reject::queried)
 }
 
 /// `GET /v1/health/checks/<service>`.
@@ -50,7 +56,10 @@ pub(crate) async fn checks(ask: Ask) -> Result<Reply, Reject> {
     let of_service =
         |row: &CheckRow| row.check.service.as_ref().is_some_and(|checked| checked.name == service);
     let checks = |index: &Index| all_checks(index, of_service);
-    list_checks(&ask, &options, narrow, query, checks).await.map_err(Reject::queried)
+    // Consul asks the expression first on this page, and so tells of nothing that it did not want.
+    list_checks(&ask, &options, (narrow, Asked::First), query, checks)
+        .await
+        .map_err(Reject::queried)
 }
 
 /// `GET /v1/health/state/<state>`.
@@ -63,29 +72,45 @@ pub(crate) async fn state(ask: Ask) -> Result<Reply, Reject> {
     let query = Query::Checks { by_node_meta: false };
     let in_state = |row: &CheckRow| state == "any" || row.check.status.as_str() == state;
     let checks = |index: &Index| all_checks(index, in_state);
-    list_checks(&ask, &options, narrow, query, checks).await.map_err(Reject::queried)
+    list_checks(&ask, &options, (narrow, Asked::OfWhatIsSeen), query, checks)
+        .await
+        .map_err(Reject::queried)
 }
 
 fn all_checks(index: &Index, wanted: impl Fn(&CheckRow) -> bool) -> Vec<Arc<CheckRow>> {
     index.nodes().flat_map(|row| row.checks.values()).filter(|row| wanted(row)).cloned().collect()
 }
 
+/// When an expression is asked.
+#[derive(Clone, Copy)]
+enum Asked {
+    /// Before the rules of the caller.
+    First,
+    /// After them.
+    OfWhatIsSeen,
+}
+
 async fn list_checks(
     ask: &Ask,
     options: &ReadOptions,
-    narrow: Result<Narrow, Reject>,
+    (narrow, asked): (Result<Narrow, Reject>, Asked),
     query: Query,
     checks: impl Fn(&Index) -> Vec<Arc<CheckRow>>,
 ) -> Result<Reply, Reject> {
     let narrow = narrow?;
     let answer = blocking::read(&ask.site, &ask.caller, options, &query).await?;
-    let rows = checks(&answer.at);
+    let mut rows = checks(&answer.at);
+    narrow.order(&answer.at, &mut rows, |row| row.node.key());
     let sight = Sight::of(&answer.authority);
     let mut kept: Vec<HealthCheckOut<'_>> = Vec::new();
     let rows = rows.iter().filter(|row| on_wanted_node(&answer, &narrow, row));
-    for row in rows.filter(|row| sight.check(row)) {
+    for row in rows {
         let record = HealthCheckOut::from(&**row);
-        if narrow.takes(&record)? {
+        let shown = match asked {
+            Asked::First => narrow.takes(&record)? && sight.check(row),
+            Asked::OfWhatIsSeen => sight.check(row) && narrow.takes(&record)?,
+        };
+        if shown {
             kept.push(record);
         }
     }
@@ -148,12 +173,19 @@ impl Lookup {
         if self.elsewhere {
             return Box::pin(nobody(&self.site, &self.options)).await;
         }
+        // Consul's view of a service knows no distances.
+        let viewed = self.options.after > 0 && !self.wanted.narrow.has_order();
+        if viewed && self.site.handle.authority(&self.caller).is_err() {
+            // Nor does it ever begin for whoever is unknown.
+            return Box::pin(nobody(&self.site, &self.options)).await;
+        }
         let answer = blocking::read(&self.site, &self.caller, &self.options, &self.query).await?;
-        let order = if self.options.after > 0 { Order::Kept } else { Order::LastFillsIn };
+        let order = if viewed { Order::Kept } else { Order::LastFillsIn };
         let sight = Sight::of(&answer.authority);
         let reply = encode(&answer, &sight, &self.name, &self.wanted, order)?;
         let meta = Meta::with_consistency(&answer, &self.options).cacheable(&self.options);
-        Ok(reply.meta(meta.filtered(&answer.authority, sight.left_out())))
+        // Nor does it tell that it leaves anything out.
+        Ok(reply.meta(meta.filtered(&answer.authority, sight.left_out() && !viewed)))
     }
 }
 
@@ -184,6 +216,7 @@ fn encode(
             if wanted.passing {
                 drop_unfit(&mut kept, order);
             }
+            wanted.narrow.order_instances(&answer.at, &mut kept);
             Ok(Reply::encoded(list(kept.into_iter(), write_health)))
         }
     }

@@ -1,7 +1,7 @@
-//! Which records of a list are wanted.
-//!
-//! `?near` is taken and changes nothing: there are no network coordinates yet, and without them Consul leaves the order.
+//! Which records of a list are wanted, and in which order.
 
+use proconsul_anchors::coordinate::Near;
+use proconsul_anchors::index::{Index, Instance, NodeRow};
 use proconsul_anchors::service::{Node, Tags};
 use serde::Serialize;
 
@@ -16,6 +16,8 @@ use crate::reject::Reject;
 pub(crate) struct Narrow {
     node_meta: Vec<(String, String)>,
     filter: Option<Filter>,
+    /// The node near to which; empty for the list's own order.
+    near: Box<str>,
 }
 
 impl Narrow {
@@ -30,21 +32,42 @@ impl Narrow {
             "" => None,
             expression => Some(Filter::compile(expression, schema).map_err(Reject::Filter)?),
         };
-        Ok(Self { node_meta: options.node_meta.clone(), filter })
+        Ok(Self {
+            node_meta: options.node_meta.clone(),
+            filter,
+            near: options.near.as_str().into(),
+        })
     }
 
-    /// The same for a list that node meta does not narrow.
+    /// The same for a list that node meta does not narrow, and that has one order alone.
     pub(crate) fn by_filter(
         site: &Site,
         options: &ReadOptions,
         schema: &'static Schema,
     ) -> Result<Self, Reject> {
-        Ok(Self { node_meta: Vec::new(), ..Self::of(site, options, schema)? })
+        Ok(Self { node_meta: Vec::new(), near: "".into(), ..Self::of(site, options, schema)? })
     }
 
     /// Whether the whole list is wanted, in its own order.
     pub(crate) fn is_open(&self) -> bool {
-        self.node_meta.is_empty() && self.filter.is_none()
+        self.node_meta.is_empty() && self.filter.is_none() && !self.has_order()
+    }
+
+    /// Whether another order than the list's own is wanted.
+    pub(crate) fn has_order(&self) -> bool {
+        !self.near.is_empty()
+    }
+
+    /// Puts what lies on nodes in the order that is wanted.
+    pub(crate) fn order<T>(&self, index: &Index, items: &mut [T], node: impl Fn(&T) -> &str) {
+        if self.has_order() {
+            Near::of(index, &self.near).sort(items, node);
+        }
+    }
+
+    /// The same for instances.
+    pub(crate) fn order_instances(&self, index: &Index, items: &mut [(&NodeRow, &Instance)]) {
+        self.order(index, items, |(node, _)| node.node.name.key());
     }
 
     /// Whether nodes are chosen by their meta.
