@@ -37,7 +37,7 @@ use self::sockets::{Served, Sockets};
 use crate::config::{CONSUL_VERSION, Config, Sources, reason};
 use crate::roles::surveyor::Surveyor;
 use crate::roles;
-use crate::telemetry::{LogFile, LogSettings, Rotation, Telemetry, level, gauges};
+use crate::telemetry::{LogFile, LogSettings, Rotation, Telemetry, level, gauges, profile};
 
 /// Open requests get as long to end when the program stops.
 const DRAIN_MAX: Duration = Duration::from_millis(200);
@@ -93,6 +93,7 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
     let (dev, auto_reload) = (config.role.dev, config.auto_reload);
     let (services, checks) = reload::definitions_of(&config);
     agent.configure(services, checks).await.map_err(|error| error.to_string())?;
+    let watch_memory = config.enable_debug && !config.role.dev;
     let gauges = gauges::follow(handle.clone(), config.datacenter.clone(), CONSUL_VERSION);
     let entries = config.bootstrap_entries();
     let data_dir = config.data_dir.clone();
@@ -130,6 +131,7 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
     let site = Site {
         handle: handle.clone(),
         agent: agent.clone(),
+        remembered: Remembered::default(),
         tokens: tokens.clone(),
         settings: http,
         issuer,
@@ -163,6 +165,9 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
         tokio::spawn(files::follow(Arc::clone(&reload), stopping.clone()));
     }
     tokio::spawn(gauges);
+    if watch_memory {
+        tokio::spawn(profile::watch_memory());
+    }
 
     signals.wait_for_the_end(&reload, &leave).await;
     stop.send_replace(true);

@@ -33,9 +33,6 @@ pub(super) struct Program {
     pub(super) data_dir: Option<PathBuf>,
 }
 
-/// Why there is no profile of the memory.
-const NO_HEAP: &str = "the allocator was built without profiling";
-
 /// The file in the data folder that allows another bootstrap of the access control.
 const BOOTSTRAP_RESET: &str = "acl-bootstrap-reset";
 
@@ -75,7 +72,7 @@ impl Control for Program {
         Box::pin(async move {
             match profile {
                 Profile::Processor(during) => telemetry::profile::processor(during).await,
-                Profile::Heap => Err(NO_HEAP.to_owned()),
+                Profile::Heap => telemetry::profile::memory().await,
                 Profile::Threads => Ok(telemetry::profile::threads()),
                 Profile::ThreadsText => Ok(telemetry::profile::threads_text().into_bytes()),
             }

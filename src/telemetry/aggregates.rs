@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use metrics::{CounterFn, GaugeFn, HistogramFn, Key};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::names::{Joint, Naming};
 
@@ -47,6 +47,7 @@ pub(super) struct Metrics {
 #[serde(rename_all = "PascalCase")]
 struct Gauge {
     name: String,
+    #[serde(serialize_with = "number")]
     value: f64,
     labels: BTreeMap<String, String>,
 }
@@ -56,11 +57,17 @@ struct Gauge {
 struct Sampled {
     name: String,
     count: u64,
+    #[serde(serialize_with = "number")]
     rate: f64,
+    #[serde(serialize_with = "number")]
     sum: f64,
+    #[serde(serialize_with = "number")]
     min: f64,
+    #[serde(serialize_with = "number")]
     max: f64,
+    #[serde(serialize_with = "number")]
     mean: f64,
+    #[serde(serialize_with = "number")]
     stddev: f64,
     labels: BTreeMap<String, String>,
 }
@@ -90,6 +97,18 @@ struct Summary {
     min: f64,
     max: f64,
     last: f64,
+}
+
+/// Go prints a whole number without a point.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
+fn number<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    const WHOLE_MAX: f64 = 1e15;
+    if value.fract() == 0.0 && value.abs() < WHOLE_MAX {
+        #[expect(clippy::cast_possible_truncation, reason = "it is whole and small enough")]
+        let whole = *value as i64;
+        return serializer.serialize_i64(whole);
+    }
+    serializer.serialize_f64(*value)
 }
 
 /// How long the interval that is running will be.

@@ -39,9 +39,65 @@ pub(crate) async fn processor(during: Duration) -> Result<Vec<u8>, String> {
         let places = frames.frames.iter().flatten().map(|symbol| {
             (symbol.name(), symbol.filename().into_owned(), u64::from(symbol.lineno()))
         });
+        let places = places.skip_while(|(name, file, _)| is_profiler(name, file));
+        let places = places.map(|(name, file, line)| (shown(&name), file, line));
         profile.sample(places, &[count, count.saturating_mul(period)]);
     }
     Ok(profile.finish(during))
+}
+
+/// From now on it is kept in mind who holds memory: one in about half a million bytes.
+pub(crate) async fn watch_memory() {
+    jemalloc_pprof::activate_jemalloc_profiling().await;
+}
+
+/// Who holds memory that was taken since this is watched; the first to ask begins to watch.
+///
+/// # Errors
+/// When the allocator was built without profiling, or tells nothing.
+pub(crate) async fn memory() -> Result<Vec<u8>, String> {
+    watch_memory().await;
+    let control = jemalloc_pprof::PROF_CTL.as_ref();
+    let mut control = control.ok_or("the allocator was built without profiling")?.lock().await;
+    // It goes by way of a file.
+    tokio::task::block_in_place(|| control.dump_pprof()).map_err(|error| error.to_string())
+}
+
+/// Whether a place belongs to who takes the profile: it is the innermost of every stack.
+fn is_profiler(name: &str, file: &str) -> bool {
+    const OWN: [&str; 2] = ["pprof", "backtrace"];
+    let named = |of: &str| name.contains(&format!("{of}::")) || file.contains(&format!("/{of}-"));
+    OWN.into_iter().any(named)
+}
+
+/// A function's name as pprof can shorten it: of `<Type as Trait>::function` it would leave the function alone.
+fn shown(name: &str) -> String {
+    let Some((head, rest)) = name.split_once('<') else { return name.to_owned() };
+    let Some((inner, tail)) = bracketed(rest) else { return name.to_owned() };
+    let of = match (head.is_empty(), inner.strip_prefix("impl ")) {
+        (true, _) => inner.split(" as ").next().unwrap_or(inner),
+        (false, Some(implemented)) => implemented.rsplit(" for ").next().unwrap_or(implemented),
+        (false, None) => return format!("{head}<{inner}>{}", shown(tail)),
+    };
+    let of = of.trim_start_matches(['&', '*']).trim_start_matches("mut ").trim_start_matches("dyn ");
+    format!("{head}{}{}", shown(of), shown(tail))
+}
+
+/// What stands before the bracket that closes, and what follows it.
+fn bracketed(text: &str) -> Option<(&str, &str)> {
+    let mut depth = 1;
+    for (at, c) in text.char_indices() {
+        match c {
+            '<' => depth += 1,
+            // An arrow closes nothing.
+            '>' if !text[..at].ends_with('-') => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some((&text[..at], &text[at + 1..]));
+        }
+    }
+    None
 }
 
 /// The threads as they are now: one sample each, of its name and what it does.
@@ -266,6 +322,20 @@ mod tests {
         let mut plain = Vec::new();
         flate2::read::GzDecoder::new(&*packed).read_to_end(&mut plain).unwrap();
         assert!(plain.windows(5).any(|text| text == b"outer"));
+    }
+
+    #[test]
+    fn names_keep_the_type_that_a_function_is_of() {
+        for (name, told) in [
+            ("serde_json::ser::to_writer", "serde_json::ser::to_writer"),
+            ("<a::Trace as b::Trace>::trace", "a::Trace::trace"),
+            ("<&mut a::Serializer<W,F> as b::Serializer>::text", "a::Serializer<W,F>::text"),
+            ("a::_::<impl b::Serialize for a::Terms>::serialize", "a::_::a::Terms::serialize"),
+            ("a::call<fn() -> b::C>::{{closure}}", "a::call<fn() -> b::C>::{{closure}}"),
+            ("broken<", "broken<"),
+        ] {
+            assert_eq!(shown(name), told);
+        }
     }
 
     #[test]

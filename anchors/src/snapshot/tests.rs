@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::acl::AclSettings;
 use crate::caller::Caller;
-use crate::change::{Change, KvChange, PutWhen, Registration};
+use crate::change::{Change, KvChange, PutWhen, Registration, Restore};
 use crate::clock::Clock;
 use crate::group::GroupSettings;
 use crate::handle::{Handle, RestoreError};
@@ -177,6 +177,29 @@ async fn a_bad_one_changes_nothing() {
     let live = content(&handle);
     let failed = handle.restore(&Caller::own(), orphaned).await.unwrap_err();
     assert!(matches!(failed, RestoreError::Refused(_)), "{failed}");
+    assert_eq!((content(&handle), handle.snapshot().restoring()), (live, None));
+    handle.stop().await;
+    store.close();
+    assert_eq!(replay::check(dir.path()).unwrap().differences, []);
+}
+
+#[tokio::test]
+async fn one_that_the_end_interrupted_is_forgotten() {
+    let dir = TempDir::new();
+    let (handle, store) = written(dir.path()).await;
+    let saved = save(&handle);
+    let mut pieces = Pieces::open(&*saved).unwrap();
+    let packed = pack::deflate(pieces.next().unwrap().unwrap());
+    let id: Box<str> = "half".into();
+    submit(&handle, Change::Restore(Restore::Begin { id: id.clone() })).await;
+    submit(&handle, Change::Restore(Restore::Rows { id, number: 0, packed })).await;
+    let live: Vec<_> =
+        content(&handle).into_iter().filter(|(id, _)| *id != RowId::Staged).collect();
+    handle.stop().await;
+    store.close();
+    assert_eq!(replay::check(dir.path()).unwrap().differences, []);
+
+    let (handle, store) = open(dir.path()).await;
     assert_eq!((content(&handle), handle.snapshot().restoring()), (live, None));
     handle.stop().await;
     store.close();
