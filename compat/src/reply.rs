@@ -5,13 +5,15 @@ mod body;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use http::header::{AGE, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use http_body_util::Full;
 use proconsul_anchors::acl::Authority;
+use proconsul_anchors::caller::Caller;
 use proconsul_anchors::handle::Answer;
 use serde::Serialize;
 
+use crate::cached::Cache;
 use crate::extract::{Consistency, ReadOptions};
 use crate::go::print::{indent, json};
 use crate::gzip::{compress_own, compress_shared};
@@ -60,8 +62,8 @@ pub(crate) struct Meta {
     pub(crate) last_contact: Duration,
     /// Only catalog and health tell it.
     pub(crate) consistency: Option<Consistency>,
-    /// Whether the answer might have come from a cache, and says that it did not.
-    pub(crate) cache_missed: bool,
+    /// Whether the answer might have come from a cache, and says whether it did.
+    pub(crate) cache: Cache,
     /// Whether the caller's rules left something out, and the caller is one who is told so.
     pub(crate) filtered: bool,
 }
@@ -105,6 +107,7 @@ const CONSISTENCY: HeaderName = HeaderName::from_static("x-consul-effective-cons
 const FILTERED: HeaderName = HeaderName::from_static("x-consul-results-filtered-by-acls");
 const CACHE: HeaderName = HeaderName::from_static("x-cache");
 const MISS: HeaderValue = HeaderValue::from_static("MISS");
+const HIT: HeaderValue = HeaderValue::from_static("HIT");
 const ACL_POLICY: HeaderName = HeaderName::from_static("x-consul-default-acl-policy");
 const TRANSLATED: HeaderName = HeaderName::from_static("x-consul-translate-addresses");
 const REASON: HeaderName = HeaderName::from_static("x-consul-reason");
@@ -166,9 +169,9 @@ impl Reply {
         self
     }
 
-    /// Tells that something was left out of what this process itself has. Nobody who came without a token is told.
-    pub(crate) fn filtered(self, authority: &Authority, left_out: bool) -> Self {
-        if left_out && authority.has_token() {
+    /// Tells that something was left out of what this process itself has. Nobody who came without a secret is told.
+    pub(crate) fn filtered(self, caller: &Caller, left_out: bool) -> Self {
+        if left_out && caller.token.is_some() {
             return self.header(FILTERED, HeaderValue::from_static("true"));
         }
         self
@@ -209,7 +212,7 @@ impl Meta {
             known_leader: answer.known_leader,
             last_contact: answer.age,
             consistency: None,
-            cache_missed: false,
+            cache: Cache::Unasked,
             filtered: false,
         }
     }
@@ -221,7 +224,7 @@ impl Meta {
 
     /// The same for a read that a cache could have answered.
     pub(crate) fn cacheable(self, options: &ReadOptions) -> Self {
-        Self { cache_missed: options.cached, ..self }
+        Self { cache: options.cache, ..self }
     }
 
     /// The same for an answer of which something was left out or not. Nobody who came without a token is told.
@@ -239,9 +242,7 @@ impl Meta {
         let last_contact = u64::try_from(self.last_contact.as_millis()).unwrap_or(u64::MAX);
         headers.insert(LAST_CONTACT, last_contact.into());
         headers.insert(BACKEND, HeaderValue::from_static("blocking-query"));
-        if self.cache_missed {
-            headers.insert(CACHE, MISS);
-        }
+        headers.extend(cache_headers(self.cache));
         if self.filtered {
             headers.insert(FILTERED, HeaderValue::from_static("true"));
         }
@@ -366,9 +367,13 @@ impl Finish {
     }
 }
 
-/// Says that no cache answered, on a page without the other headers of a read.
-pub(crate) fn cache_missed(reply: Reply) -> Reply {
-    reply.header(CACHE, MISS)
+/// Says whether a cache answered. What is kept is followed, so that it is no older than the index.
+pub(crate) fn cache_headers(cache: Cache) -> Vec<(HeaderName, HeaderValue)> {
+    match cache {
+        Cache::Unasked => Vec::new(),
+        Cache::Miss => vec![(CACHE, MISS)],
+        Cache::Hit => vec![(CACHE, HIT), (AGE, HeaderValue::from_static("0"))],
+    }
 }
 
 /// A response with these headers and no others.

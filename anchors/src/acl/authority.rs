@@ -16,8 +16,8 @@ pub struct Authority(Option<Arc<Bound>>);
 struct Bound {
     /// The accessor of its token; nothing for the anonymous one.
     accessor: Option<Box<str>>,
-    /// Whether the caller came with a token.
-    brought: bool,
+    /// Whether it is a token that access control keeps, and not the anonymous one.
+    is_token: bool,
     authorizer: Authorizer,
     unsaid: Unsaid,
 }
@@ -58,11 +58,11 @@ impl Authority {
     /// What rules allow.
     pub(super) fn of(
         accessor: Option<Box<str>>,
-        brought: bool,
+        is_token: bool,
         authorizer: Authorizer,
         unsaid: Unsaid,
     ) -> Self {
-        Self(Some(Arc::new(Bound { accessor, brought, authorizer, unsaid })))
+        Self(Some(Arc::new(Bound { accessor, is_token, authorizer, unsaid })))
     }
 
     /// Whether everything is allowed without a look at any rule.
@@ -70,9 +70,10 @@ impl Authority {
         self.0.is_none()
     }
 
-    /// Whether the caller came with a token: only then is it told that something was filtered out.
+    /// Whether the caller came with a token of access control, the anonymous one aside: only then is it told that something
+    /// was filtered out.
     pub fn has_token(&self) -> bool {
-        self.0.as_ref().is_some_and(|bound| bound.brought)
+        self.0.as_ref().is_some_and(|bound| bound.is_token)
     }
 
     /// The accessor of the caller's token.

@@ -98,10 +98,9 @@ pub fn resolve(
         return Ok(recovery(settings));
     }
     let text = secret.map_or(ANONYMOUS_SECRET, Secret::expose);
-    let brought = secret.is_some();
     let Some(row) = index.record_named::<Token>(&digest(text)) else {
         return match text {
-            ANONYMOUS_SECRET => Ok(settings.resolved(None, brought, Authorizer::default(), None)),
+            ANONYMOUS_SECRET => Ok(settings.resolved(None, Authorizer::default(), None)),
             _ => Err(Refusal::UnknownToken { bootstrapped: is_bootstrapped(index) }),
         };
     };
@@ -111,7 +110,7 @@ pub fn resolve(
     }
     let accessor = (&*token.accessor != ANONYMOUS).then(|| token.accessor.clone());
     Ok(match authorizer(index, settings, token) {
-        Ok(authorizer) => settings.resolved(accessor, brought, authorizer, token.expires),
+        Ok(authorizer) => settings.resolved(accessor, authorizer, token.expires),
         // Rules are read before they are kept: these were kept by another version.
         Err(error) => {
             tracing::warn!(accessor = %token.accessor, %error, "a token's rules cannot be read");
@@ -153,7 +152,7 @@ fn recovery(settings: &AclSettings) -> Resolved {
         ],
     };
     let accessor = Some(format!("agent-recovery:{}", settings.node).into());
-    let authority = Authority::of(accessor, true, Authorizer::of([&rules]), Unsaid::Denied);
+    let authority = Authority::of(accessor, false, Authorizer::of([&rules]), Unsaid::Denied);
     Resolved { authority, until: None, passing: true }
 }
 
@@ -228,7 +227,6 @@ impl AclSettings {
     fn resolved(
         &self,
         accessor: Option<Box<str>>,
-        brought: bool,
         authorizer: Authorizer,
         until: Option<Time>,
     ) -> Resolved {
@@ -236,7 +234,8 @@ impl AclSettings {
             DefaultPolicy::Allow => Unsaid::Allowed,
             DefaultPolicy::Deny => Unsaid::Denied,
         };
-        let authority = Authority::of(accessor, brought, authorizer, unsaid);
+        let is_token = accessor.is_some();
+        let authority = Authority::of(accessor, is_token, authorizer, unsaid);
         Resolved { authority, until, passing: false }
     }
 }

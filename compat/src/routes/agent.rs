@@ -40,7 +40,7 @@ pub(crate) async fn services(ask: Ask) -> Result<Reply, Reject> {
         }
     }
     let left_out = seen().count() < services.len();
-    Ok(Reply::json(&kept).filtered(&authority, left_out))
+    Ok(Reply::json(&kept).filtered(&ask.caller, left_out))
 }
 
 /// `GET /v1/agent/checks`.
@@ -65,7 +65,7 @@ pub(crate) async fn checks(ask: Ask) -> Result<Reply, Reject> {
         }
     }
     let left_out = seen().count() < checks.len();
-    Ok(Reply::json(&kept).filtered(&authority, left_out))
+    Ok(Reply::json(&kept).filtered(&ask.caller, left_out))
 }
 
 /// Only on this page Consul tells bare what an expression asks in vain.

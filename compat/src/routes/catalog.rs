@@ -22,7 +22,7 @@ use crate::filter::{NODE, NODE_SERVICE, SERVICE_NODE};
 use crate::go::json::Json;
 use crate::go::print::{json, write_json};
 use crate::reject::{Faults, Reject};
-use crate::reply::{Meta, Reply, TEXT_UTF8, cache_missed};
+use crate::reply::{Meta, Reply, TEXT_UTF8, cache_headers};
 use crate::routes::narrow::{Narrow, has_tags};
 use crate::routes::sight::Sight;
 use crate::wire::catalog::{
@@ -192,7 +192,10 @@ pub(crate) async fn datacenters(ask: Ask) -> Result<Reply, Reject> {
             text.extend_from_slice(&json(&datacenters));
             Ok(Reply::plain(text, TEXT_UTF8).status(StatusCode::BAD_REQUEST))
         }
-        Ok(options) if options.cached => Ok(cache_missed(Reply::json(&datacenters))),
+        Ok(options) => {
+            let headers = cache_headers(options.cache);
+            Ok(Reply { headers, ..Reply::json(&datacenters) })
+        }
         _ => Ok(Reply::json(&datacenters)),
     }
 }

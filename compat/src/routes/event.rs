@@ -81,7 +81,7 @@ pub(crate) async fn list(ask: Ask) -> Result<Reply, Reject> {
         let index = events.last().map_or(NOTHING_YET, |event| event.index());
         let told = || {
             let shown: Vec<EventOut<'_>> = events.iter().map(|event| (&**event).into()).collect();
-            Ok(Reply::json(&shown).index(index).filtered(&authority, filtered))
+            Ok(Reply::json(&shown).index(index).filtered(&ask.caller, filtered))
         };
         // An index says nothing about before and after: any other than the one that is known is news.
         if after != index {

@@ -50,8 +50,7 @@ pub(crate) async fn members(ask: Ask) -> Result<Reply, Reject> {
     }
     let identity = &ask.site.settings.identity;
     let member = if wan { MemberOut::wan(identity) } else { MemberOut::lan(identity) };
-    let authority = ask.authority()?;
-    let seen = authority.allows(Act::node_read(&identity.node));
+    let seen = ask.authority()?.allows(Act::node_read(&identity.node));
     let mut members = if seen { vec![member] } else { Vec::new() };
     let expression = ask.params.first("filter");
     if !expression.is_empty() {
@@ -63,7 +62,7 @@ pub(crate) async fn members(ask: Ask) -> Result<Reply, Reject> {
             }
         }
     }
-    Ok(Reply::json(&members).filtered(&authority, !seen))
+    Ok(Reply::json(&members).filtered(&ask.caller, !seen))
 }
 
 /// `GET /v1/agent/metrics`.

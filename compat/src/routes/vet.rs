@@ -35,12 +35,11 @@ impl Ask {
     /// Refuses the registration of a service, and of the sidecar that comes with it: the latter may bring a token of its own.
     /// A faulty definition is refused as such.
     pub(crate) fn vet_service(&self, definition: &ServiceDefinition) -> Result<(), Reject> {
-        let authority = self.authority()?;
-        if authority.is_open() {
+        if !self.site.handle.acl().enabled {
             return Ok(());
         }
-        let service = &definition.service;
         definition.validate().map_err(NodeError::from)?;
+        let (authority, service) = (self.authority()?, &definition.service);
         self.vet_one(&authority, service.id.as_str(), service)?;
         let Some(sidecar) = definition.sidecar.as_deref() else { return Ok(()) };
         let authority = match &sidecar.token {
@@ -83,6 +82,9 @@ impl Ask {
 
     /// Refuses the registration of a check. One of a service that is not there is refused as such.
     pub(crate) fn vet_check(&self, definition: &CheckDefinition) -> Result<(), Reject> {
+        if definition.name.is_empty() {
+            return Err(NodeError::NoCheckName.into());
+        }
         let authority = self.authority()?;
         let service = self.site.agent.service(&definition.service_id);
         match &service {
