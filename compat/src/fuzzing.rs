@@ -25,8 +25,8 @@ pub fn bodies(text: &[u8]) {
     }
     if let Some(mut form) = read::<RegisterForm>(text) {
         let _node = form.node("dc1");
-        let _service = form.service.take().map(Service::from);
-        let _check = form.check.take().map(Check::from);
+        let _service = form.service.take().map(|form| Service::from(*form));
+        let _check = form.check.take().map(|form| Check::from(*form));
     }
     let _update = read::<UpdateForm>(text);
     let _removal = read::<DeregisterForm>(text);

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use futures_util::future::Either;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -150,16 +151,15 @@ fn connection(
     socket: Socket,
     peer: SocketAddr,
 ) -> impl Future<Output = ()> + Send + use<> {
-    let entered = match counter.enter(peer) {
-        None => Err(socket),
-        Some(place) => Ok((http1(counter, socket, Socket::ends, peer), place)),
-    };
-    async move {
-        match entered {
-            Ok((serving, _place)) => serving.await,
-            Err(mut refused) => Box::pin(send_last(&mut refused, TOO_MANY)).await,
-        }
+    match counter.enter(peer) {
+        Some(place) => Either::Left(http1(counter, socket, Socket::ends, peer, place)),
+        None => Either::Right(refuse(Box::new(socket))),
     }
+}
+
+/// Tells a client that he has too many connections.
+async fn refuse(mut socket: Box<Socket>) {
+    Box::pin(send_last(&mut socket, TOO_MANY)).await;
 }
 
 /// Speaks HTTP/1.1 on a stream to its end.
@@ -168,6 +168,7 @@ fn http1<S>(
     stream: S,
     ends: fn(&S) -> String,
     peer: SocketAddr,
+    place: Place,
 ) -> impl Future<Output = ()> + Send + use<S>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -178,6 +179,7 @@ where
     let service = service_fn(move |request| dispatch::answer(&api, &answering, peer, request));
     let mut serving = counter.http1.serve_connection(TokioIo::new(guarded), service);
     async move {
+        let _until_the_end = &place;
         let Err(error) = (&mut serving).await else { return };
         debug!(%error, "a connection ended");
         let mut parts = Box::new(serving.into_parts());

@@ -57,11 +57,12 @@ pub(super) fn connection(
             Ok(Err(error)) => return debug!(%error, from = %peer, "no agreement on TLS"),
             Err(_) => return debug!(from = %peer, "no agreement on TLS in time"),
         };
-        let Some(_place) = place else { return send_last(&mut stream, TOO_MANY).await };
+        let Some(place) = place else { return send_last(&mut stream, TOO_MANY).await };
         if stream.get_ref().1.alpn_protocol() == Some(HTTP2) {
             http2(&counter, stream, peer).await;
+            drop(place);
         } else {
-            http1(&counter, stream, |stream| stream.get_ref().0.ends(), peer).await;
+            http1(&counter, stream, |stream| stream.get_ref().0.ends(), peer, place).await;
         }
     }
 }
