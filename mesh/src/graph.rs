@@ -132,15 +132,16 @@ struct Graph<'a> {
 impl Graph<'_> {
     fn check(&self, kind: Kind, name: &str, entry: Option<&Entry>) -> Verdict {
         if let Some(Body::ExportedServices(body)) = entry.map(|entry| &entry.body) {
-            let names = body.services.iter().map(|service| service.name.as_str());
-            return names
-                .filter(|name| *name != WILDCARD)
-                .try_for_each(|name| check_exportable(self.before, name));
+            let exported = exported(self.before, body);
+            return exported.iter().try_for_each(|name| check_exportable(self.before, name));
         }
         let Some(affected) = self.affected(kind, name, entry) else { return Ok(()) };
         let exports = library::exports(self.after);
         let mut chains: BTreeMap<&str, Chain> = BTreeMap::new();
-        for service in &affected.services {
+        // What is wrong with its own chain is told before what is wrong with those of others.
+        let own = affected.services.get(name);
+        let others = affected.services.iter().filter(|service| *service != name);
+        for service in own.into_iter().chain(others) {
             let chain = compiled(self.after, service)?;
             self.check_export(exports.as_ref(), service, &chain)?;
             chains.insert(service, chain);
@@ -242,6 +243,18 @@ fn intentions(library: &dyn Library) -> Vec<ServiceIntentions> {
         _ => None,
     });
     bodies.flatten().collect()
+}
+
+/// The services that are exported and whose chains may lead elsewhere.
+fn exported(library: &dyn Library, exports: &ExportedServices) -> BTreeSet<String> {
+    let named = exports.services.iter().map(|service| service.name.clone());
+    let mut exported: BTreeSet<String> = named.collect();
+    if exported.remove(WILDCARD) {
+        for kind in [Kind::ServiceRouter, Kind::ServiceSplitter, Kind::ServiceResolver] {
+            exported.extend(names(library, kind));
+        }
+    }
+    exported
 }
 
 /// The services whose routers, splitters or resolvers lead to this one.

@@ -42,6 +42,7 @@ pub static SERVICE_DEFAULTS: Schema = Schema {
         Field::new("BalanceInboundConnections", Kind::Text),
         Field::new("EnvoyExtensions", Kind::Records(EXTENSION_FIELDS)),
         Field::new("Meta", Kind::Map(&Kind::Text)),
+        Field::new("Hash", Kind::Uint(u64::MAX)),
         Field::new("MaxRequestHeadersKB", Kind::Uint(u32::MAX as u64)),
     ],
 };

@@ -14,11 +14,14 @@ use crate::reject::Reject;
 pub(crate) struct Seen<T> {
     /// Whether it shows anything at all: what is missing and stays missing wakes nobody.
     pub(crate) found: bool,
+    /// Its index; mostly that of the answer.
+    pub(crate) index: u64,
     /// It.
     pub(crate) shown: T,
 }
 
-/// Answers a read: at once, or when what it shows is another than at first, or when the patience is over.
+/// Answers a read: at once, or when what it shows is another than at first, or when the patience is over. The answer's index is
+/// that of what it shows: who waited for nothing is told the index from before.
 pub(crate) async fn read_changed<T: PartialEq>(
     site: &Site,
     caller: &Caller,
@@ -27,24 +30,29 @@ pub(crate) async fn read_changed<T: PartialEq>(
     show: impl Fn(&Answer) -> Seen<T>,
 ) -> Result<(Answer, T), Reject> {
     let now = ReadOptions { after: 0, ..options.clone() };
-    let answer = blocking::read(site, caller, &now, query).await?;
+    let mut answer = blocking::read(site, caller, &now, query).await?;
     let first = show(&answer);
-    if options.after == 0 || answer.index > options.after {
+    let mut woken_above = answer.index;
+    answer.index = first.index;
+    if options.after == 0 || first.index > options.after {
         return Ok((answer, first.shown));
     }
-    let end = Instant::now() + options.patience;
-    let mut after = options.after;
     drop(answer);
+    let end = Instant::now() + options.patience;
     loop {
         let patience = end.saturating_duration_since(Instant::now());
-        let next = ReadOptions { after, patience, ..options.clone() };
-        let answer = blocking::read(site, caller, &next, query).await?;
+        let next = ReadOptions { after: woken_above, patience, ..options.clone() };
+        let mut answer = blocking::read(site, caller, &next, query).await?;
         let seen = show(&answer);
-        let moved = answer.index > after;
         let same = seen.shown == first.shown || (!seen.found && !first.found);
-        if !moved || !same || Instant::now() >= end {
+        if !same && seen.index > options.after {
+            answer.index = seen.index;
             return Ok((answer, seen.shown));
         }
-        after = answer.index;
+        if answer.index <= woken_above || Instant::now() >= end {
+            answer.index = first.index;
+            return Ok((answer, seen.shown));
+        }
+        woken_above = answer.index;
     }
 }

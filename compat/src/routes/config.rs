@@ -7,6 +7,7 @@ use http::{Method, StatusCode};
 use proconsul_anchors::acl::{Act, Authority};
 use proconsul_anchors::caller::Caller;
 use proconsul_anchors::change::Change;
+use proconsul_anchors::handle::Answer;
 use proconsul_anchors::query::Query;
 use proconsul_anchors::record::{AnyRecord, ConfigEntry, RecordChange, TableId, When};
 use proconsul_mesh::{Entry, Kind, Right, check_delete, check_write, exported, imported};
@@ -63,17 +64,18 @@ async fn get(ask: &Ask, options: &ReadOptions, kind: &str, name: &str) -> Result
 async fn list(ask: &Ask, options: &ReadOptions, kind: &str) -> Result<Reply, Reject> {
     blocking::own_datacenter(&ask.site, options)?;
     ask.authority()?;
-    let kinds: &[Kind] = match kind {
-        "" => Kind::ALL,
-        kind => &[Kind::parse(kind).map_err(MeshFault::from)?],
+    let mut kinds = match kind {
+        "" => Kind::ALL.to_vec(),
+        kind => vec![Kind::parse(kind).map_err(MeshFault::from)?],
     };
+    kinds.sort_by_key(|kind| kind.as_str());
     let filter = filter(options, kind)?;
     let query = Query::Table(TableId::ConfigEntry);
-    let show = |answer: &proconsul_anchors::handle::Answer| {
+    let show = |answer: &Answer| {
         let all = kinds.iter().flat_map(|kind| Shelf(&answer.at).of(*kind));
         let may = |entry: &Entry| allows_any(&answer.authority, &entry.reader());
         let (seen, hidden): (Vec<Entry>, Vec<Entry>) = all.partition(may);
-        Seen { found: !seen.is_empty(), shown: (seen, !hidden.is_empty()) }
+        Seen { found: !seen.is_empty(), index: answer.index, shown: (seen, !hidden.is_empty()) }
     };
     let (answer, (entries, left_out)) =
         read_changed(&ask.site, &ask.caller, options, &query, show).await?;
@@ -286,13 +288,19 @@ pub(crate) async fn exported_services(ask: Ask) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Partition)?;
     let options = ReadOptions { datacenter: String::new(), ..ask.read_options()? };
     ask.demand(Act::mesh_read())?;
-    let query = Query::Table(TableId::ConfigEntry);
-    let answer = blocking::read(&ask.site, &ask.caller, &options, &query).await?;
-    let typical = answer.at.services().filter(|row| {
-        row.instances.values().next().is_some_and(|row| row.service.kind().is_empty())
-    });
-    let names: Vec<&str> = typical.map(|row| row.name.as_str()).collect();
-    let exported = exported(&Shelf(&answer.at), names.into_iter());
+    // A wildcard stands for the services that there are: their coming and going is waited for, too.
+    let services = Query::Services { by_node_meta: false };
+    let query = Query::Several(vec![Query::Table(TableId::ConfigEntry), services]);
+    let show = |answer: &Answer| {
+        let typical = answer.at.services().filter(|row| {
+            row.instances.values().next().is_some_and(|row| row.service.kind().is_empty())
+        });
+        let names: Vec<&str> = typical.map(|row| row.name.as_str()).collect();
+        let shown = exported(&Shelf(&answer.at), names.into_iter());
+        let index = answer.at.table_mark(TableId::ConfigEntry);
+        Seen { found: true, index, shown }
+    };
+    let (answer, exported) = read_changed(&ask.site, &ask.caller, &options, &query, show).await?;
     let out = exported.into_iter().map(|(service, peers)| ExportedOut {
         service,
         consumers: ConsumersOut { peers: peers.into_iter().collect() },
@@ -306,13 +314,15 @@ pub(crate) async fn imported_services(ask: Ask) -> Result<Reply, Reject> {
     let options = ReadOptions { datacenter: String::new(), ..ask.read_options()? };
     ask.demand(Act::mesh_read())?;
     let query = Query::Table(TableId::ConfigEntry);
-    let answer = blocking::read(&ask.site, &ask.caller, &options, &query).await?;
-    let kind = format!("{}\n", Kind::ServiceIntentions);
-    let rows = answer.at.records_under::<ConfigEntry>(&kind);
-    let index = rows.map(|row| row.modified).max().unwrap_or(0);
-    let out = imported(&Shelf(&answer.at)).into_iter();
-    let out: Vec<_> = out.map(|(service, peer)| ImportedOut { service, peer }).collect();
-    Ok(Reply::json(&out).meta(Meta { index, ..Meta::of(&answer) }))
+    let show = |answer: &Answer| {
+        let kind = format!("{}\n", Kind::ServiceIntentions);
+        let rows = answer.at.records_under::<ConfigEntry>(&kind);
+        let index = rows.map(|row| row.modified).max().unwrap_or(0).max(1);
+        Seen { found: true, index, shown: imported(&Shelf(&answer.at)) }
+    };
+    let (answer, imported) = read_changed(&ask.site, &ask.caller, &options, &query, show).await?;
+    let out = imported.into_iter().map(|(service, peer)| ImportedOut { service, peer });
+    Ok(Reply::json(&out.collect::<Vec<_>>()).meta(Meta::of(&answer)))
 }
 
 /// Writes entries of the program's own configuration, in their order, each where there is none of its kind and name.

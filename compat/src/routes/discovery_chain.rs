@@ -54,7 +54,7 @@ async fn compiled(
         let made = compile(&answer.at, service, &datacenter, wishes);
         let found = !made.as_ref().is_ok_and(|(touched, _)| !touched);
         let shown = made.map(|(_, body)| body).map_err(|fault| Told(fault.to_string(), fault));
-        Seen { found, shown }
+        Seen { found, index: answer.index, shown }
     };
     let query = Query::Table(TableId::ConfigEntry);
     let (answer, shown) = read_changed(&ask.site, &ask.caller, options, &query, show).await?;

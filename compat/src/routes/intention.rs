@@ -38,14 +38,15 @@ async fn list(ask: Ask) -> Result<Reply, Reject> {
     let options = ask.read_options()?;
     ask.refuse_enterprise(Tenancy::Both)?;
     let found = async {
-            ask.site.issuer.on()?;
-            blocking::own_datacenter(&ask.site, &options)?;
+        ask.site.issuer.on()?;
+        blocking::own_datacenter(&ask.site, &options)?;
         let filter = match options.filter.as_str() {
             "" => None,
             text => Some(Filter::compile(text, &INTENTION).map_err(Reject::Filter)?),
         };
         let show = |answer: &Answer| Seen {
             found: true,
+            index: answer.index,
             shown: Values(intentions::list(&Shelf(&answer.at))),
         };
         let (answer, shown) = read_changed(&ask.site, &ask.caller, &options, &TABLE, show).await?;
@@ -220,8 +221,8 @@ pub(crate) async fn matching(ask: Ask) -> Result<Reply, Reject> {
         .map(|text| Named::parse("name", text, false))
         .collect::<Result<_, Reject>>()?;
     let found = async {
-            ask.site.issuer.on()?;
-            blocking::own_datacenter(&ask.site, &options)?;
+        ask.site.issuer.on()?;
+        blocking::own_datacenter(&ask.site, &options)?;
         let authority = ask.authority()?;
         for named in &names {
             named.check_namespace("match entry namespace")?;
@@ -243,6 +244,7 @@ pub(crate) async fn matching(ask: Ask) -> Result<Reply, Reject> {
             });
             let shown: Vec<Value> = each.collect();
             Seen {
+                index: answer.index,
                 found: shown.iter().any(|one| one.as_array().is_some_and(|all| !all.is_empty())),
                 shown,
             }
@@ -254,7 +256,7 @@ pub(crate) async fn matching(ask: Ask) -> Result<Reply, Reject> {
             let found = intentions::matching(&Shelf(&answer.at), side, &named.name, &instances);
             out.insert(text, Some(found).filter(|found| !found.is_empty()));
         }
-        Ok(Reply::json(&out).meta(Meta::of(&answer).cacheable(&options)))
+        Ok(Reply::json(&out).meta(Meta::with_consistency(&answer, &options).cacheable(&options)))
     };
     found.await.map_err(Reject::queried)
 }
@@ -342,8 +344,12 @@ async fn one(
     if find(&ask.site.handle.snapshot()).is_none() {
         return Err(MeshFault::NoIntention.into());
     }
-    let answer = blocking::read(&ask.site, &ask.caller, options, &TABLE).await?;
-    let found = find(&answer.at).ok_or(MeshFault::NoIntention)?;
+    let show = |answer: &Answer| {
+        let found = Values(find(&answer.at).into_iter().collect());
+        Seen { found: !found.0.is_empty(), index: answer.index, shown: found }
+    };
+    let (answer, mut found) = read_changed(&ask.site, &ask.caller, options, &TABLE, show).await?;
+    let found = found.0.pop().ok_or(MeshFault::NoIntention)?;
     if !may_read(&answer.authority, &found) {
         return Err(MeshFault::Denied.into());
     }
@@ -401,7 +407,9 @@ async fn get_by_id(ask: Ask) -> Result<Reply, Reject> {
     ask.site.issuer.on()?;
     blocking::own_datacenter(&ask.site, &options)?;
     ask.authority()?;
-    check_id(&id).map_err(MeshFault::Id)?;
+    if !id.is_empty() {
+        check_id(&id).map_err(MeshFault::Id)?;
+    }
     one(&ask, &options, |index| intentions::by_id(&Shelf(index), &id)).await
 }
 
@@ -458,6 +466,10 @@ async fn update(mut ask: Ask) -> Result<Reply, Reject> {
 async fn delete_by_id(ask: Ask) -> Result<Reply, Reject> {
     let id = ask.rest().to_owned();
     ask.site.issuer.on()?;
+    if id.is_empty() {
+        // Consul takes it for a deletion by names, of which there are none.
+        return Err(MeshFault::Denied.into());
+    }
     let _order = in_order().await;
     let index = ask.site.handle.snapshot();
     writable(&ask, &index, &id)?;

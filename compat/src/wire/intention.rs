@@ -6,7 +6,7 @@ use proconsul_mesh::intentions::Draft;
 use serde::Serialize;
 
 use crate::go::json::Json;
-use crate::wire::decode::{DecodeError, Ignored, Place, Read, form, read_text};
+use crate::wire::decode::{DecodeError, Ignored, Place, Read, form, list_form, read_text};
 
 /// The body of a write of an intention.
 #[derive(Debug, Default)]
@@ -22,9 +22,11 @@ pub(crate) struct IntentionForm {
     pub(crate) source_peer: String,
     pub(crate) source_type: SourceType,
     pub(crate) action: Action,
-    pub(crate) permissions: Option<Vec<PermissionForm>>,
+    pub(crate) permissions: Option<Permissions>,
     pub(crate) meta: Option<BTreeMap<String, String>>,
     text: String,
+    number: i64,
+    jwt: Option<Box<JwtForm>>,
     ignored: Ignored,
 }
 
@@ -33,8 +35,8 @@ form!(IntentionForm, "struct { Hash string; CreatedAt string; UpdatedAt string; 
     "DestinationNS" => destination_namespace, "DestinationName" => destination,
     "SourcePartition" => source_partition, "DestinationPartition" => destination_partition,
     "SourcePeer" => source_peer, "SourceSamenessGroup" => text, "SourceType" => source_type,
-    "Action" => action, "Permissions" => permissions, "JWT" => ignored, "DefaultAddr" => text,
-    "DefaultPort" => ignored, "Meta" => meta, "Precedence" => ignored, "CreateIndex" => ignored,
+    "Action" => action, "Permissions" => permissions, "JWT" => jwt, "DefaultAddr" => text,
+    "DefaultPort" => number, "Meta" => meta, "Precedence" => number, "CreateIndex" => ignored,
     "ModifyIndex" => ignored,
 } own {
     "Hash" => text, "CreatedAt" => text, "UpdatedAt" => text,
@@ -65,6 +67,13 @@ named_text! {
     /// Whether it is let through.
     Action = "structs.IntentionAction";
 }
+
+/// Requests that are told apart.
+#[derive(Debug, Default, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Permissions(pub(crate) Vec<PermissionForm>);
+
+list_form!(Permissions, "[]*structs.IntentionPermission");
 
 /// Requests, and whether they are let through.
 #[derive(Debug, Default, Serialize)]
