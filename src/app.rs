@@ -26,7 +26,7 @@ use proconsul_anchors::handle::Handle;
 use proconsul_anchors::record::{AnyRecord, RecordChange, Setting, When};
 use proconsul_anchors::store::Store;
 use proconsul_anchors::survey::Survey;
-use proconsul_compat::{Api, Certificates, Issuer, Logins, Site, bootstrap_entries};
+use proconsul_compat::{Api, Certificates, Issuer, Logins, Remembered, Site, bootstrap_entries};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, watch};
 use tracing::{error, info};

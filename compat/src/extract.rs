@@ -11,6 +11,7 @@ use proconsul_anchors::caller::{Caller, Secret};
 use proconsul_anchors::duration;
 
 use crate::Site;
+use crate::cached::Cache;
 use crate::extract::params::Params;
 use crate::go::text::{lossy, parse_bool, parse_int, parse_uint, quote};
 use crate::reject::Reject;
@@ -66,8 +67,8 @@ pub(crate) struct ReadOptions {
     pub(crate) after: u64,
     /// How long at most.
     pub(crate) patience: Duration,
-    /// Whether a cached answer would do. Nothing is cached here: the answer says that it was not.
-    pub(crate) cached: bool,
+    /// Whether a cached answer would do, and the same was asked before.
+    pub(crate) cache: Cache,
     /// An expression; empty for none.
     pub(crate) filter: String,
     /// Only nodes with these pairs.
@@ -214,7 +215,7 @@ impl Ask {
             consistency,
             after,
             patience,
-            cached: self.cached(),
+            cache: self.cache(),
             filter: params.first("filter").to_owned(),
             node_meta: params.all("node-meta").map(meta_pair).collect(),
             near: self.near().to_owned(),
@@ -250,6 +251,14 @@ impl Ask {
 
     fn cached(&self) -> bool {
         self.site.settings.use_cache && self.params.has("cached")
+    }
+
+    fn cache(&self) -> Cache {
+        if !self.cached() {
+            return Cache::Unasked;
+        }
+        let token = self.caller.token.as_ref().map_or("", Secret::expose);
+        self.site.remembered.ask(&self.path, &self.params, token)
     }
 
     fn stale_by_default(&self) -> bool {

@@ -13,6 +13,7 @@
 
 mod acl;
 mod blocking;
+mod cached;
 mod control;
 mod counts;
 mod dispatch;
@@ -40,6 +41,7 @@ use proconsul_anchors::events::Events;
 use proconsul_anchors::handle::Handle;
 use proconsul_anchors::survey::Survey;
 
+pub use crate::cached::Remembered;
 pub use crate::control::{Control, Profile, Profiling, Reloading, Stats};
 pub use crate::issuer::{CaError, CaSettings, Issuer};
 pub use crate::login::{Fetch, FetchError, FetchRequest, Fetched, Fetching, Logins};
@@ -70,6 +72,8 @@ pub struct Site {
     pub events: Events,
     /// Coordinates that wait to be written.
     pub survey: Survey,
+    /// What was asked for with `?cached`.
+    pub remembered: Remembered,
     /// The tokens that this node itself uses.
     pub tokens: AgentTokens,
     /// What the program tells of itself.

@@ -41,6 +41,9 @@ pub(crate) const PARAMS_MAX: usize = 10_000;
 /// Pause after a failed accept (out of file descriptors), so that the loop does not spin.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
+/// Reads with `?cached` of which it is remembered that they were asked for; then all are forgotten.
+pub(crate) const REMEMBERED_MAX: usize = 16_384;
+
 /// Certificates of services that are kept, with their keys; the oldest goes when there are more.
 pub(crate) const LEAVES_MAX: usize = 4096;
 

@@ -102,6 +102,7 @@ impl Server {
             handle,
             issuer,
             agent,
+            remembered: proconsul_compat::Remembered::default(),
             tokens: proconsul_anchors::acl::AgentTokens::default(),
             settings,
             events: proconsul_anchors::events::Events::default(),

@@ -74,6 +74,11 @@ impl Params {
         self.0.iter().filter(move |(have, _)| have == name).map(|(_, value)| value.as_str())
     }
 
+    /// All names with their values, as they were given.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// The names in order, escaped again, as Go's `Values.Encode` prints them.
     pub(crate) fn encode(&self) -> String {
         let mut pairs: Vec<&(String, String)> = self.0.iter().collect();
