@@ -298,7 +298,7 @@ fn keys(call: &Call, path: &str) -> Result<Vec<Stat>, String> {
     let failed = |fault: String| format!("Error extracting snapshot data: {fault}");
     let mut pieces = Pieces::open(opened(path)?).map_err(|fault| failed(fault.to_string()))?;
     let mut stats: Vec<Stat> = Vec::new();
-    while let Some(piece) = pieces.next().map_err(|fault| failed(fault.to_string()))? {
+    while let Some(piece) = pieces.next_rows().map_err(|fault| failed(fault.to_string()))? {
         for (id, value) in pack::rows(piece).flatten() {
             let row = RowId::from_key(id).map_err(|fault| failed(fault.to_string()))?;
             let RowId::Key(key) = row else { continue };
