@@ -33,8 +33,8 @@ pub struct Leaf {
 /// Why a certificate is not issued.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IssueError {
-    /// A key cannot be used.
-    #[error(transparent)]
+    /// A key cannot be used. Consul shows the key; here it stays hidden.
+    #[error("error generating CA: error parsing private key: {0}")]
     Key(#[from] KeyError),
     /// A text that should be a certificate is none.
     #[error("no PEM-encoded data found")]

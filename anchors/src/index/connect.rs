@@ -70,19 +70,24 @@ impl Index {
         let of_name = |name: &str| self.services.get(name).map_or(0, |row| row.index);
         let own = self.connect.get(service.key()).map_or(0, |row| row.index);
         let told = names.into_iter().map(of_name).max();
-        told.unwrap_or_else(missing).max(own).max(self.marks.gateways)
+        told.unwrap_or_else(missing).max(own).max(self.links_moved(service))
     }
 
     /// The index of a read of the ingress gateways of a service.
     pub(super) fn index_of_ingress(&self, service: &Caseless) -> u64 {
         let gateways = self.gateways_of(service, Gateway::Ingress);
         let moved = gateways.iter().map(|row| row.index).max().unwrap_or(0);
-        // A gateway may have gone meanwhile.
-        moved.max(self.marks.gateways).max(self.gateway_extinction())
+        moved.max(self.links_moved(service))
     }
 
-    fn gateway_extinction(&self) -> u64 {
-        if self.marks.gateways == 0 { 0 } else { self.marks.service_extinction }
+    /// When a service was last linked with gateways or cut off, by what an entry says or by what is registered.
+    fn links_moved(&self, service: &Caseless) -> u64 {
+        if self.marks.gateways == 0 {
+            return 0;
+        }
+        let registered = self.services.get(service.key()).map_or(0, |row| row.index);
+        let reached = self.connect.get(service.key()).map_or(0, |row| row.index);
+        self.marks.gateways.max(self.marks.service_extinction).max(registered).max(reached)
     }
 
     /// What a read of those that reach a service depends on.
@@ -91,6 +96,10 @@ impl Index {
         let names: BTreeSet<Arc<str>> =
             found.iter().map(|instance| instance.service.name.shared_key()).collect();
         let mut keys: Vec<_> = names.into_iter().map(WatchKey::Service).collect();
+        // Gateways that are linked and not registered yet.
+        let linked = self.linking(Gateway::Terminating, service);
+        let linked = linked.map(|row| Caseless::from(&*row.record.name).shared_key());
+        keys.extend(linked.map(WatchKey::Service));
         keys.push(WatchKey::Connect(service.shared_key()));
         keys.push(WatchKey::Service(service.shared_key()));
         keys.push(WatchKey::Gateways);
@@ -101,7 +110,12 @@ impl Index {
     pub(super) fn watched_ingress(&self, service: &Caseless) -> Vec<WatchKey> {
         let linked = self.linking(Gateway::Ingress, service);
         let names = linked.map(|row| Caseless::from(&*row.record.name).shared_key());
-        names.map(WatchKey::Service).chain([WatchKey::Gateways]).collect()
+        let own = [
+            WatchKey::Gateways,
+            WatchKey::Connect(service.shared_key()),
+            WatchKey::Service(service.shared_key()),
+        ];
+        names.map(WatchKey::Service).chain(own).collect()
     }
 
     /// The row of those that reach a service, to be changed.
@@ -173,8 +187,12 @@ impl Write<'_> {
         self.write_row(RowId::ConnectMark(key));
     }
 
-    /// The service with the virtual address of the one that it reaches, where it reaches one.
+    /// The service with the virtual address of the one that it reaches, where it reaches one; a terminating gateway with
+    /// those of all that it is linked with.
     pub(super) fn with_virtual_address<'s>(&mut self, service: &'s Service) -> Cow<'s, Service> {
+        if service.kind() == Gateway::Terminating.as_str() {
+            return self.with_linked_addresses(service);
+        }
         let Some(of) = service.reaches().filter(|of| !of.is_empty()) else {
             return Cow::Borrowed(service);
         };
@@ -183,6 +201,45 @@ impl Write<'_> {
         let tagged = service.tagged_addresses.iter().flat_map(Pairs::iter);
         let tagged = tagged.map(|(tag, at)| (tag, at.clone())).chain([(VIRTUAL_ADDRESS, given)]);
         Cow::Owned(Service { tagged_addresses: Some(tagged.collect()), ..service.clone() })
+    }
+
+    fn with_linked_addresses<'s>(&mut self, service: &'s Service) -> Cow<'s, Service> {
+        let linked = self.index.told_of(service.name.as_str());
+        if linked.is_empty() {
+            return Cow::Borrowed(service);
+        }
+        let given: Vec<(String, ServiceAddress)> = linked
+            .into_iter()
+            .map(|of| {
+                let address = self.virtual_address(&of.as_ref().into()).to_string().into();
+                (format!("{VIRTUAL_ADDRESS}:{of}"), ServiceAddress { address, port: 0 })
+            })
+            .collect();
+        let tagged = service.tagged_addresses.iter().flat_map(Pairs::iter);
+        let tagged = tagged.map(|(tag, at)| (tag.to_owned(), at.clone())).chain(given);
+        Cow::Owned(Service { tagged_addresses: Some(tagged.collect()), ..service.clone() })
+    }
+
+    /// A terminating gateway is linked otherwise: its instances carry the addresses of those that it is linked with now.
+    fn relink(&mut self, gateway: &str) {
+        let row = self.index.service(gateway).cloned();
+        for instance in row.iter().flat_map(|row| row.instances.values()) {
+            if instance.service.kind() != Gateway::Terminating.as_str() {
+                continue;
+            }
+            let prefix = format!("{VIRTUAL_ADDRESS}:");
+            let tagged = instance.service.tagged_addresses.iter().flat_map(Pairs::iter);
+            let kept: Pairs<_> = tagged
+                .filter(|(tag, _)| !tag.starts_with(&prefix))
+                .map(|(tag, at)| (tag, at.clone()))
+                .collect();
+            let tagged_addresses = (!kept.is_empty()).then_some(kept);
+            let bare = Service { tagged_addresses, ..instance.service.clone() };
+            self.put_service(&instance.node, &bare);
+        }
+        for of in self.index.told_of(gateway) {
+            self.virtual_address(&of.as_ref().into());
+        }
     }
 
     /// The virtual address of a service, given now if it has none: the lowest that is free.
@@ -222,6 +279,9 @@ impl Write<'_> {
         if Gateway::ALL.iter().any(|one| one.as_str() == kind) {
             self.index.marks.gateways = self.revision();
             self.touch(WatchKey::Gateways);
+            if kind == Gateway::Terminating.as_str() {
+                self.relink(name);
+            }
         }
         if !ADDRESSED_KINDS.contains(&kind) || name.is_empty() {
             return;
@@ -232,3 +292,6 @@ impl Write<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

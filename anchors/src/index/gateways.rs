@@ -169,6 +169,14 @@ impl Index {
         })
     }
 
+    /// The services that the entry of a terminating gateway names, as it names them.
+    pub(super) fn told_of(&self, gateway: &str) -> Vec<Box<str>> {
+        let key = ConfigEntry::key_of(Gateway::Terminating.as_str(), gateway);
+        let told = self.record::<ConfigEntry>(&key);
+        let told = told.map(|row| Gateway::Terminating.told(&row.record.body)).unwrap_or_default();
+        told.into_iter().map(|link| link.service).collect()
+    }
+
     /// Whether the gateway of this name is linked with every service: then its links depend on what is registered.
     pub fn links_any(&self, gateway: &str) -> bool {
         Gateway::ALL.into_iter().any(|kind| {

@@ -5,6 +5,7 @@
 //! those that Consul 1.22 answers.
 
 mod mesh;
+mod ports;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -14,9 +15,11 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::mesh::join_host_port;
 pub use self::mesh::{InvalidMesh, InvalidUpstream, SidecarAsked, UpstreamKey};
+pub use self::ports::InvalidPort;
+use self::ports::port_faults;
 use crate::caller::Secret;
 use crate::pairs::Pairs;
-use crate::service::{Service, ServicePort, Status, Weights};
+use crate::service::{Service, Status, Weights};
 
 /// Consul's bound on pairs in a meta map.
 pub const META_PAIRS_MAX: usize = 64;
@@ -264,24 +267,6 @@ pub enum InvalidPart {
     Mesh(#[from] InvalidMesh),
     #[error(transparent)]
     Port(#[from] InvalidPort),
-}
-
-/// One thing that is wrong with the named ports.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "the text says it")]
-pub enum InvalidPort {
-    #[error("Cannot set both Port and Ports")]
-    Both,
-    #[error("One of the Ports must be marked as Default")]
-    NoDefault,
-    #[error("Only one port can be marked as default")]
-    SeveralDefaults,
-    #[error("Ports.Name cannot be empty")]
-    NoName,
-    #[error("Ports.Name {0:?} has to be unique")]
-    Twice(Box<str>),
-    #[error("Ports.Port must be greater than zero")]
-    NoNumber,
 }
 
 // === impl ServiceDefinition ===
@@ -569,35 +554,6 @@ pub fn service_faults(service: &Service, sidecar: SidecarAsked) -> Vec<InvalidPa
     faults.extend(mesh::mesh_faults(service, sidecar));
     faults.extend(port_faults(service.port, service.ports()).into_iter().map(InvalidPart::Port));
     faults
-}
-
-/// Both findings of Consul: that `port` and `ports` exclude each other, and the first fault of `ports`.
-fn port_faults(port: i64, ports: &[ServicePort]) -> Vec<InvalidPort> {
-    if ports.is_empty() {
-        return Vec::new();
-    }
-    let both = (port != 0).then_some(InvalidPort::Both);
-    both.into_iter().chain(port_fault(ports)).collect()
-}
-
-fn port_fault(ports: &[ServicePort]) -> Option<InvalidPort> {
-    let mut default_seen = false;
-    for (at, port) in ports.iter().enumerate() {
-        if port.name.trim().is_empty() {
-            return Some(InvalidPort::NoName);
-        }
-        if port.port <= 0 {
-            return Some(InvalidPort::NoNumber);
-        }
-        if ports[..at].iter().any(|earlier| earlier.name == port.name) {
-            return Some(InvalidPort::Twice(port.name.clone()));
-        }
-        if default_seen && port.default {
-            return Some(InvalidPort::SeveralDefaults);
-        }
-        default_seen |= port.default;
-    }
-    (!default_seen).then_some(InvalidPort::NoDefault)
 }
 
 #[cfg(test)]

@@ -140,3 +140,99 @@ pub(super) fn fill_in_proxy(service: &mut Service) {
     let untold = proxy.upstreams.iter_mut().filter(|one| one.destination_type.is_empty());
     untold.for_each(|upstream| upstream.destination_type = "service".into());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Existing, LeafSettings, Source};
+    use super::*;
+    use crate::clock::Time;
+    use crate::service::Node;
+
+    const NOW: Time = Time(1_000_000_000);
+
+    fn leaf(ports: Option<(i64, i64)>) -> Leaf {
+        let node = Node { name: "n1".into(), ..Node::default() };
+        Leaf::new(LeafSettings { sidecar_ports: ports, ..LeafSettings::new(node) }, 7, NOW)
+    }
+
+    fn with_sidecar(name: &str, edit: impl FnOnce(&mut ServiceDefinition)) -> ServiceDefinition {
+        let service = Service { name: name.into(), port: 80, ..Service::default() };
+        let mut sidecar = ServiceDefinition::default();
+        edit(&mut sidecar);
+        let sidecar = Some(Box::new(sidecar));
+        ServiceDefinition { service, sidecar, ..ServiceDefinition::default() }
+    }
+
+    /// `ok`, or what is refused.
+    fn register(leaf: &mut Leaf, definition: ServiceDefinition) -> String {
+        let done = leaf.register_service(definition, Existing::Keep, Source::Api, NOW);
+        done.map_or_else(|error| error.to_string(), |_| "ok".to_owned())
+    }
+
+    fn services(leaf: &Leaf) -> String {
+        let shown = |id: &Arc<str>| format!("{id}:{}", leaf.services()[id].service.port);
+        leaf.services().keys().map(shown).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_sidecar_comes_and_goes_with_its_service() {
+        let mut leaf = leaf(Some((21_000, 21_001)));
+        assert_eq!(register(&mut leaf, with_sidecar("web", |_| {})), "ok");
+        let entry = &leaf.services()["web-sidecar-proxy"];
+        let proxy = &entry.service.mesh().unwrap().proxy;
+        assert_eq!(
+            (entry.service.kind(), entry.service.name.as_str()),
+            (CONNECT_PROXY, "web-sidecar-proxy")
+        );
+        assert_eq!(
+            (&*proxy.destination_service_name, &*proxy.destination_service_id),
+            ("web", "web")
+        );
+        assert_eq!((&*proxy.local_service_address, proxy.local_service_port), ("127.0.0.1", 80));
+        let checks: Vec<&str> = leaf.checks().values().map(|entry| &*entry.check.name).collect();
+        assert_eq!(checks, ["Connect Sidecar Listening", "Connect Sidecar Aliasing web"]);
+        assert_eq!(register(&mut leaf, with_sidecar("db", |_| {})), "ok");
+        assert_eq!(register(&mut leaf, with_sidecar("web", |_| {})), "ok", "the port stays");
+        let all = "db:80 db-sidecar-proxy:21001 web:80 web-sidecar-proxy:21000";
+        assert_eq!(services(&leaf), all);
+        let told = "no port provided for sidecar_service and none left in the configured range [21000, 21001]";
+        assert_eq!(register(&mut leaf, with_sidecar("late", |_| {})), told);
+        leaf.deregister_service("web", NOW).unwrap();
+        assert_eq!(services(&leaf), "db:80 db-sidecar-proxy:21001");
+    }
+
+    #[test]
+    fn only_what_came_as_a_sidecar_goes_as_one() {
+        let mut leaf = leaf(None);
+        for name in ["web", "web-sidecar-proxy"] {
+            let service = Service { name: name.into(), ..Service::default() };
+            let plain = ServiceDefinition { service, ..ServiceDefinition::default() };
+            assert_eq!(register(&mut leaf, plain), "ok");
+        }
+        leaf.deregister_service("web", NOW).unwrap();
+        assert_eq!(services(&leaf), "web-sidecar-proxy:0");
+    }
+
+    #[test]
+    fn sidecars_are_refused_in_consuls_words() {
+        type Edit = fn(&mut ServiceDefinition);
+        let cases: [(Edit, &str); 4] = [
+            (|_| {}, "no port provided for sidecar_service and auto-assignment disabled in config"),
+            (|sidecar| sidecar.service.port = 5, "ok"),
+            (
+                |sidecar| sidecar.service.id = "x".into(),
+                "Validation failed: 1 error occurred:\n\t* A SidecarService cannot specify an ID as this is managed by the agent\n\n",
+            ),
+            (
+                |sidecar| {
+                    sidecar.checks =
+                        vec![CheckDefinition { http: "x".into(), ..CheckDefinition::default() }]
+                },
+                "Invalid check in sidecar_service: Interval must be > 0 for Script, HTTP, H2PING, TCP, UDP or OSService checks",
+            ),
+        ];
+        for (edit, told) in cases {
+            assert_eq!(register(&mut leaf(None), with_sidecar("web", edit)), told);
+        }
+    }
+}

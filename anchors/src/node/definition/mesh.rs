@@ -323,3 +323,89 @@ impl fmt::Display for UpstreamKey {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::service_faults;
+    use super::*;
+    use crate::service::Rare;
+
+    fn service(kind: &str, port: i64, mesh: Mesh) -> Service {
+        let rare = Rare { kind: kind.into(), mesh: Some(Arc::new(mesh)), ..Rare::default() };
+        Service { name: "s".into(), port, rare: Some(Box::new(rare)), ..Service::default() }
+    }
+
+    fn told(service: &Service) -> Vec<String> {
+        let faults = service_faults(service, SidecarAsked::default());
+        faults.iter().map(ToString::to_string).collect()
+    }
+
+    fn to(name: &str, port: i64) -> Upstream {
+        Upstream { destination_name: name.into(), local_bind_port: port, ..Upstream::default() }
+    }
+
+    #[test]
+    fn proxies_are_refused_in_consuls_words() {
+        let empty = service(CONNECT_PROXY, 0, Mesh::default());
+        assert_eq!(
+            told(&empty),
+            [
+                "Port or SocketPath must be set for a connect-proxy",
+                "Proxy.DestinationServiceName must be non-empty for Connect proxy services",
+            ]
+        );
+        let path = |listener_port, path: &str, protocol: &str| ExposePath {
+            listener_port,
+            path: path.into(),
+            protocol: protocol.into(),
+            ..ExposePath::default()
+        };
+        let odd = Upstream { destination_type: "zz".into(), ..Upstream::default() };
+        let both = Upstream { local_bind_socket_path: "/x".into(), ..to("d", 7) };
+        let mut proxy = Proxy {
+            destination_service_name: "*".into(),
+            upstreams: vec![odd, to("a", 0), to("*", 9), to("b", 1), to("b", 2), to("c", 1), both],
+            ..Proxy::default()
+        };
+        proxy.expose.paths =
+            vec![path(70_000, "", ""), path(0, "/a", "TCP"), path(0, "/b", "http")];
+        let spoiled = service(CONNECT_PROXY, 1, Mesh { native: true, proxy });
+        assert_eq!(
+            told(&spoiled),
+            [
+                "Proxy.DestinationServiceName must not be a wildcard for Connect proxy services",
+                "A Proxy cannot also be Connect Native, only typical services",
+                "unknown upstream destination type: \"zz\"",
+                "upstream local bind port or local socket path must be defined and nonzero",
+                "upstream destination name cannot be a wildcard",
+                "upstreams cannot contain duplicates of [type=\"\", name=\"b\", partition=\"\", namespace=\"\", peer=\"\", datacenter=\"\"]",
+                "upstreams cannot contain duplicates by local bind address and port or unix path; \"127.0.0.1:1\" is specified twice",
+                "only one of upstream local bind port or local socket path can be defined and nonzero",
+                "expose.paths: empty path exposed",
+                "expose.paths: invalid listener port: 70000",
+                "expose.paths: invalid listener port: 0",
+                "protocol 'tcp' not supported for path: /a, must be in: [http http2]",
+                "expose.paths: duplicate listener ports exposed",
+                "expose.paths: invalid listener port: 0",
+            ]
+        );
+    }
+
+    #[test]
+    fn gateways_and_native_services_are_refused_in_consuls_words() {
+        let proxy = Proxy { destination_service_id: "b".into(), ..Proxy::default() };
+        let gateway = service("mesh-gateway", 0, Mesh { native: false, proxy });
+        assert_eq!(
+            told(&gateway),
+            [
+                "Port must be non-zero for a mesh-gateway",
+                "The Proxy.DestinationServiceID configuration is invalid for a mesh-gateway",
+            ]
+        );
+        assert!(told(&service("ingress-gateway", 0, Mesh::default())).is_empty());
+        let native = service("", 0, Mesh { native: true, ..Mesh::default() });
+        assert_eq!(told(&native), ["Port or SocketPath must be set for a Connect native service."]);
+    }
+}

@@ -1,7 +1,7 @@
 //! Refusals, worded as Consul words them.
 
 use super::*;
-use crate::service::{Rare, Weights};
+use crate::service::{Rare, ServicePort, Weights};
 
 /// Makes a good service bad in one way.
 type Spoil = fn(&mut Service);
