@@ -27,8 +27,8 @@ use self::aggregates::Aggregates;
 pub(crate) use self::file::{LogFile, Rotation};
 use self::format::Line;
 pub(crate) use self::monitor::Listening;
-pub(crate) use self::names::Naming;
 use self::monitor::Monitors;
+pub(crate) use self::names::Naming;
 
 /// How often measurements are folded: a busy server keeps a few megabytes of them meanwhile.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -125,7 +125,8 @@ impl Telemetry {
 
     /// All metrics of the last whole interval, as `/v1/agent/metrics` prints them.
     pub(crate) fn json(&self, now: SystemTime) -> String {
-        serde_json::to_string(&self.aggregates.told(now, &self.naming.load())).expect("metrics have text keys only")
+        serde_json::to_string(&self.aggregates.told(now, &self.naming.load()))
+            .expect("metrics have text keys only")
     }
 
     /// The metrics of the interval that is running, when it is over: as [`Telemetry::json`], indented, with a line break.

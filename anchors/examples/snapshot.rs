@@ -59,7 +59,11 @@ fn registration(at: usize) -> Change {
         name: "HTTP on port 8080".into(),
         status: Status::Passing,
         output: "HTTP GET http://10.0.0.1:8080/health: 200 OK Output: fine".into(),
-        service: Some(Checked { id: service.id.clone(), name: service.name.clone(), ..Default::default() }),
+        service: Some(Checked {
+            id: service.id.clone(),
+            name: service.name.clone(),
+            ..Default::default()
+        }),
         ..Check::default()
     };
     let node = Node {
@@ -99,7 +103,10 @@ fn memory() -> (u64, u64) {
 
 fn report(what: &str, took: Duration) {
     let (most, now) = memory();
-    println!("{what:<28} {:>8.2} s   memory {now:>5} MiB, at most {most:>5} MiB", took.as_secs_f64());
+    println!(
+        "{what:<28} {:>8.2} s   memory {now:>5} MiB, at most {most:>5} MiB",
+        took.as_secs_f64()
+    );
 }
 
 #[tokio::main]
@@ -138,7 +145,11 @@ async fn main() {
     handle.stop().await;
     report("written to the store", began.elapsed());
     let packed = fs::metadata(&file).map_or(0, |about| about.len());
-    println!("{} rows, {} bytes, {packed} bytes packed", summary.kinds.values().map(|kind| kind.rows).sum::<u64>(), summary.bytes);
+    println!(
+        "{} rows, {} bytes, {packed} bytes packed",
+        summary.kinds.values().map(|kind| kind.rows).sum::<u64>(),
+        summary.bytes
+    );
     store.close();
     fs::remove_dir_all(&dir).expect("the directory is ours");
     assert!(saved + restored <= BOUND, "saving and restoring take more than {BOUND:?}");

@@ -135,7 +135,7 @@ pub fn inspect(reader: impl Read) -> Result<Summary, SnapshotError> {
     let mut pieces = Pieces::open(reader)?;
     let about = pieces.about().clone();
     let (mut kinds, mut bytes) = (BTreeMap::new(), 0);
-    while let Some(piece) = pieces.next()? {
+    while let Some(piece) = pieces.next_rows()? {
         for row in pack::rows(piece) {
             let id = id_of(row)?;
             let kind: &mut Kind = kinds.entry(id.kind()).or_default();
@@ -240,7 +240,7 @@ impl<R: Read> Pieces<R> {
     ///
     /// # Errors
     /// [`SnapshotError`]: nothing that was read before counts.
-    pub fn next(&mut self) -> Result<Option<&[u8]>, SnapshotError> {
+    pub fn next_rows(&mut self) -> Result<Option<&[u8]>, SnapshotError> {
         if self.ended {
             return Ok(None);
         }
@@ -321,7 +321,7 @@ fn fault(error: io::Error) -> SnapshotError {
 /// The digest of a snapshot's rows, as the changes that restore it tell it.
 pub(crate) fn digest_of(pieces: &mut Pieces<impl Read>) -> Result<(u32, Box<str>), SnapshotError> {
     let (mut count, mut digest) = (0, [0; 32]);
-    while let Some(piece) = pieces.next()? {
+    while let Some(piece) = pieces.next_rows()? {
         for row in pack::rows(piece) {
             id_of(row)?;
         }

@@ -105,7 +105,9 @@ impl Control for Program {
     }
 
     fn forget_bootstrap_reset(&self) {
-        let Some(file) = self.data_dir.as_ref().map(|dir| dir.join(BOOTSTRAP_RESET)) else { return };
+        let Some(file) = self.data_dir.as_ref().map(|dir| dir.join(BOOTSTRAP_RESET)) else {
+            return;
+        };
         match fs::remove_file(file) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 tracing::warn!(%error, "the file that resets the bootstrap could not be removed");

@@ -160,8 +160,10 @@ impl Aggregates {
 
     /// Each under its name and with the host's, in the order of names.
     fn gauges(&self, naming: &Naming) -> Vec<Gauge> {
-        let plain = list(&self.gauges, |name, spans| Some(spans.running.gauge(&name.told(naming)?)));
-        let twins = list(&self.gauges, |name, spans| Some(spans.running.gauge(&name.twin(naming)?)));
+        let plain =
+            list(&self.gauges, |name, spans| Some(spans.running.gauge(&name.told(naming)?)));
+        let twins =
+            list(&self.gauges, |name, spans| Some(spans.running.gauge(&name.twin(naming)?)));
         let mut gauges: Vec<Gauge> = plain.into_iter().chain(twins).collect();
         gauges.sort_by(|a, b| (&a.name, &a.labels).cmp(&(&b.name, &b.labels)));
         gauges
@@ -172,9 +174,7 @@ impl Aggregates {
         self.turn(now);
         let turn = *lock(&self.turn);
         let of = |spans: Spans| if turn.whole.is_some() { spans.whole } else { spans.running };
-        let sampled = |family| {
-            list(family, |name, spans| of(spans).sampled(&name.told(naming)?))
-        };
+        let sampled = |family| list(family, |name, spans| of(spans).sampled(&name.told(naming)?));
         let at = turn.whole.unwrap_or(turn.began);
         Metrics {
             timestamp: format!("{} +0000 UTC", super::format::clock(at, ' ')),
@@ -197,10 +197,7 @@ fn entry(of: &Family, key: &Key) -> Arc<Measured> {
     Arc::clone(lock(of).entry(name).or_default())
 }
 
-fn list<T>(
-    of: &Family,
-    print: impl Fn(&Name, Spans) -> Option<T>,
-) -> Vec<T> {
+fn list<T>(of: &Family, print: impl Fn(&Name, Spans) -> Option<T>) -> Vec<T> {
     lock(of).iter().filter_map(|(name, measured)| print(name, *lock(&measured.0))).collect()
 }
 

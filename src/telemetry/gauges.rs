@@ -41,7 +41,12 @@ fn announce(version: &'static str) {
     ] {
         let _there: Counter = counter!(name);
     }
-    for name in ["consul.raft.commitTime", "consul.kvs.apply", "consul.txn.apply", "consul.catalog.register"] {
+    for name in [
+        "consul.raft.commitTime",
+        "consul.kvs.apply",
+        "consul.txn.apply",
+        "consul.catalog.register",
+    ] {
         let _there = histogram!(name);
     }
 }

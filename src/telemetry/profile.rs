@@ -79,7 +79,8 @@ fn shown(name: &str) -> String {
         (false, Some(implemented)) => implemented.rsplit(" for ").next().unwrap_or(implemented),
         (false, None) => return format!("{head}<{inner}>{}", shown(tail)),
     };
-    let of = of.trim_start_matches(['&', '*']).trim_start_matches("mut ").trim_start_matches("dyn ");
+    let of =
+        of.trim_start_matches(['&', '*']).trim_start_matches("mut ").trim_start_matches("dyn ");
     format!("{head}{}{}", shown(of), shown(tail))
 }
 
@@ -302,7 +303,9 @@ mod tests {
 
     #[test]
     fn numbers_are_told_in_seven_bits_a_byte() {
-        for (value, told) in [(1, &[1][..]), (127, &[127]), (300, &[0xac, 2]), (1 << 14, &[0x80, 0x80, 1])] {
+        for (value, told) in
+            [(1, &[1][..]), (127, &[127]), (300, &[0xac, 2]), (1 << 14, &[0x80, 0x80, 1])]
+        {
             let mut out = Vec::new();
             varint(&mut out, value);
             assert_eq!(out, told, "{value}");

@@ -110,7 +110,7 @@ fn check<F: Read + Seek>(mut file: F) -> Result<(F, u32, Box<str>), SnapshotErro
 /// Packs the rows of a snapshot for as long as somebody takes them.
 fn pack_rows<F: Read>(file: F, packed: &mpsc::Sender<Vec<u8>>) -> Result<(), SnapshotError> {
     let mut pieces = Pieces::open(file)?;
-    while let Some(piece) = pieces.next()? {
+    while let Some(piece) = pieces.next_rows()? {
         if packed.blocking_send(pack::deflate(piece)).is_err() {
             return Ok(());
         }

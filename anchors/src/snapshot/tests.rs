@@ -189,7 +189,7 @@ async fn one_that_the_end_interrupted_is_forgotten() {
     let (handle, store) = written(dir.path()).await;
     let saved = save(&handle);
     let mut pieces = Pieces::open(&*saved).unwrap();
-    let packed = pack::deflate(pieces.next().unwrap().unwrap());
+    let packed = pack::deflate(pieces.next_rows().unwrap().unwrap());
     let id: Box<str> = "half".into();
     submit(&handle, Change::Restore(Restore::Begin { id: id.clone() })).await;
     submit(&handle, Change::Restore(Restore::Rows { id, number: 0, packed })).await;
