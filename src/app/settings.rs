@@ -140,6 +140,10 @@ fn member_tags(config: &Config, node_id: &str) -> std::collections::BTreeMap<Str
     if config.role.bootstrap {
         tags.insert("bootstrap".to_owned(), "1".to_owned());
     }
+    let own = &config.tls.internal_rpc;
+    if !own.cert_file.is_empty() && !own.key_file.is_empty() {
+        tags.insert("use_tls".to_owned(), "1".to_owned());
+    }
     tags
 }
 

@@ -7,13 +7,18 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use proconsul_anchors::agent::Run;
 use proconsul_anchors::node::definition::CheckDefinition;
+use rustls::crypto::ring;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::server::WebPkiClientVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::dial::Place;
 use super::proxy::Proxies;
 use super::url::Target;
-use super::{Probes, Surroundings, Tail, Trust, os_words};
+use super::{Probes, Proof, Surroundings, Tail, Trust, os_words};
 
 #[test]
 fn a_place_is_read_as_go_reads_it() {
@@ -320,6 +325,61 @@ async fn http_goes_through_the_proxy_that_the_environment_names() {
     assert_eq!(asked.await.unwrap(), own);
 }
 
+#[tokio::test]
+async fn checks_show_the_agents_certificate_and_trust_whom_it_trusts() {
+    let issue = || rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (there, own) = (issue(), issue());
+    let trusting = |made: &rcgen::CertifiedKey<rcgen::KeyPair>| {
+        let mut roots = RootCertStore::empty();
+        roots.add(made.cert.der().clone()).unwrap();
+        Arc::new(roots)
+    };
+    let provider = Arc::new(ring::default_provider());
+    let key = |made: &rcgen::CertifiedKey<rcgen::KeyPair>| {
+        PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()).into()
+    };
+    let judge = WebPkiClientVerifier::builder_with_provider(trusting(&own), Arc::clone(&provider));
+    let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(judge.build().unwrap())
+        .with_single_cert(vec![there.cert.der().clone()], key(&there))
+        .unwrap();
+    let listener = TcpListener::bind("localhost:0").await.unwrap();
+    let url = format!("https://localhost:{}/", listener.local_addr().unwrap().port());
+    let server = tokio::spawn(async move {
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let _head = stream.read(&mut [0; 1024]).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").await.unwrap();
+            let _gone = stream.shutdown().await;
+        }
+    });
+    let signing_key = ring::sign::any_supported_type(&key(&own)).unwrap();
+    let pair = CertifiedKey::new(vec![own.cert.der().clone()], signing_key);
+    let proof = |roots, certificate| Proof {
+        provider: Arc::clone(&provider),
+        versions: rustls::ALL_VERSIONS,
+        roots: Some(roots),
+        certificate,
+    };
+    let pair = Some(Arc::new(SingleCertAndKey::from(pair)));
+    let foreign = "critical Get \"URL\": tls: failed to verify certificate: x509: certificate signed by unknown authority";
+    for (proof, expected) in [
+        (proof(trusting(&there), pair.clone()), "passing HTTP GET URL: 200 OK Output: hi"),
+        (proof(trusting(&own), pair), foreign),
+        (proof(trusting(&there), None), "critical Get \"URL\": "),
+    ] {
+        let check = CheckDefinition { http: url.as_str().into(), ..probed() };
+        let found = perform_trusting(check, 64, Surroundings::default(), Trust::of_the_agent(proof));
+        let found = found.await.replace(&url, "URL");
+        assert!(found.starts_with(expected), "{found}");
+    }
+    server.abort();
+}
+
 fn probed() -> CheckDefinition {
     CheckDefinition { interval: Duration::from_secs(1), ..CheckDefinition::default() }
 }
@@ -331,10 +391,20 @@ async fn perform(check: CheckDefinition, output_max: usize) -> String {
 
 /// The same, with others around.
 async fn perform_in(check: CheckDefinition, output_max: usize, around: Surroundings) -> String {
+    perform_trusting(check, output_max, around, Trust::of_the_machine()).await
+}
+
+/// The same, trusting whom the agent trusts.
+async fn perform_trusting(
+    check: CheckDefinition,
+    output_max: usize,
+    around: Surroundings,
+    trust: Trust,
+) -> String {
     let timeout = if check.timeout.is_zero() { Duration::from_secs(60) } else { check.timeout };
     let run =
         Run { check: "c".into(), number: 1, spec: check.spec().unwrap(), timeout, output_max };
-    let trust = Arc::new(ArcSwap::from_pointee(Trust::of_the_machine()));
+    let trust = Arc::new(ArcSwap::from_pointee(trust));
     let result = Probes::new(trust, around).perform(&run).await;
     let mark = if result.certain { "!" } else { "" };
     format!("{}{mark} {}", result.status, result.output)

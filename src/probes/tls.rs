@@ -184,7 +184,7 @@ impl ServerCertVerifier for Verifier {
 }
 
 /// What went wrong in a handshake.
-pub(super) fn tls_words(error: &io::Error, host: &str) -> String {
+pub(crate) fn tls_words(error: &io::Error, host: &str) -> String {
     let Some(fault) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>())
     else {
         return match error.kind() {
