@@ -1,5 +1,6 @@
 //! The commands' way to an agent: its address, a token, one request at a time.
 
+use std::borrow::Cow;
 use std::env;
 use std::fs;
 use std::io::{self, Read as _};
@@ -13,7 +14,7 @@ use clap::Arg;
 use http_body_util::StreamBody;
 use hyper::body::Frame;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::{Body, Certificate, Client, Identity, Method, Response};
+use reqwest::{Body, Certificate, Client, ClientBuilder, Identity, Method, Response};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -112,6 +113,8 @@ pub(super) struct Api {
     runtime: tokio::runtime::Runtime,
     scheme: &'static str,
     host: String,
+    /// What stands in URLs instead of the host: the name that the agent's certificate must have.
+    server_name: Option<String>,
     /// Before `/v1`, when the address has a path.
     prefix: String,
     token: String,
@@ -284,7 +287,10 @@ impl Api {
         url: &str,
         body: impl Into<Body>,
     ) -> Result<Response, String> {
-        let mut request = self.client.request(method.clone(), url).body(body);
+        let mut request = self.client.request(method.clone(), &*self.asked(url)).body(body);
+        if self.server_name.is_some() {
+            request = request.header("Host", &self.host);
+        }
         if !self.token.is_empty() {
             request = request.header("X-Consul-Token", &self.token);
         }
@@ -328,6 +334,14 @@ impl Api {
         let mark = if query.is_empty() { "" } else { "?" };
         let path = utf8_percent_encode(path, PATH);
         format!("{}://{}{}/v1/{path}{mark}{}", self.scheme, self.host, self.prefix, query.join("&"))
+    }
+
+    /// The address that a URL is really asked at.
+    fn asked<'a>(&self, url: &'a str) -> Cow<'a, str> {
+        let Some(name) = &self.server_name else { return Cow::Borrowed(url) };
+        let port = self.host.rsplit_once(':').map(|(_, port)| format!(":{port}"));
+        let to = format!("https://{name}{}", port.unwrap_or_default());
+        Cow::Owned(url.replacen(&format!("https://{}", self.host), &to, 1))
     }
 
     /// Why there is no answer, as Go tells it.
@@ -410,13 +424,10 @@ fn connect(call: &Call) -> Result<Api, String> {
         None => (if secure { "https" } else { "http" }, address.as_str()),
         Some(("http", rest)) => (if secure { "https" } else { "http" }, rest),
         Some(("https", rest)) => ("https", rest),
-        Some(("unix", _)) => {
-            return Err(
-                "unix:// addresses are not supported yet; give an address and port".to_owned()
-            );
-        }
+        Some(("unix", _)) => ("http", "localhost"),
         Some((other, _)) => return Err(format!("Unknown protocol scheme: {other}")),
     };
+    let socket = address.strip_prefix("unix://");
     let (host, prefix) = rest
         .split_once('/')
         .map_or((rest, String::new()), |(host, path)| (host, format!("/{path}")));
@@ -439,11 +450,22 @@ fn connect(call: &Call) -> Result<Api, String> {
     let basic = env::var("CONSUL_HTTP_AUTH").ok().filter(|pair| !pair.is_empty());
     let basic = basic
         .map(|pair| format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair)));
+    let server_name = said(call, "tls-server-name", "CONSUL_TLS_SERVER_NAME");
+    let server_name = server_name.filter(|_| scheme == "https");
+    let mut client = client(call)?;
+    if let Some(path) = socket {
+        client = client.unix_socket(path);
+    }
+    if let (Some(name), Some(address)) = (&server_name, address_of(host, scheme)) {
+        // The name stands in the URL, and leads to the agent's address all the same.
+        client = client.resolve(name, address);
+    }
     Ok(Api {
-        client: client(call, host)?,
+        client: client.build().map_err(|fault| fault.to_string())?,
         runtime,
         scheme,
         host: host.to_owned(),
+        server_name,
         prefix,
         token: token(call)?,
         basic,
@@ -475,7 +497,7 @@ fn env_flag(name: &str) -> Option<bool> {
 }
 
 /// A client with the certificates that flags and environment name.
-fn client(call: &Call, host: &str) -> Result<Client, String> {
+fn client(call: &Call) -> Result<ClientBuilder, String> {
     static CRYPTO: Once = Once::new();
     CRYPTO.call_once(|| {
         // Another part of the process may have chosen one before: then that one is used.
@@ -497,12 +519,7 @@ fn client(call: &Call, host: &str) -> Result<Client, String> {
                 .map_err(|fault| format!("Error loading client certificate: {fault}"))?,
         );
     }
-    if let Some(name) = said(call, "tls-server-name", "CONSUL_TLS_SERVER_NAME") {
-        return Err(format!(
-            "-tls-server-name={name} is not supported yet; address the agent by that name instead of {host}"
-        ));
-    }
-    builder.build().map_err(|fault| fault.to_string())
+    Ok(builder)
 }
 
 fn authorities(call: &Call) -> Result<Vec<Certificate>, String> {
