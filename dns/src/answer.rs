@@ -5,6 +5,7 @@
 
 mod address;
 mod node;
+mod query;
 mod reverse;
 mod service;
 mod zone;
@@ -36,6 +37,8 @@ pub struct View<'a> {
     pub now: Time,
     /// Whether the client speaks EDNS: one that does not is told fewer records of a host name.
     pub edns: bool,
+    /// Where the client is, as far as it is known: its own word comes before the packet's.
+    pub source: Option<IpAddr>,
 }
 
 /// An answer before it is known what its asker can carry.
@@ -110,11 +113,12 @@ pub fn answer(
         Place::Ask { ask: Ask::Transfer, .. } => Draft { rcode: Rcode::NotImp, ..Draft::default() },
         Place::Ask { ask, zone } => {
             let search = Search { view, question, zone, edns: view.edns, chases_left: CHASES_MAX };
+            let subnet_matters = matches!(ask, Ask::Query { .. });
             match search.run(ask, chance) {
                 Ok(Sections { answer, authority, additional }) => {
-                    Draft { answer, authority, additional, ..Draft::default() }
+                    Draft { answer, authority, additional, subnet_matters, ..Draft::default() }
                 }
-                Err(miss) => zone::miss(view, question, miss),
+                Err(miss) => Draft { subnet_matters, ..zone::miss(view, question, miss) },
             }
         }
     }
@@ -152,12 +156,13 @@ impl<'a> Search<'a> {
             }
             Ask::Node { name, locality } => node::answer(self, name, locality, chance),
             Ask::Address { ip, owner } => Ok(self.spelt_address(*ip, owner)),
-            // Virtual addresses, mesh proxies, gateways and prepared queries are not built: as if there were none.
+            // Virtual addresses, mesh proxies and gateways are not built: as if there were none.
             Ask::Virtual { .. } => Ok(Sections::default()),
             Ask::Query { name, .. } if name.is_empty() => Err(Miss::Nameless),
-            Ask::Connect { .. } | Ask::Ingress { .. } | Ask::Query { .. } | Ask::Transfer => {
-                Err(Miss::NoName)
+            Ask::Query { name, datacenter } => {
+                query::answer(self, name, datacenter.as_deref(), chance)
             }
+            Ask::Connect { .. } | Ask::Ingress { .. } | Ask::Transfer => Err(Miss::NoName),
         }
     }
 

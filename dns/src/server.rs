@@ -16,6 +16,8 @@ use proconsul_anchors::clock::Time;
 use proconsul_anchors::index::Index;
 use proconsul_anchors::name::Caseless;
 use proconsul_anchors::query::Query;
+use proconsul_anchors::record::TableId;
+use proconsul_anchors::sealed::SealedSecret;
 use rand::RngCore;
 
 use self::decode::Incoming;
@@ -34,6 +36,8 @@ use crate::shape::{Asker, Transport, shape};
 pub trait Door: Send + Sync + 'static {
     /// The index as the caller may read it for this query; nothing when it may not.
     fn look(&self, from: Option<IpAddr>, query: &Query) -> Option<(Arc<Index>, Authority)>;
+    /// What the bearer of a sealed token may see; nothing when it cannot be opened or is not known.
+    fn bearer(&self, from: Option<IpAddr>, token: &SealedSecret) -> Authority;
     /// The index, when nothing of a scope is read.
     fn snapshot(&self) -> Arc<Index>;
     /// Now.
@@ -119,14 +123,16 @@ impl<D: Door> Service<D> {
             Whom::Nobody => answer::refusal(),
             Whom::Index => {
                 // Who may not read is told that there is nothing, as Consul does.
-                let (index, authority) =
-                    self.index(from, &place).unwrap_or_else(|| (Arc::default(), Authority::nothing()));
+                let (index, authority) = self
+                    .index(from, &place)
+                    .unwrap_or_else(|| (Arc::default(), Authority::nothing()));
                 let view = View {
                     index: &index,
                     authority: &authority,
                     settings,
                     now: self.door.now(),
                     edns: asker.edns.is_some(),
+                    source: asker.source().or(from),
                 };
                 answer::answer(view, question, &place, chance)
             }
@@ -138,10 +144,25 @@ impl<D: Door> Service<D> {
 
     /// The index as the asker may read it; nothing when it may not.
     fn index(&self, from: Option<IpAddr>, place: &Place) -> Option<(Arc<Index>, Authority)> {
+        if let Place::Ask { ask: Ask::Query { name, .. }, .. } = place {
+            return self.index_of_query(from, name);
+        }
         match query(place) {
             Some(query) => self.door.look(from, &query),
             None => Some((self.door.snapshot(), Authority::open())),
         }
+    }
+
+    /// A prepared query that has a token of its own is executed with that.
+    fn index_of_query(&self, from: Option<IpAddr>, name: &str) -> Option<(Arc<Index>, Authority)> {
+        let (index, authority) = self.door.look(from, &Query::Table(TableId::PreparedQuery))?;
+        let resolved = index.resolve_query(name, "").ok().flatten();
+        let token = resolved.and_then(|resolved| resolved.row.record.token.clone());
+        let authority = match token {
+            Some(token) => self.door.bearer(from, &token),
+            None => authority,
+        };
+        Some((index, authority))
     }
 }
 

@@ -5,6 +5,7 @@
 //! to any more go with it, the EDNS record and texts included.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use crate::answer::{Draft, Manner};
 use crate::limits::{
@@ -32,6 +33,19 @@ pub struct Asker {
     pub recursion_desired: bool,
     /// Whether it disabled checking.
     pub checking_disabled: bool,
+}
+
+impl Asker {
+    /// The network that it told of itself.
+    pub fn source(&self) -> Option<IpAddr> {
+        let subnet = self.edns.as_ref()?.subnet.as_ref()?;
+        let byte = |at: usize| subnet.address.get(at).copied().unwrap_or(0);
+        match subnet.family {
+            1 => Some(IpAddr::from(std::array::from_fn::<u8, 4, _>(byte))),
+            2 => Some(IpAddr::from(std::array::from_fn::<u8, 16, _>(byte))),
+            _ => None,
+        }
+    }
 }
 
 /// How messages travel.

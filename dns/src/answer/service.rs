@@ -57,9 +57,20 @@ pub(super) fn answer(
         return Err(Miss::NoName);
     }
     let ttl = seconds(search.view.settings.service_ttl.of(wanted.name));
+    told(search, &found, wanted.locality.port.as_deref(), ttl, chance)
+}
+
+/// The records of instances, in their order.
+pub(super) fn told(
+    search: &Search<'_>,
+    found: &[Eligible<'_>],
+    port_name: Option<&str>,
+    ttl: u32,
+    chance: &mut dyn RngCore,
+) -> Result<Sections, Miss> {
     let sections = match search.question.kind {
-        Kind::SRV => srv(search, &found, wanted.locality.port.as_deref(), ttl, chance)?,
-        _ => Sections { answer: addresses(search, &found, ttl, chance), ..Sections::default() },
+        Kind::SRV => srv(search, found, port_name, ttl, chance)?,
+        _ => Sections { answer: addresses(search, found, ttl, chance), ..Sections::default() },
     };
     if sections.answer.is_empty() { Err(Miss::NoData) } else { Ok(sections) }
 }

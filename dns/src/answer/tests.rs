@@ -48,6 +48,7 @@ fn ask(world: &World, name: &str, kind: &str, seed: u64) -> Draft {
         settings: &world.settings,
         now: NOW,
         edns: false,
+        source: None,
     };
     let place = question::parse(&question, &world.settings);
     answer(view, &question, &place, &mut StdRng::seed_from_u64(seed))

@@ -10,6 +10,7 @@ use proconsul_anchors::handle::Handle;
 use proconsul_anchors::index::Index;
 use proconsul_anchors::outcome::Outcome;
 use proconsul_anchors::query::Query;
+use proconsul_anchors::sealed::SealedSecret;
 
 use super::Door;
 
@@ -19,6 +20,12 @@ impl Door for Handle {
             Caller { token: self.acl().tokens.for_dns(), address: from, ..Caller::default() };
         let answer = self.lookup(&caller, query);
         (answer.outcome != Outcome::Refuse).then_some((answer.at, answer.authority))
+    }
+
+    fn bearer(&self, from: Option<IpAddr>, token: &SealedSecret) -> Authority {
+        let Some(token) = self.unseal(token) else { return Authority::nothing() };
+        let caller = Caller { token: Some(token), address: from, ..Caller::default() };
+        self.authority(&caller).unwrap_or_else(|_| Authority::nothing())
     }
 
     fn snapshot(&self) -> Arc<Index> {

@@ -5,6 +5,7 @@
 //! node n1 10.0.0.1 id=… meta:key=value tagged:lan_ipv4=10.0.0.2
 //! service n1 web1 web port=8080 addr=10.1.0.1 tags=a,b weights=1,2 tagged:lan_ipv4=10.1.0.2|80 ports=http:80*,grpc:90
 //! check n1 web1 warning            (of a service; `-` instead of its id: of the node)
+//! query my.query web ttl=3s near=n1 template=true
 //! ```
 
 use std::collections::BTreeMap;
@@ -16,7 +17,10 @@ use proconsul_anchors::acl::Authority;
 use proconsul_anchors::change::{Change, Registration};
 use proconsul_anchors::clock::Time;
 use proconsul_anchors::index::{Index, Stamp};
+use proconsul_anchors::prepared::{NAME_PREFIX_MATCH, PreparedQuery, ServiceQuery, Template};
 use proconsul_anchors::query::Query;
+use proconsul_anchors::record::{AnyRecord, RecordChange, When};
+use proconsul_anchors::sealed::SealedSecret;
 use proconsul_anchors::service::{
     Check, Checked, Node, Rare, Service, ServiceAddress, ServicePort, Weights,
 };
@@ -54,6 +58,7 @@ impl World {
                 ["node", name, address, more @ ..] => builder.node(name, address, more),
                 ["service", node, id, name, more @ ..] => builder.service(node, id, name, more),
                 ["check", node, service, status] => builder.check(node, service, status),
+                ["query", name, service, more @ ..] => builder.query(name, service, more),
                 _ => {}
             }
         }
@@ -147,17 +152,43 @@ impl Builder {
         self.register(Registration { node, checks: vec![check], ..Registration::default() });
     }
 
+    fn query(&mut self, name: &str, service: &str, more: &[&str]) {
+        let mut query = PreparedQuery {
+            id: format!("00000000-0000-0000-0000-{:012}", self.index.revision()).into(),
+            name: plain(name).into(),
+            service: ServiceQuery { service: plain(service).into(), ..ServiceQuery::default() },
+            ..PreparedQuery::default()
+        };
+        for (key, value) in pairs(more) {
+            match key {
+                "ttl" => query.dns_ttl = value.into(),
+                "near" => query.service.near = value.into(),
+                "regexp" => query.template.regexp = plain(value).into(),
+                _ => query.template = Template { kind: NAME_PREFIX_MATCH.into(), ..query.template },
+            }
+        }
+        let record = AnyRecord::PreparedQuery(Box::new(query));
+        self.apply(&Change::Records(vec![RecordChange::Put { record, when: When::Always }]));
+    }
+
     fn register(&mut self, registration: Registration) {
+        self.apply(&Change::Register(Box::new(registration)));
+    }
+
+    fn apply(&mut self, change: &Change) {
         let revision = self.index.revision() + 1;
         let stamp = Stamp { revision, seq: revision, at: Time(revision), salt: [0; 16] };
-        let applied = self.index.apply(&stamp, &Change::Register(Box::new(registration.clone())));
-        assert_eq!(applied.verdict, Ok(true), "{registration:?}");
+        assert_eq!(self.index.apply(&stamp, change).verdict, Ok(true), "{change:?}");
     }
 }
 
 impl Door for World {
     fn look(&self, _: Option<IpAddr>, _: &Query) -> Option<(Arc<Index>, Authority)> {
         Some((Arc::clone(&self.index), Authority::open()))
+    }
+
+    fn bearer(&self, _: Option<IpAddr>, _: &SealedSecret) -> Authority {
+        Authority::open()
     }
 
     fn snapshot(&self) -> Arc<Index> {
