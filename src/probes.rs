@@ -24,7 +24,7 @@ use proconsul_anchors::node::definition::CheckSpec;
 use proconsul_anchors::service::Status;
 
 use self::proxy::Proxies;
-pub(crate) use self::tls::{Proof, Trust};
+pub(crate) use self::tls::{Proof, Trust, tls_words};
 
 /// What performing checks needs: whom to trust, and who is there.
 pub(crate) struct Probes {

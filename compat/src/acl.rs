@@ -9,6 +9,8 @@ pub(crate) mod names;
 pub(crate) mod policy;
 pub(crate) mod role;
 pub(crate) mod templates;
+#[cfg(test)]
+pub(crate) mod testing;
 pub(crate) mod token;
 pub(crate) mod uuid;
 

@@ -9,7 +9,7 @@ use proconsul_compat::{Fetch, FetchError, FetchRequest, Fetched, Fetching};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Certificate, Client, Response};
 
-use crate::probes::os_words;
+use crate::probes::{os_words, tls_words};
 
 /// An answer that takes longer is not waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -81,9 +81,14 @@ fn words(error: &reqwest::Error, url: &str) -> String {
     let mut cause = error.source();
     let mut last = error.to_string();
     while let Some(inner) = cause {
-        if let Some(os) = inner.downcast_ref::<io::Error>().filter(|os| os.raw_os_error().is_some())
-        {
-            return format!("dial tcp {}: connect: {}", place(url), os_words(os));
+        match inner.downcast_ref::<io::Error>() {
+            Some(os) if os.raw_os_error().is_some() => {
+                return format!("dial tcp {}: connect: {}", place(url), os_words(os));
+            }
+            Some(tls) if tls.get_ref().is_some_and(|tls| tls.is::<rustls::Error>()) => {
+                return tls_words(tls, &place(url));
+            }
+            _ => {}
         }
         last = inner.to_string();
         cause = inner.source();

@@ -34,3 +34,56 @@ pub fn expiring(index: &Index, now: Time) -> Expiring {
     }
     expiring
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::Change;
+    use crate::index::Stamp;
+    use crate::record::AnyRecord;
+    use crate::sealed::Sealer;
+
+    fn token(number: usize, expires: Option<u64>) -> RecordChange {
+        let token = Token {
+            accessor: format!("t{number:04}").into(),
+            secret: Sealer::of_seed(&[1; 32]).seal(&number.to_string(), [1; 12]),
+            name: "".into(),
+            description: "".into(),
+            policies: Vec::new(),
+            roles: Vec::new(),
+            service_identities: Vec::new(),
+            node_identities: Vec::new(),
+            templated_policies: Vec::new(),
+            local: false,
+            auth_method: "".into(),
+            expires: expires.map(Time),
+            made: Time(1),
+        };
+        RecordChange::Put { record: AnyRecord::Token(token.into()), when: When::Always }
+    }
+
+    fn check(expires: &[Option<u64>], now: u64, due: usize, next: Option<u64>) {
+        let tokens = expires.iter().enumerate().map(|(at, expires)| token(at, *expires)).collect();
+        let mut index = Index::new();
+        let stamp = Stamp { revision: 1, seq: 1, at: Time(1), salt: [0; 16] };
+        assert!(index.apply(&stamp, &Change::Records(tokens)).verdict.is_ok());
+        let found = expiring(&index, Time(now));
+        assert_eq!((found.due.len(), found.next), (due, next.map(Time)), "at {now}");
+        let stamp = Stamp { revision: 2, ..stamp };
+        index.apply(&stamp, &Change::Records(found.due));
+        assert_eq!(index.records::<Token>().len(), expires.len() - due);
+    }
+
+    #[test]
+    fn tokens_go_when_their_time_is_over() {
+        check(&[None, Some(10), Some(20)], 5, 0, Some(10));
+        check(&[None, Some(10), Some(20)], 10, 0, Some(10));
+        check(&[None, Some(10), Some(20)], 11, 1, Some(20));
+        check(&[None, Some(10), Some(20)], 21, 2, None);
+    }
+
+    #[test]
+    fn many_go_in_turns() {
+        check(&[Some(10); EXPIRED_TOKENS_MAX + 1], 11, EXPIRED_TOKENS_MAX, Some(11));
+    }
+}

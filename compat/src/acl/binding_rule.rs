@@ -97,3 +97,59 @@ fn check(form: &BindingRuleForm, settings: &Settings) -> Result<(), AclReject> {
         AclReject::Binding(format!("failed to validate bindType {shown}: {fault}"))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::acl::testing::{id, index, method, rule};
+    use crate::wire::decode::{Hint, body};
+
+    #[test]
+    fn rules_are_refused_in_consuls_words() {
+        let records = vec![method("m"), method("n"), rule(1, "", ("role", "ops", None))];
+        let index = index(records);
+        let settings = |_: &AuthMethod| {
+            let config = json!({"JWKSURL": "http://they", "ClaimMappings": {"service": "s"}});
+            Settings::read("jwt", &config).map_err(AclReject::MethodSettings)
+        };
+        let check = |fields: Value, told: &str| {
+            let form = body(fields.to_string().as_bytes(), Hint::None).unwrap();
+            let written = write(&index, form, &settings, || id(9));
+            let told = if told.is_empty() { Ok(()) } else { Err(told.to_owned()) };
+            assert_eq!(written.map(drop).map_err(|reject| reject.to_string()), told, "{fields}");
+        };
+        let invalid = "Invalid Binding Rule: invalid BindName or BindVars: ";
+        check(json!({}), "Invalid Binding Rule: no AuthMethod is set");
+        check(json!({"AuthMethod": "x"}), "cannot find auth method with name \"x\"");
+        check(json!({"AuthMethod": "m"}), "Invalid Binding Rule: no BindType is set");
+        check(
+            json!({"AuthMethod": "m", "BindType": "role"}),
+            "Invalid Binding Rule: no BindName is set",
+        );
+        check(
+            json!({"AuthMethod": "m", "BindType": "x", "BindName": "y"}),
+            &format!("{invalid}invalid Binding Rule: unknown BindType \"x\""),
+        );
+        check(
+            json!({"AuthMethod": "m", "BindType": "service", "BindName": "A"}),
+            &format!("{invalid}failed to validate bindType \"service\": invalid bind name: \"A\""),
+        );
+        check(json!({"AuthMethod": "m", "BindType": "service", "BindName": "${value.s}"}), "");
+        check(
+            json!({"AuthMethod": "m", "BindType": "service", "BindName": "a", "BindVars": {}}),
+            "invalid Binding Rule: BindVars cannot be set when bind type is not templated-policy.",
+        );
+        check(
+            json!({"AuthMethod": "m", "Selector": "foo == 1", "BindType": "service", "BindName": "a"}),
+            "invalid Binding Rule: Selector is invalid: Selector \"foo\" is not valid",
+        );
+        check(
+            json!({"ID": id(1), "AuthMethod": "n"}),
+            "the AuthMethod field of an Binding Rule is immutable",
+        );
+        check(json!({"ID": id(1), "BindType": "role", "BindName": "other"}), "");
+        check(json!({"ID": id(7)}), &format!("cannot find binding rule {}", id(7)));
+    }
+}

@@ -202,3 +202,118 @@ fn moment(time: Time) -> Moment {
 fn nanos(duration: Duration) -> Moment {
     Moment::try_from(duration.as_nanos()).unwrap_or(Moment::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::acl::testing::{NOW, digest, id, index, policy, seal, token};
+    use crate::wire::decode::{Hint, body};
+    use proconsul_anchors::record::AnyRecord;
+
+    const SECRET: &str = "bbbbbbbb-bbbb-bbbb-bbbb-bbbbbbbbbbbb";
+
+    fn with_desk<T>(ask: impl FnOnce(&Desk<'_>) -> T) -> T {
+        let expired = Token { expires: Some(Time(NOW.0 - 1)), ..token(3, "old") };
+        let login = Token { auth_method: "m".into(), ..token(4, "login") };
+        let tokens = [token(2, SECRET), expired, login].map(|token| AnyRecord::Token(token.into()));
+        let records = tokens.into_iter().chain([policy(1, "Readers")]).collect();
+        ask(&Desk {
+            index: &index(records),
+            now: NOW,
+            digest: &digest,
+            seal: &seal,
+            fresh: &|| id(99),
+        })
+    }
+
+    fn form(fields: &Value) -> TokenForm {
+        body(fields.to_string().as_bytes(), Hint::None).unwrap()
+    }
+
+    #[test]
+    fn new_tokens_are_refused_in_consuls_words() {
+        let check = |fields: Value, told: &str| {
+            let made = with_desk(|desk| desk.create(form(&fields)));
+            assert_eq!(
+                made.map(drop).map_err(|reject| reject.to_string()),
+                Err(told.into()),
+                "{fields}"
+            );
+        };
+        check(json!({"AccessorID": "x"}), "Invalid Token: AccessorID - not a valid UUID");
+        check(
+            json!({"AccessorID": id(2).to_uppercase()}),
+            "Invalid Token: AccessorID is already in use",
+        );
+        check(json!({"AccessorID": SECRET}), "Invalid Token: AccessorID is already in use");
+        check(json!({"SecretID": id(2)}), "Invalid Token: SecretID is already in use");
+        check(
+            json!({"ExpirationTTL": "30s"}),
+            "ExpirationTime cannot be less than 1m0s in the future (was 30s)",
+        );
+        check(json!({"ExpirationTTL": "-1s"}), "Token Expiration TTL '-1s' should be > 0");
+        check(
+            json!({"ExpirationTime": "2000-01-01T00:00:00Z"}),
+            "ExpirationTime cannot be before CreateTime",
+        );
+        check(json!({"AuthMethod": "m"}), "AuthMethod field is disallowed outside of login");
+        check(json!({"Policies": [{"Name": "nope"}]}), "No such ACL policy with name \"nope\"");
+        check(
+            json!({"Local": true, "ServiceIdentities": [{"ServiceName": "a", "Datacenters": ["x"]}]}),
+            "Service identity \"a\" cannot specify a list of datacenters on a local token",
+        );
+    }
+
+    #[test]
+    fn a_new_token_has_what_was_asked_for() {
+        let fields = json!({
+            "Policies": [{"Name": "readers"}, {"ID": id(1)}], "ExpirationTTL": "2m", "Local": true,
+            "ServiceIdentities": [{"ServiceName": "web"}, {"ServiceName": "web"}],
+            "TemplatedPolicies": [{"TemplateName": "builtin/dns"}, {"TemplateName": "builtin/dns"}],
+        });
+        let made = with_desk(|desk| desk.create(form(&fields))).unwrap();
+        assert_eq!(*made.policies, [id(1).into()]);
+        assert_eq!(made.expires, Some(NOW + Duration::from_secs(120)));
+        assert!(
+            made.local && made.service_identities.len() == 1 && made.templated_policies.len() == 1
+        );
+    }
+
+    #[test]
+    fn changes_keep_what_may_not_change() {
+        let check = |accessor: String, fields: Value, told: Result<(), String>| {
+            let mut form = form(&fields);
+            form.accessor = accessor;
+            let changed = with_desk(|desk| desk.update(form));
+            assert_eq!(changed.map(drop).map_err(|reject| reject.to_string()), told, "{fields}");
+        };
+        check(id(2), json!({"Description": "x", "SecretID": SECRET}), Ok(()));
+        check(
+            id(2),
+            json!({"SecretID": "<hidden>"}),
+            Err("Changing a token's SecretID is not permitted".into()),
+        );
+        check(id(2), json!({"Local": true}), Err(format!("Cannot toggle local mode of {}", id(2))));
+        check(
+            id(2),
+            json!({"ExpirationTTL": "5m"}),
+            Err(format!("Cannot change expiration time of {}", id(2))),
+        );
+        check(id(3), json!({}), Err(format!("Cannot find token \"{}\"", id(3))));
+        check("x".into(), json!({}), Err("AccessorID is not a valid UUID".into()));
+    }
+
+    #[test]
+    fn copies_are_made_of_tokens_that_nobody_logged_in_for() {
+        let copy = |of: &Token| with_desk(|desk| desk.copy(of, String::new()));
+        let gone = Token { policies: vec![id(1).into(), id(50).into()], ..token(2, SECRET) };
+        assert_eq!(*copy(&gone).unwrap().policies, [id(1).into()]);
+        let login = Token { auth_method: "m".into(), ..token(4, "login") };
+        assert_eq!(
+            copy(&login).unwrap_err().to_string(),
+            "Cannot clone a token created from an auth method"
+        );
+    }
+}

@@ -166,3 +166,91 @@ fn add_new<T: PartialEq>(items: &mut Vec<T>, item: T) {
         items.push(item);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::acl::testing::{id, index, policy, role, rule};
+    use crate::login::JWT_FIELDS;
+
+    /// What one rule binds a web server of the admins to.
+    fn check(selector: &str, bind: (&str, &str, Option<&str>), told: Result<Bindings, &str>) {
+        let records = vec![policy(1, "Readers"), role(2, "Ops"), rule(3, selector, bind)];
+        let vars = [("value.service", "Web"), ("value.odd", "a b"), ("value.gone", "")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let identity = Identity {
+            fields: json!({"value": {"service": "Web", "odd": "a b"}, "list": {"groups": ["admins"]}}),
+            vars: vars.into(),
+        };
+        let bound = bind_all(&index(records), &identity);
+        assert_eq!(
+            bound.map_err(|fault| fault.to_string()),
+            told.map_err(str::to_owned),
+            "{bind:?}"
+        );
+    }
+
+    fn bind_all(index: &Index, identity: &Identity) -> Result<Bindings, LoginFault> {
+        bind(index, "M", identity, &JWT_FIELDS, "dc1")
+    }
+
+    #[test]
+    fn rules_bind_what_they_select() {
+        let none = || Ok(Bindings::default());
+        let service = |name: &str| {
+            let identity = ServiceIdentity { service: name.into(), datacenters: None };
+            Ok(Bindings { service_identities: vec![identity], ..Bindings::default() })
+        };
+        let to_web = ("service", "s-${value.service}", None);
+        check("", to_web, service("s-web"));
+        check("value.service == Web", to_web, service("s-web"));
+        check("admins in list.groups and value.gone != x", to_web, service("s-web"));
+        check("value.service == web", to_web, none());
+        check("value.service ==", to_web, none());
+        check("nothing == such", to_web, none());
+        check("", ("service", "${value.odd}", None), Err("invalid bind name: \"a b\""));
+        check(
+            "",
+            ("service", "${value.new}", None),
+            Err("error interpreting template: 1:3: unknown variable accessed: value.new"),
+        );
+    }
+
+    #[test]
+    fn every_type_binds() {
+        let node = NodeIdentity { node: "web".into(), datacenter: "dc1".into() };
+        let service = TemplatedPolicy {
+            template: "builtin/service".into(),
+            name: Some("web".into()),
+            datacenters: None,
+        };
+        let blank = Bindings::default;
+        check(
+            "",
+            ("node", "${value.service}", None),
+            Ok(Bindings { node_identities: vec![node], ..blank() }),
+        );
+        check("", ("role", "ops", None), Ok(Bindings { roles: vec![id(2).into()], ..blank() }));
+        check("", ("role", "nobody", None), Ok(blank()));
+        check(
+            "",
+            ("policy", "readers", None),
+            Ok(Bindings { policies: vec![id(1).into()], ..blank() }),
+        );
+        check("", ("policy", "nothing", None), Ok(blank()));
+        check(
+            "",
+            ("templated-policy", "builtin/service", Some("${value.service}")),
+            Ok(Bindings { templated_policies: vec![service], ..blank() }),
+        );
+        check(
+            "",
+            ("templated-policy", "builtin/service", Some("${value.odd}")),
+            Err(
+                "templated policy failed validation: service identity \"a b\" has an invalid name. Only lowercase alphanumeric characters, '-' and '_' are allowed",
+            ),
+        );
+    }
+}

@@ -7,6 +7,11 @@ use crate::go::time::show_time;
 use crate::login::fetch::FetchError;
 use crate::login::jwt::JwsFault;
 
+/// A moment as Go's `Time.String` writes it.
+fn spoken(time: Time) -> String {
+    show_time(time).replace('T', " ").replace('Z', " +0000 UTC")
+}
+
 /// Why a bearer token stands for nobody, or a method cannot work.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoginFault {
@@ -112,6 +117,10 @@ pub(crate) enum ClaimFault {
 pub(crate) enum OidcFault {
     #[error("oidc: malformed jwt: {0}")]
     Malformed(JwsFault),
+    #[error("oidc: malformed jwt: oidc: malformed jwt, expected 3 parts got {0}")]
+    Parts(usize),
+    #[error("oidc: malformed jwt: oidc: malformed jwt payload: {0}")]
+    Payload(JwsFault),
     #[error("oidc: failed to unmarshal claims: {0}")]
     Unmarshal(ClaimFault),
     #[error(
@@ -119,11 +128,11 @@ pub(crate) enum OidcFault {
         quote(.expected), quote(.got)
     )]
     Issuer { expected: String, got: String },
-    #[error("oidc: token is expired (Token Expiry: {})", show_time(*.0))]
+    #[error("oidc: token is expired (Token Expiry: {})", spoken(*.0))]
     Expired(Time),
-    #[error("oidc: current time {} before the nbf (not before) time: {}", show_time(*.now), show_time(*.from))]
+    #[error("oidc: current time {} before the nbf (not before) time: {}", spoken(*.now), spoken(*.from))]
     NotYet { now: Time, from: Time },
-    #[error("oidc: malformed jwt: go-jose/go-jose: unexpected signature algorithm {}; expected {expected}", quote(.got))]
+    #[error("oidc: malformed jwt: unexpected signature algorithm {}; expected {expected}", quote(.got))]
     Algorithm { got: String, expected: String },
     #[error("failed to verify signature: {0}")]
     Key(KeyFault),

@@ -124,7 +124,8 @@ impl Jws {
     }
 }
 
-fn decode(part: &str) -> Result<Vec<u8>, JwsFault> {
+/// The bytes of a part.
+pub(super) fn decode(part: &str) -> Result<Vec<u8>, JwsFault> {
     let plain = part.trim_end_matches('=');
     URL_SAFE_NO_PAD.decode(plain).map_err(|error| {
         JwsFault::Base64(match error {
@@ -177,5 +178,87 @@ fn fetched_key(key: &Value) -> Option<FetchedKey> {
 impl std::fmt::Debug for StaticKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:?} key", self.family)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use base64::engine::general_purpose::STANDARD;
+    use jsonwebtoken::EncodingKey;
+    use serde_json::json;
+
+    use super::*;
+
+    /// The first key of RFC 8032, 7.1.
+    const SEED: &str = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
+    const PUBLIC: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+
+    fn bytes(hex: &str) -> Vec<u8> {
+        (0..hex.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
+            .collect()
+    }
+
+    /// The public key as PEM.
+    pub(crate) fn public_pem() -> String {
+        let der = [bytes("302a300506032b6570032100"), bytes(PUBLIC)].concat();
+        format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(der))
+    }
+
+    /// The public key as a key set has it.
+    pub(crate) fn public_jwk(id: &str) -> Value {
+        let x = URL_SAFE_NO_PAD.encode(bytes(PUBLIC));
+        json!({"kty": "OKP", "crv": "Ed25519", "kid": id, "x": x})
+    }
+
+    /// A token that the key signed.
+    pub(crate) fn signed(header: &Value, claims: &Value) -> String {
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let message = format!("{}.{}", part(header), part(claims));
+        let der = [bytes("302e020100300506032b657004220420"), bytes(SEED)].concat();
+        let key = EncodingKey::from_ed_der(&der);
+        let signature = crypto::sign(message.as_bytes(), &key, Algorithm::EdDSA).unwrap();
+        format!("{message}.{signature}")
+    }
+
+    #[test]
+    fn only_what_the_key_signed_counts() {
+        let key = static_key(&public_pem()).unwrap();
+        let token = signed(&json!({"alg": "EdDSA"}), &json!({"a": 1}));
+        let check = |token: &str| Jws::parse(token).unwrap().is_signed_by(&key);
+        assert!(check(&token));
+        let (header, rest) = token.split_once('.').unwrap();
+        let (_, signature) = rest.split_once('.').unwrap();
+        assert!(!check(&format!("{header}.e30.{signature}")), "another payload");
+        for algorithm in ["none", "HS256", "RS256", "ES256", ""] {
+            assert!(!check(&signed(&json!({"alg": algorithm}), &json!({}))), "{algorithm}");
+        }
+    }
+
+    #[test]
+    fn a_set_has_the_keys_that_can_vouch() {
+        let set = json!({"keys": [public_jwk("a"), {"kty": "oct", "k": "AAAA"}, {"kty": "new"}]});
+        let keys = key_set(&set).unwrap();
+        assert_eq!(keys.len(), 1);
+        let check = |header: Value| {
+            Jws::parse(&signed(&header, &json!({}))).unwrap().is_signed_by_any(&keys)
+        };
+        assert!(check(json!({"alg": "EdDSA", "kid": "a"})) && check(json!({"alg": "EdDSA"})));
+        assert!(!check(json!({"alg": "EdDSA", "kid": "b"})));
+        assert!(key_set(&json!([])).is_none() && key_set(&json!({})).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_no_token_is_told_so() {
+        for (text, told) in [
+            ("", "go-jose/go-jose: compact JWS format must have three parts"),
+            ("a.b.c.d", "go-jose/go-jose: compact JWS format must have three parts"),
+            ("!.e30.e30", "illegal base64 data at input byte 0"),
+            ("eyJhIjox.e30.e30", "unexpected end of JSON input"),
+            ("eA.e30.e30", "invalid character 'x' looking for beginning of value"),
+        ] {
+            assert_eq!(Jws::parse(text).unwrap_err().to_string(), told, "{text}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use crate::login::claims::Registered;
 use crate::login::fault::{ClaimFault, KeyFault, LoginFault, OidcFault};
 use crate::login::fetch::{Fetch, FetchError, FetchRequest, Fetched};
-use crate::login::jwt::{FetchedKey, Jws, key_set};
+use crate::login::jwt::{self, FetchedKey, Jws, key_set};
 use crate::login::settings::JwtSettings;
 
 /// What a provider tells of itself where tokens are signed by other means when it says nothing.
@@ -163,7 +163,7 @@ impl KeySet {
                 found
             }
         };
-        let jws = Jws::parse(bearer).map_err(OidcFault::Malformed).map_err(LoginFault::Oidc)?;
+        let jws = parse_oidc(bearer).map_err(LoginFault::Oidc)?;
         let unmarshal = |fault| LoginFault::Oidc(OidcFault::Unmarshal(fault));
         let claims = jws.claims().map_err(|_| unmarshal(ClaimFault::Shape))?;
         let registered = Registered::of(&claims).map_err(unmarshal)?;
@@ -215,6 +215,14 @@ fn signed_by_static(
     Ok((claims, registered))
 }
 
+/// Takes a token apart; its payload is looked at before the rest.
+fn parse_oidc(bearer: &str) -> Result<Jws, OidcFault> {
+    let parts: Vec<&str> = bearer.split('.').collect();
+    let payload = parts.get(1).ok_or(OidcFault::Parts(parts.len()))?;
+    jwt::decode(payload).map_err(OidcFault::Payload)?;
+    Jws::parse(bearer).map_err(OidcFault::Malformed)
+}
+
 fn check_algorithm(
     jws: &Jws,
     settings: &JwtSettings,
@@ -232,4 +240,89 @@ fn check_algorithm(
         got: jws.algorithm.clone(),
         expected: format!("[{}]", expected.join(" ")),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex as StdMutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use bytes::Bytes;
+    use serde_json::json;
+
+    use super::*;
+    use crate::login::Fetching;
+    use crate::login::jwt::tests::{public_jwk, signed};
+    use crate::login::settings::Settings;
+
+    /// Pages that the test writes, and how often they were asked for.
+    #[derive(Default)]
+    struct Pages {
+        keys: StdMutex<Value>,
+        asked: AtomicUsize,
+    }
+
+    impl Fetch for Pages {
+        fn fetch(&self, request: FetchRequest) -> Fetching<'_> {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            let told = if request.url.ends_with("/keys") {
+                self.keys.lock().unwrap().clone()
+            } else {
+                json!({"issuer": "http://they", "jwks_uri": "http://they/keys", "id_token_signing_alg_values_supported": ["EdDSA"]})
+            };
+            let body = Bytes::from(told.to_string());
+            let kind = "application/json".to_owned();
+            let fetched = Fetched { status: 200, reason: "OK".into(), content_type: kind, body };
+            Box::pin(std::future::ready(Ok(fetched)))
+        }
+    }
+
+    fn settings(config: Value) -> JwtSettings {
+        match Settings::read("jwt", &config) {
+            Ok(Settings::Jwt(settings)) => *settings,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn check(
+        keys: &KeySet,
+        pages: &Pages,
+        settings: &JwtSettings,
+        key_id: &str,
+        asked: usize,
+        told: Result<(), &str>,
+    ) {
+        let claims = json!({"iss": "http://they", "iat": 900, "exp": 2_000});
+        let token = signed(&json!({"alg": "EdDSA", "kid": key_id}), &claims);
+        let before = pages.asked.load(Ordering::Relaxed);
+        let verified = keys.verify(pages, settings, &token, Time(1_000_000_000_000)).await;
+        let verified = verified.map(drop).map_err(|fault| fault.to_string());
+        assert_eq!(verified, told.map_err(str::to_owned), "{key_id}");
+        assert_eq!(pages.asked.load(Ordering::Relaxed) - before, asked, "{key_id}");
+    }
+
+    #[tokio::test]
+    async fn keys_are_fetched_when_they_are_new() {
+        let (keys, pages) = (KeySet::default(), Pages::default());
+        let settings = settings(json!({"JWKSURL": "http://they/keys"}));
+        let unsigned = "error verifying token: failed to verify id token signature";
+        *pages.keys.lock().unwrap() = json!({"keys": [public_jwk("a")]});
+        check(&keys, &pages, &settings, "a", 1, Ok(())).await;
+        check(&keys, &pages, &settings, "a", 0, Ok(())).await;
+        check(&keys, &pages, &settings, "b", 1, Err(unsigned)).await;
+        *pages.keys.lock().unwrap() = json!({"keys": [public_jwk("b")]});
+        check(&keys, &pages, &settings, "b", 1, Ok(())).await;
+        check(&keys, &pages, &settings, "a", 1, Err(unsigned)).await;
+    }
+
+    #[tokio::test]
+    async fn a_provider_is_discovered_once() {
+        let (keys, pages) = (KeySet::default(), Pages::default());
+        let settings = settings(json!({"OIDCDiscoveryURL": "http://they"}));
+        *pages.keys.lock().unwrap() = json!({"keys": [public_jwk("a")]});
+        check(&keys, &pages, &settings, "a", 2, Ok(())).await;
+        check(&keys, &pages, &settings, "a", 0, Ok(())).await;
+        let elsewhere = JwtSettings { discovery_url: "http://others".into(), ..settings };
+        assert!(probe(&pages, &elsewhere).await.is_err());
+    }
 }

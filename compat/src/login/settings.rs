@@ -26,7 +26,7 @@ pub(crate) struct JwtSettings {
     pub(crate) discovery_ca: String,
     pub(crate) jwks_url: String,
     pub(crate) jwks_ca: String,
-    public_keys: Vec<String>,
+    pub(crate) public_keys: Vec<String>,
     pub(crate) bound_issuer: String,
     pub(crate) expiration_leeway: i64,
     pub(crate) not_before_leeway: i64,
