@@ -90,7 +90,9 @@ impl Telemetry {
             lines.with_ansi(false).with_writer(file)
         });
         let written = lines.and_then(file).with_filter(filter);
-        let layers = written.and_then(monitors.clone().with_filter(heard));
+        // Each filters for itself: in a list none hides what another wants.
+        let monitoring = monitors.clone().with_filter(heard);
+        let layers = vec![written.boxed(), monitoring.boxed()];
         let _ = tracing_subscriber::registry().with(layers).try_init();
         let builder = PrometheusBuilder::new()
             .set_quantiles(&QUANTILES)
