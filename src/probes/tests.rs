@@ -373,7 +373,8 @@ async fn checks_show_the_agents_certificate_and_trust_whom_it_trusts() {
         (proof(trusting(&there), None), "critical Get \"URL\": "),
     ] {
         let check = CheckDefinition { http: url.as_str().into(), ..probed() };
-        let found = perform_trusting(check, 64, Surroundings::default(), Trust::of_the_agent(proof));
+        let found =
+            perform_trusting(check, 64, Surroundings::default(), Trust::of_the_agent(proof));
         let found = found.await.replace(&url, "URL");
         assert!(found.starts_with(expected), "{found}");
     }

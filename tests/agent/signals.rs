@@ -79,3 +79,20 @@ fn a_hang_up_reads_the_configuration_again() {
         assert!(services(&agent).contains(r#""third""#));
     }
 }
+
+#[test]
+fn files_that_change_are_read_again_where_that_is_asked_for() {
+    let folder = Folder::new();
+    folder.write("web.hcl", "service { name = \"first\" }");
+    let arguments = ["-dev", "-config-dir", folder.as_str(), "-auto-reload-config"];
+    let mut agent = Agent::start(&arguments);
+    let services = |agent: &Agent| agent.get("/v1/agent/services");
+    assert!(services(&agent).contains(r#""first""#));
+    folder.write("web.hcl", "service { name = \"second\" }");
+    folder.write("more.hcl", "service { name = \"third\" }");
+    agent.until("what is new is there", |agent| {
+        let found = services(agent);
+        found.contains(r#""second""#) && found.contains(r#""third""#)
+    });
+    assert!(!services(&agent).contains(r#""first""#));
+}
