@@ -154,8 +154,8 @@ impl Graph<'_> {
     fn affected(&self, kind: Kind, name: &str, entry: Option<&Entry>) -> Option<Affected> {
         let mut affected = Affected::default();
         match (kind, entry.map(|entry| &entry.body)) {
-            (Kind::Mesh | Kind::ExportedServices, _) => return None,
-            (Kind::ServiceIntentions | Kind::IngressGateway, None) => return None,
+            (Kind::Mesh | Kind::ExportedServices, _)
+            | (Kind::ServiceIntentions | Kind::IngressGateway, None) => return None,
             (_, Some(Body::ServiceIntentions(body))) => affected.intentions.push((**body).clone()),
             (_, Some(Body::IngressGateway(body))) => {
                 affected.gateways.push((**body).clone());

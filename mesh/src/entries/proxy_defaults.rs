@@ -117,11 +117,10 @@ impl ProxyDefaults {
 impl AccessLogs {
     fn validate(&self, outside: &dyn Outside) -> Verdict {
         match self.kind.as_str() {
-            "" | "stderr" | "stdout" => {}
             "file" if self.path.is_empty() => {
                 refuse!("path must be specified when using file type access logs")
             }
-            "file" => {}
+            "" | "stderr" | "stdout" | "file" => {}
             other => refuse!("invalid access log type: {other}"),
         }
         if !self.json_format.is_empty() && !self.text_format.is_empty() {

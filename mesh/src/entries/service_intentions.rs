@@ -203,10 +203,10 @@ impl Source {
         if self.kind != "consul" {
             refuse!("{place}.Type must be set to 'consul'");
         }
-        let numbered = self.permissions.iter().enumerate();
-        numbered
-            .map(|(at, permission)| permission.validate(&format!("{place}.Permissions[{at}]")))
-            .collect()
+        let mut numbered = self.permissions.iter().enumerate();
+        numbered.try_for_each(|(at, permission)| {
+            permission.validate(&format!("{place}.Permissions[{at}]"))
+        })
     }
 
     fn check_legacy(&self, place: &str) -> Verdict {

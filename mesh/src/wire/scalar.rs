@@ -85,13 +85,17 @@ fn whole(value: &Value, go_type: &str, at: &str, report: &mut Report) -> Option<
     }
 }
 
+/// A number cut to its width.
+fn cut_to<T>(number: i64, cut: fn(i64) -> T) -> T {
+    cut(number)
+}
+
 macro_rules! whole_number {
     ($($type:ty, $go:literal, $cut:expr);* $(;)?) => { $(
         impl Wire for $type {
             fn take(&mut self, value: &Value, at: &str, report: &mut Report) {
                 if let Some(number) = whole(value, $go, at, report) {
-                    let cut: fn(i64) -> $type = $cut;
-                    *self = cut(number);
+                    *self = cut_to::<$type>(number, $cut);
                 }
             }
 
