@@ -27,7 +27,8 @@ pub(super) fn command(words: &[&str], shell: bool) -> Command {
         command.arg("-c").arg(words.join(" "));
         return command;
     }
-    let (program, arguments) = words.split_first().map_or(("", &[][..]), |(one, rest)| (*one, rest));
+    let (program, arguments) =
+        words.split_first().map_or(("", &[][..]), |(one, rest)| (*one, rest));
     let mut command = Command::new(program);
     command.args(arguments);
     command

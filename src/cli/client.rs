@@ -1,26 +1,26 @@
 //! The commands' way to an agent: its address, a token, one request at a time.
 
+mod connect;
+mod fault;
+
 use std::borrow::Cow;
-use std::env;
 use std::fs;
 use std::io::{self, Read as _};
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::Path;
-use std::sync::Once;
 
-use base64::Engine as _;
 use bytes::Bytes;
 use clap::Arg;
 use http_body_util::StreamBody;
 use hyper::body::Frame;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::{Body, Certificate, Client, ClientBuilder, Identity, Method, Response};
+use reqwest::{Body, Client, Method, Response};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::json::{self, Tree};
 use super::{Call, boolean, text};
-use crate::config::{SETTINGS, reason};
+use crate::config::SETTINGS;
+use connect::connect;
+use fault::reason;
 
 /// How much of a file is sent at once.
 const UPLOAD_BYTES: usize = 64 << 10;
@@ -115,6 +115,8 @@ pub(super) struct Api {
     host: String,
     /// What stands in URLs instead of the host: the name that the agent's certificate must have.
     server_name: Option<String>,
+    /// The Unix socket that is asked instead of the host.
+    socket: Option<String>,
     /// Before `/v1`, when the address has a path.
     prefix: String,
     token: String,
@@ -320,7 +322,8 @@ impl Api {
             "DELETE" => "Delete",
             other => other,
         };
-        format!("{method} {url:?}: {}", self.reason(fault))
+        let why = reason(fault, &self.host, self.scheme, self.socket.as_deref());
+        format!("{method} {url:?}: {why}")
     }
 
     /// Parameters are sorted by name, as Go sorts them.
@@ -342,24 +345,6 @@ impl Api {
         let port = self.host.rsplit_once(':').map(|(_, port)| format!(":{port}"));
         let to = format!("https://{name}{}", port.unwrap_or_default());
         Cow::Owned(url.replacen(&format!("https://{}", self.host), &to, 1))
-    }
-
-    /// Why there is no answer, as Go tells it.
-    fn reason(&self, fault: &reqwest::Error) -> String {
-        let system =
-            std::iter::successors(Some(fault as &dyn std::error::Error), |fault| fault.source())
-                .find_map(|fault| fault.downcast_ref::<io::Error>());
-        let address = address_of(&self.host, self.scheme);
-        match (system.map(io::Error::kind), address) {
-            (Some(io::ErrorKind::ConnectionRefused), Some(at)) => {
-                format!("dial tcp {at}: connect: connection refused")
-            }
-            (_, None) => format!(
-                "dial tcp: lookup {}: no such host",
-                self.host.rsplit_once(':').map_or(self.host.as_str(), |(host, _)| host)
-            ),
-            (Some(_), Some(_)) | (None, _) => innermost(fault),
-        }
     }
 }
 
@@ -386,22 +371,6 @@ pub(super) fn index_of(response: &Response) -> u64 {
     header.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
-/// The last cause of a fault.
-fn innermost(fault: &reqwest::Error) -> String {
-    let causes =
-        std::iter::successors(Some(fault as &dyn std::error::Error), |fault| fault.source());
-    causes.last().map_or_else(|| fault.to_string(), ToString::to_string)
-}
-
-fn address_of(host: &str, scheme: &str) -> Option<SocketAddr> {
-    let port = if scheme == "https" { 443 } else { 80 };
-    let mut found = host
-        .to_socket_addrs()
-        .or_else(|_| (host.trim_matches(['[', ']']), port).to_socket_addrs())
-        .ok()?;
-    found.next()
-}
-
 /// Go's sentence for a status that was not expected.
 pub(super) fn unexpected(answer: &Answer) -> String {
     format!(
@@ -409,138 +378,4 @@ pub(super) fn unexpected(answer: &Answer) -> String {
         answer.status,
         String::from_utf8_lossy(&answer.body).trim()
     )
-}
-
-/// What a flag or else an environment variable says; empty counts as nothing.
-fn said(call: &Call, flag: &str, variable: &str) -> Option<String> {
-    let flag = call.matches.try_get_one::<String>(flag).ok().flatten().cloned();
-    flag.or_else(|| env::var(variable).ok()).filter(|text| !text.is_empty())
-}
-
-fn connect(call: &Call) -> Result<Api, String> {
-    let address = said(call, "http-addr", "CONSUL_HTTP_ADDR").unwrap_or_else(|| ADDRESS.to_owned());
-    let secure = env_flag("CONSUL_HTTP_SSL").unwrap_or(false);
-    let (scheme, rest) = match address.split_once("://") {
-        None => (if secure { "https" } else { "http" }, address.as_str()),
-        Some(("http", rest)) => (if secure { "https" } else { "http" }, rest),
-        Some(("https", rest)) => ("https", rest),
-        Some(("unix", _)) => ("http", "localhost"),
-        Some((other, _)) => return Err(format!("Unknown protocol scheme: {other}")),
-    };
-    let socket = address.strip_prefix("unix://");
-    let (host, prefix) = rest
-        .split_once('/')
-        .map_or((rest, String::new()), |(host, path)| (host, format!("/{path}")));
-    let prefix = prefix.trim_end_matches('/').to_owned();
-    let mut common = Vec::new();
-    for (flag, variable, name) in [
-        ("datacenter", "", "dc"),
-        ("namespace", "CONSUL_NAMESPACE", "ns"),
-        ("partition", "CONSUL_PARTITION", "partition"),
-    ] {
-        common.extend(said(call, flag, variable).map(|value| (name.to_owned(), value)));
-    }
-    if call.matches.try_get_one::<bool>("stale").ok().flatten() == Some(&true) {
-        common.push(("stale".to_owned(), String::new()));
-    }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|fault| fault.to_string())?;
-    let basic = env::var("CONSUL_HTTP_AUTH").ok().filter(|pair| !pair.is_empty());
-    let basic = basic
-        .map(|pair| format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair)));
-    let server_name = said(call, "tls-server-name", "CONSUL_TLS_SERVER_NAME");
-    let server_name = server_name.filter(|_| scheme == "https");
-    let mut client = client(call)?;
-    if let Some(path) = socket {
-        client = client.unix_socket(path);
-    }
-    if let (Some(name), Some(address)) = (&server_name, address_of(host, scheme)) {
-        // The name stands in the URL, and leads to the agent's address all the same.
-        client = client.resolve(name, address);
-    }
-    Ok(Api {
-        client: client.build().map_err(|fault| fault.to_string())?,
-        runtime,
-        scheme,
-        host: host.to_owned(),
-        server_name,
-        prefix,
-        token: token(call)?,
-        basic,
-        common,
-    })
-}
-
-/// The token of the flag, of the file, of the environment, in that order.
-fn token(call: &Call) -> Result<String, String> {
-    if let Some(token) = call.text("token").filter(|token| !token.is_empty()) {
-        return Ok(token.to_owned());
-    }
-    if let Some(path) = said(call, "token-file", "CONSUL_HTTP_TOKEN_FILE") {
-        let text = fs::read_to_string(&path).map_err(|fault| {
-            format!("Error loading token file {path} : open {path}: {}", reason(&fault))
-        })?;
-        return Ok(text.trim().to_owned());
-    }
-    Ok(env::var("CONSUL_HTTP_TOKEN").unwrap_or_default())
-}
-
-fn env_flag(name: &str) -> Option<bool> {
-    let text = env::var(name).ok().filter(|text| !text.is_empty())?;
-    let flag = super::argv::go_bool(&text);
-    if flag.is_none() {
-        super::print_err(&format!("[WARN] could not parse {name}: {text:?} is no boolean"));
-    }
-    flag.map(|flag| flag == "true")
-}
-
-/// A client with the certificates that flags and environment name.
-fn client(call: &Call) -> Result<ClientBuilder, String> {
-    static CRYPTO: Once = Once::new();
-    CRYPTO.call_once(|| {
-        // Another part of the process may have chosen one before: then that one is used.
-        let _chosen = rustls::crypto::ring::default_provider().install_default();
-    });
-    let mut builder = Client::builder()
-        .no_proxy()
-        .tls_danger_accept_invalid_certs(env_flag("CONSUL_HTTP_SSL_VERIFY") == Some(false));
-    for certificate in authorities(call)? {
-        builder = builder.add_root_certificate(certificate);
-    }
-    if let (Some(certificate), Some(key)) = (
-        said(call, "client-cert", "CONSUL_CLIENT_CERT"),
-        said(call, "client-key", "CONSUL_CLIENT_KEY"),
-    ) {
-        let both = [file(&certificate, "client certificate")?, file(&key, "client key")?].concat();
-        builder = builder.identity(
-            Identity::from_pem(&both)
-                .map_err(|fault| format!("Error loading client certificate: {fault}"))?,
-        );
-    }
-    Ok(builder)
-}
-
-fn authorities(call: &Call) -> Result<Vec<Certificate>, String> {
-    let mut paths = Vec::new();
-    if let Some(path) = said(call, "ca-file", "CONSUL_CACERT") {
-        paths.push(path);
-    } else if let Some(folder) = said(call, "ca-path", "CONSUL_CAPATH") {
-        let entries = fs::read_dir(Path::new(&folder))
-            .map_err(|fault| format!("Error loading CA Path: open {folder}: {}", reason(&fault)))?;
-        paths.extend(entries.flatten().map(|entry| entry.path().display().to_string()));
-    }
-    let mut authorities = Vec::new();
-    for path in paths {
-        match Certificate::from_pem_bundle(&file(&path, "CA File")?) {
-            Ok(certificates) if !certificates.is_empty() => authorities.extend(certificates),
-            _ => return Err(format!("Error loading CA File: Couldn't parse PEM in: {path}")),
-        }
-    }
-    Ok(authorities)
-}
-
-fn file(path: &str, what: &str) -> Result<Vec<u8>, String> {
-    fs::read(path).map_err(|fault| format!("Error loading {what}: open {path}: {}", reason(&fault)))
 }

@@ -254,7 +254,8 @@ fn distance(first: &Value, second: &Value) -> f64 {
     let vector = |place: &Value| -> Vec<f64> {
         super::go::items(place, "Vec").iter().filter_map(Value::as_f64).collect()
     };
-    let squares = vector(first).iter().zip(vector(second)).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
+    let squares =
+        vector(first).iter().zip(vector(second)).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
     let plain = squares.sqrt() + number(first, "Height") + number(second, "Height");
     let adjusted = plain + number(first, "Adjustment") + number(second, "Adjustment");
     if adjusted > 0.0 { adjusted } else { plain }

@@ -122,8 +122,7 @@ fn api(call: &Call) -> Result<Api, String> {
 /// An entry of a file.
 fn from_file(word: &str) -> Result<(&'static str, Value), String> {
     let source = source(word).map_err(|fault| format!("Failed to load data: {fault}"))?;
-    decode::entry(&source)
-        .map_err(|fault| format!("Failed to decode config entry input: {fault}"))
+    decode::entry(&source).map_err(|fault| format!("Failed to decode config entry input: {fault}"))
 }
 
 /// The name under which an entry is kept: some kinds have only one.
@@ -197,9 +196,8 @@ fn list(call: &Call) -> Result<String, String> {
 fn read(call: &Call) -> Result<String, String> {
     let (asked, name) = (needed(call, "kind")?, needed(call, "name")?);
     let api = api(call)?;
-    let found = kind(asked).and_then(|kind| {
-        Ok((kind, api.get::<Value>(&format!("config/{asked}/{name}"), &[])?))
-    });
+    let found = kind(asked)
+        .and_then(|kind| Ok((kind, api.get::<Value>(&format!("config/{asked}/{name}"), &[])?)));
     let (kind, mut entry) =
         found.map_err(|fault| format!("Error reading config entry {asked}/{name}: {fault}"))?;
     entry["Kind"] = kind.into();
@@ -209,8 +207,10 @@ fn read(call: &Call) -> Result<String, String> {
 fn write(call: &Call) -> Result<String, String> {
     let words = call.words();
     let [word] = words.as_slice() else {
-        return Err("Must provide exactly one positional argument to specify the config entry to write"
-            .to_owned());
+        return Err(
+            "Must provide exactly one positional argument to specify the config entry to write"
+                .to_owned(),
+        );
     };
     let (kind, mut entry) = from_file(word)?;
     entry["Kind"] = kind.into();

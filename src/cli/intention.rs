@@ -89,8 +89,7 @@ fn allowed(call: &Call) -> Result<bool, String> {
     let [source, destination] = words.as_slice() else {
         return Err("Error: command requires exactly two arguments: src and dst".to_owned());
     };
-    let query =
-        [("source", *source), ("destination", *destination), ("source-type", "consul")];
+    let query = [("source", *source), ("destination", *destination), ("source-type", "consul")];
     let answer: Value = Api::of(call)?
         .get("connect/intentions/check", &query)
         .map_err(|fault| format!("Error checking the connection: {fault}"))?;

@@ -50,10 +50,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Value, String> {
         let before: usize = lines.take(fault.line().saturating_sub(1)).map(<[u8]>::len).sum();
         let at = (before + fault.column()).saturating_sub(1);
         match bytes.get(at) {
-            Some(byte) => format!(
-                "invalid character {:?} looking for beginning of value",
-                char::from(*byte)
-            ),
+            Some(byte) => {
+                format!("invalid character {:?} looking for beginning of value", char::from(*byte))
+            }
             None => fault.to_string(),
         }
     })

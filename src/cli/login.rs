@@ -47,7 +47,11 @@ fn login_flags() -> Vec<Arg> {
         text_flag("bearer-token-file", "string", "File of the credential."),
         pairs("meta", "A pair that is kept with the token. May be given several times."),
         text_flag("method", "string", "Name of the auth method. Needed."),
-        text_flag("token-sink-file", "string", "File into which the token's secret is written. Needed."),
+        text_flag(
+            "token-sink-file",
+            "string",
+            "File into which the token's secret is written. Needed.",
+        ),
         text_flag("type", "string", "Type of the auth method."),
         boolean("aws-auto-bearer-token", "Not supported: asks AWS for the credential."),
         boolean("aws-include-entity", "Not supported; see -aws-auto-bearer-token."),
@@ -83,14 +87,13 @@ fn no_words(call: &Call) -> Result<(), String> {
 
 fn login(call: &Call) -> Result<String, String> {
     no_words(call)?;
-    let needed = |flag: &str| {
-        call.said(flag).ok_or_else(|| format!("Missing required '-{flag}' flag"))
-    };
+    let needed =
+        |flag: &str| call.said(flag).ok_or_else(|| format!("Missing required '-{flag}' flag"));
     let (method, sink) = (needed("method")?, needed("token-sink-file")?);
     no_aws(call)?;
     let path = needed("bearer-token-file")?;
-    let credential = fs::read_to_string(path)
-        .map_err(|fault| format!("open {path}: {}", reason(&fault)))?;
+    let credential =
+        fs::read_to_string(path).map_err(|fault| format!("open {path}: {}", reason(&fault)))?;
     let credential = credential.trim();
     if credential.is_empty() {
         return Err(format!("No bearer token found in {path}"));

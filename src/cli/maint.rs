@@ -54,9 +54,8 @@ fn run(call: &Call) -> u8 {
 fn set(call: &Call, enable: bool) -> Result<String, String> {
     let api = Api::of(call)?;
     let service = call.said("service");
-    let path = service.map_or("agent/maintenance".to_owned(), |id| {
-        format!("agent/service/maintenance/{id}")
-    });
+    let path = service
+        .map_or("agent/maintenance".to_owned(), |id| format!("agent/service/maintenance/{id}"));
     let reason = call.text("reason").unwrap_or("");
     let query: &[(&str, &str)] = match enable {
         true => &[("enable", "true"), ("reason", reason)],
@@ -78,9 +77,8 @@ fn list(call: &Call) -> Result<String, String> {
     let own: Value = api
         .get("agent/self", &[])
         .map_err(|fault| format!("Error querying Consul agent: {fault}"))?;
-    let checks: Value = api
-        .get("agent/checks", &[])
-        .map_err(|fault| format!("Error getting checks: {fault}"))?;
+    let checks: Value =
+        api.get("agent/checks", &[]).map_err(|fault| format!("Error getting checks: {fault}"))?;
     let mut told = String::new();
     for (id, check) in checks.as_object().into_iter().flatten() {
         let (title, key, name) = if id == NODE {

@@ -158,8 +158,8 @@ fn run(call: &Call) -> u8 {
 
 fn members(call: &Call) -> Result<Vec<Member>, String> {
     let pattern = call.text("status").unwrap_or(".*");
-    let pattern = pattern_of(pattern)
-        .map_err(|fault| format!("Failed to compile status regexp: {fault}"))?;
+    let pattern =
+        pattern_of(pattern).map_err(|fault| format!("Failed to compile status regexp: {fault}"))?;
     let segment = call.text("segment").unwrap_or(ALL_SEGMENTS);
     let mut query = vec![("segment", segment)];
     query.extend(

@@ -9,7 +9,8 @@ use clap::Arg;
 use super::client::Api;
 use super::{Call, Entry};
 
-pub(super) const ENTRIES: &[&[Entry]] = &[autopilot::ENTRIES, raft::ENTRIES, usage::ENTRIES, UTILIZATION];
+pub(super) const ENTRIES: &[&[Entry]] =
+    &[autopilot::ENTRIES, raft::ENTRIES, usage::ENTRIES, UTILIZATION];
 
 /// A command that the community edition refuses.
 const UTILIZATION: &[Entry] = &[Entry {

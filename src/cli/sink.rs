@@ -38,14 +38,14 @@ fn write(path: &str, bytes: &[u8], rights: u32) -> Result<(), String> {
         made.map_err(|fault| format!("mkdir {}: {}", folder.display(), reason(&fault)))?;
     }
     let beside = format!("{path}.{}.tmp", std::process::id());
-    let open = OpenOptions::new().write(true).create(true).truncate(true).mode(rights).open(&beside);
+    let open =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(rights).open(&beside);
     let written = open.and_then(|mut file| {
         file.write_all(bytes)?;
         file.sync_all()
     });
-    let renamed = written
-        .map_err(|fault| format!("open {beside}: {}", reason(&fault)))
-        .and_then(|()| {
+    let renamed =
+        written.map_err(|fault| format!("open {beside}: {}", reason(&fault))).and_then(|()| {
             fs::rename(&beside, target)
                 .map_err(|fault| format!("rename {beside} {path}: {}", reason(&fault)))
         });

@@ -155,9 +155,9 @@ fn download(api: &Api, path: &str) -> Result<u64, String> {
         let mut response = response.map_err(|fault| format!("Error saving snapshot: {fault}"))?;
         let index = index_of(&response);
         let failed = |what: String| format!("Error writing unverified snapshot file: {what}");
-        let open = OpenOptions::new().write(true).create(true).truncate(true).mode(RIGHTS).open(path);
-        let mut file =
-            open.map_err(|fault| failed(format!("open {path}: {}", reason(&fault))))?;
+        let open =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(RIGHTS).open(path);
+        let mut file = open.map_err(|fault| failed(format!("open {path}: {}", reason(&fault))))?;
         loop {
             let chunk = response.chunk().await.map_err(|fault| failed(fault.to_string()))?;
             let Some(chunk) = chunk else { break };
@@ -185,9 +185,9 @@ fn known(path: &str) -> Result<Found, String> {
                 .map_err(|fault| format!("failed to read snapshot file: {fault}"))?;
             Ok(Found::Consul(about))
         }
-        Err(
-            fault @ (SnapshotError::Empty | SnapshotError::Short | SnapshotError::NotGzip),
-        ) => Err(format!("failed to decompress snapshot: {fault}")),
+        Err(fault @ (SnapshotError::Empty | SnapshotError::Short | SnapshotError::NotGzip)) => {
+            Err(format!("failed to decompress snapshot: {fault}"))
+        }
         Err(fault) => Err(format!("failed to read snapshot file: {fault}")),
     }
 }
@@ -232,7 +232,9 @@ struct Stat {
 fn inspected(call: &Call) -> Result<String, String> {
     let path = file(call)?;
     if Path::new(path).file_name().is_some_and(|name| name.eq_ignore_ascii_case("state.bin")) {
-        return Err("Error extracting snapshot data: Consul's own state.bin cannot be read".to_owned());
+        return Err(
+            "Error extracting snapshot data: Consul's own state.bin cannot be read".to_owned()
+        );
     }
     drop(opened(path)?);
     let found = known(path).map_err(|fault| format!("Error reading snapshot: {fault}"))?;
@@ -344,7 +346,8 @@ fn pretty(report: &Report) -> String {
 
 /// Bytes for people: `1.5KB`.
 fn size(bytes: u64) -> String {
-    const UNITS: [(u64, &str); 4] = [(1 << 40, "TB"), (1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB")];
+    const UNITS: [(u64, &str); 4] =
+        [(1 << 40, "TB"), (1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB")];
     match UNITS.iter().find(|(unit, _)| bytes >= *unit) {
         #[expect(clippy::cast_precision_loss, reason = "one digit after the point is told")]
         Some((unit, name)) => {

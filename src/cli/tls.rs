@@ -181,9 +181,8 @@ fn names(call: &Call, kind: &str, name: &str) -> Result<(Vec<String>, Vec<IpAddr
 
 /// The first number that no file in the folder has yet.
 fn free_names(prefix: &str) -> Result<(String, String), String> {
-    let names = |number: u32| {
-        (format!("{prefix}-{number}.pem"), format!("{prefix}-{number}-key.pem"))
-    };
+    let names =
+        |number: u32| (format!("{prefix}-{number}.pem"), format!("{prefix}-{number}-key.pem"));
     let free = |(certificate, key): &(String, String)| {
         !Path::new(certificate).exists() && !Path::new(key).exists()
     };

@@ -34,8 +34,7 @@ pub(super) fn group(program: &str, name: &str) -> String {
         let last = path.strip_prefix(name)?.strip_prefix(' ')?;
         (!last.contains(' ')).then(|| last.to_owned())
     };
-    let commands = entries()
-        .filter_map(|entry| Some((below(&entry.name())?, entry.about)));
+    let commands = entries().filter_map(|entry| Some((below(&entry.name())?, entry.about)));
     let groups = GROUPS.iter().filter_map(|group| Some((below(group.name)?, group.about)));
     let rows: Vec<(String, &str)> = commands.chain(groups).collect();
     let rows = rows.iter().map(|(name, about)| (name.as_str(), *about)).collect();

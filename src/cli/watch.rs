@@ -215,7 +215,9 @@ async fn follow(call: &Call, api: &Api, plan: &Plan) -> u8 {
                 index = 0;
                 let wait = RETRY.saturating_mul(failures.saturating_mul(failures)).min(RETRY_MAX);
                 let kind = call.text("type").unwrap_or("");
-                print_err(&format!("[ERROR] watch: Watch errored: type={kind} error={fault:?} retry={wait:?}"));
+                print_err(&format!(
+                    "[ERROR] watch: Watch errored: type={kind} error={fault:?} retry={wait:?}"
+                ));
                 tokio::time::sleep(wait).await;
                 continue;
             }

@@ -38,9 +38,7 @@ fn set(call: &Call) -> Result<String, String> {
             return Err("Error! Missing TOKEN argument".to_owned());
         }
         [_] => return Err("Error! MISSING TYPE argument".to_owned()),
-        [kind, token] => {
-            (*kind, text_data(token).map_err(|fault| format!("Error! {fault}"))?)
-        }
+        [kind, token] => (*kind, text_data(token).map_err(|fault| format!("Error! {fault}"))?),
         more => {
             return Err(format!("Error! Too many arguments: expected 2 got {}", more.len()));
         }

@@ -68,7 +68,11 @@ fn body_flags() -> [Arg; 11] {
         text_flag("description", "string", "What the auth method is for."),
         span("max-token-ttl", "How long its tokens count."),
         text_flag("token-locality", "string", "`local` or `global`: where its tokens count."),
-        text_flag("config", "string", "Configuration in JSON; `@FILE` reads a file, `-` standard input."),
+        text_flag(
+            "config",
+            "string",
+            "Configuration in JSON; `@FILE` reads a file, `-` standard input.",
+        ),
         text_flag("kubernetes-host", "string", "Address of the Kubernetes API."),
         text_flag("kubernetes-ca-cert", "string", "The API's CA certificate in PEM, or `@FILE`."),
         text_flag(
@@ -207,7 +211,8 @@ fn update(call: &Call) -> Result<String, String> {
     };
     let path = format!("acl/auth-method/{}", text(&method, "Name"));
     let changed = api.send(Method::PUT, &path, &form::tree("AuthMethod", &method));
-    let changed = changed.map_err(|fault| format!("Error updating auth method {name:?}: {fault}"))?;
+    let changed =
+        changed.map_err(|fault| format!("Error updating auth method {name:?}: {fault}"))?;
     shown(call, "AuthMethod", &changed, pretty)
 }
 
@@ -302,7 +307,8 @@ fn indexes(method: &Value, indent: &str, width: usize) -> String {
 }
 
 fn list_entry(method: &Value, meta: bool) -> String {
-    let mut told = format!("{}:\n   Type:         {}\n", text(method, "Name"), text(method, "Type"));
+    let mut told =
+        format!("{}:\n   Type:         {}\n", text(method, "Name"), text(method, "Type"));
     if !text(method, "DisplayName").is_empty() {
         told.push_str(&format!("   DisplayName:  {}\n", text(method, "DisplayName")));
     }

@@ -31,7 +31,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         words: "",
         about: "Lists the binding rules",
         flags: || {
-            flags_with([meta_flag(), text_flag("method", "string", "Rules of this auth method only.")])
+            flags_with([
+                meta_flag(),
+                text_flag("method", "string", "Rules of this auth method only."),
+            ])
         },
         run: |call| told_if_any(list(call)),
     },
@@ -148,9 +151,7 @@ fn list(call: &Call) -> Result<String, String> {
     let found =
         found.map_err(|fault| format!("Failed to retrieve the binding rule list: {fault}"))?;
     shown(call, "[]BindingRule", &found, |list, meta| {
-        each(list, |rule| {
-            format!("{}:\n{}", text(rule, "ID"), body(rule, meta, "   ", "      "))
-        })
+        each(list, |rule| format!("{}:\n{}", text(rule, "ID"), body(rule, meta, "   ", "      ")))
     })
 }
 
@@ -177,7 +178,8 @@ fn update(call: &Call) -> Result<String, String> {
     let rule = if call.flag("no-merge") { replaced(call, &id, &now)? } else { merged(call, now) };
     let path = format!("acl/binding-rule/{}", text(&rule, "ID"));
     let changed = api.send(Method::PUT, &path, &form::tree("BindingRule", &rule));
-    let changed = changed.map_err(|fault| format!("Error updating binding rule {id:?}: {fault}"))?;
+    let changed =
+        changed.map_err(|fault| format!("Error updating binding rule {id:?}: {fault}"))?;
     shown(call, "BindingRule", &changed, pretty)
 }
 

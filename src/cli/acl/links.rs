@@ -21,7 +21,11 @@ const ANONYMOUS: &str = "00000000-0000-0000-0000-000000000002";
 /// The flags that name policies and identities; `prefix` is `append-` or nothing.
 pub(super) fn policy_flags() -> [Arg; 4] {
     [
-        texts_flag("policy-id", "value", "Id of a policy, or its start. May be given several times."),
+        texts_flag(
+            "policy-id",
+            "value",
+            "Id of a policy, or its start. May be given several times.",
+        ),
         texts_flag("policy-name", "value", "Name of a policy. May be given several times."),
         texts_flag(
             "service-identity",
@@ -149,9 +153,7 @@ fn variables(call: &Call) -> Result<Value, String> {
     let mut variables = Value::Null;
     for word in call.texts("var") {
         let [variable, value] = word.split(':').collect::<Vec<_>>()[..] else {
-            return Err(format!(
-                "malformed -var argument: {word:?}, expecting VariableName:Value"
-            ));
+            return Err(format!("malformed -var argument: {word:?}, expecting VariableName:Value"));
         };
         if variables.is_null() {
             variables = json!({ "Name": "" });

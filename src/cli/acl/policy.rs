@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use super::super::client::{Api, all_flags};
 use super::super::go::{number, text, text_data, texts};
-use super::super::{Call, Entry, boolean, form, text as text_flag, texts as texts_flag, told, told_if_any};
+use super::super::{
+    Call, Entry, boolean, form, text as text_flag, texts as texts_flag, told, told_if_any,
+};
 use super::links::policy_id;
 use super::{each, flags_with, hex, meta_flag, shown};
 

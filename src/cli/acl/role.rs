@@ -181,7 +181,8 @@ fn read(call: &Call) -> Result<String, String> {
 }
 
 fn update(call: &Call) -> Result<String, String> {
-    let start = call.said("id").ok_or("Cannot update a role without specifying the -id parameter")?;
+    let start =
+        call.said("id").ok_or("Cannot update a role without specifying the -id parameter")?;
     let api = Api::of(call)?;
     let id = role_id(&api, start).map_err(|fault| format!("Error determining role ID: {fault}"))?;
     let services = links::service_identities(&call.texts("service-identity"))?;

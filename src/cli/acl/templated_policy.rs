@@ -53,8 +53,8 @@ fn unknown_format(fault: String) -> String {
 
 fn list(call: &Call) -> Result<String, String> {
     let found = Api::of(call)?.get("acl/templated-policies", &[]);
-    let found =
-        found.map_err(|fault| format!("Failed to retrieve the templated policies list: {fault}"))?;
+    let found = found
+        .map_err(|fault| format!("Failed to retrieve the templated policies list: {fault}"))?;
     let told = shown(call, "{}TemplatedPolicyResponse", &found, |all: &Value, _| {
         let mut names: Vec<&str> = all
             .as_object()
@@ -70,7 +70,9 @@ fn list(call: &Call) -> Result<String, String> {
 
 fn preview(call: &Call) -> Result<String, String> {
     if call.said("name").is_none() && call.said("file").is_none() {
-        return Err("Cannot preview a templated policy without specifying -name or -file".to_owned());
+        return Err(
+            "Cannot preview a templated policy without specifying -name or -file".to_owned()
+        );
     }
     let api = Api::of(call)?;
     let told = links::templated(call, "name", "file")?;

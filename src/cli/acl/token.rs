@@ -153,7 +153,8 @@ const LINKS: &[&str] = &[
 fn create(call: &Call) -> Result<String, String> {
     if LINKS.iter().all(|flag| call.texts(flag).concat().is_empty()) {
         let named: Vec<String> = LINKS.iter().map(|flag| format!("-{flag}")).collect();
-        let named = named.join(", ").replace(", -templated-policy-file", ", or -templated-policy-file");
+        let named =
+            named.join(", ").replace(", -templated-policy-file", ", or -templated-policy-file");
         return Err(format!("Cannot create a token without specifying {named} at least once"));
     }
     if call.said("templated-policy").is_some() && call.said("templated-policy-file").is_some() {

@@ -116,10 +116,8 @@ fn synthetic(api: &Api, field: &str, identity: &Value, indent: &str) -> Result<S
     let made = api.send(Method::POST, &path, &Tree::Plain(variables))?;
     let rules = text(&made, "Rules").replace('\n', &format!("\n{indent}\t\t"));
     let description = text(&made, "Description");
-    let _never_fails = write!(
-        told,
-        "{indent}\tDescription: {description}\n{indent}\tRules:{rules}\n\n"
-    );
+    let _never_fails =
+        write!(told, "{indent}\tDescription: {description}\n{indent}\tRules:{rules}\n\n");
     Ok(told)
 }
 

@@ -42,7 +42,11 @@ pub(super) fn flags() -> Vec<Arg> {
 pub(super) fn template_flags() -> [Arg; 5] {
     [
         text_flag("append-templated-policy", "string", "Adds a templated policy, with -var."),
-        text_flag("append-templated-policy-file", "string", "Adds the templated policies of a file."),
+        text_flag(
+            "append-templated-policy-file",
+            "string",
+            "Adds the templated policies of a file.",
+        ),
         text_flag("replace-templated-policy", "string", "Leaves one templated policy, with -var."),
         text_flag("replace-templated-policy-file", "string", "Leaves those of a file."),
         links::var_flag(),

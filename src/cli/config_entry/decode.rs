@@ -102,7 +102,8 @@ impl Reading {
         // A list of one stands for what is in it, except where a list is meant.
         let node = if matches!(kind, Kind::List(_)) { node } else { single(node) };
         match (kind, &node.value) {
-            (_, Written::Null) => Value::Null,
+            // Pointers and free content were told apart above.
+            (_, Written::Null) | (Kind::Pointer(_) | Kind::Any, _) => Value::Null,
             (Kind::Text | Kind::Bytes | Kind::Time, _) => self.text(kind, node, place),
             (Kind::Int, _) => self.number(node, place, true),
             (Kind::Float, _) => self.number(node, place, false),
@@ -110,9 +111,7 @@ impl Reading {
             (Kind::Nanos | Kind::Readable | Kind::Span, _) => self.nanos(node, place),
             (Kind::List(inner), Written::List(items)) => {
                 let items = items.iter().enumerate();
-                items
-                    .map(|(at, item)| self.value(inner, item, &format!("{place}[{at}]")))
-                    .collect()
+                items.map(|(at, item)| self.value(inner, item, &format!("{place}[{at}]"))).collect()
             }
             (Kind::List(inner), _) => {
                 Value::Array(vec![self.value(inner, node, &format!("{place}[0]"))])
@@ -136,16 +135,15 @@ impl Reading {
                 let what = format!("expected a map or struct, got {:?}", written_type(node));
                 self.wrong(place, &what)
             }
-            // Both were told apart above.
-            (Kind::Pointer(_) | Kind::Any, _) => Value::Null,
         }
     }
 
     fn text(&mut self, kind: &Kind, node: &Node, place: &str) -> Value {
         match &node.value {
-            Written::Text(text) if *kind == Kind::Time && !is_time(text) => {
-                self.wrong(place, "parsing time as \"2006-01-02T15:04:05Z07:00\": cannot parse as \"2006\"")
-            }
+            Written::Text(text) if *kind == Kind::Time && !is_time(text) => self.wrong(
+                place,
+                "parsing time as \"2006-01-02T15:04:05Z07:00\": cannot parse as \"2006\"",
+            ),
             Written::Text(text) => text.as_str().into(),
             Written::Int(number) => number.to_string().into(),
             Written::Float(number) => number.to_string().into(),
@@ -170,10 +168,8 @@ impl Reading {
             Written::Text(text) if text.is_empty() => 0.into(),
             Written::Text(text) if whole => match super::super::argv::go_int(text) {
                 Some(number) => number.into(),
-                None => self.wrong(
-                    place,
-                    "cannot parse value as 'int': strconv.ParseInt: invalid syntax",
-                ),
+                None => self
+                    .wrong(place, "cannot parse value as 'int': strconv.ParseInt: invalid syntax"),
             },
             Written::Text(text) => match text.parse::<f64>() {
                 Ok(number) => json!(number),
@@ -300,10 +296,7 @@ mod tests {
         ("name = 1", "Payload does not contain a kind/Kind key at the top level"),
         ("kind = 1", "Kind value in payload is not a string"),
         ("kind = \"x\"", "invalid config entry kind: x"),
-        (
-            "kind = \"mesh\" foo = 1",
-            "1 error occurred:\n\t* invalid config key \"foo\"\n\n",
-        ),
+        ("kind = \"mesh\" foo = 1", "1 error occurred:\n\t* invalid config key \"foo\"\n\n"),
         (
             "kind = \"service-router\" name = \"w\" routes = [{ match { http { nope = 1 } } }]",
             "1 error occurred:\n\t* invalid config key \"Routes[0].Match.HTTP.nope\"\n\n",

@@ -48,11 +48,8 @@ fn create(call: &Call) -> Result<String, String> {
             continue;
         }
         let shown = line(&intention);
-        let made = api.send(
-            Method::POST,
-            "connect/intentions",
-            &form::tree("Intention", &intention),
-        );
+        let made =
+            api.send(Method::POST, "connect/intentions", &form::tree("Intention", &intention));
         made.map_err(|fault| format!("Error creating intention {shown:?}: {fault}"))?;
         print_out(&format!("Created: {shown}"));
     }
@@ -112,9 +109,8 @@ fn replaced(api: &Api, intention: &Value) -> Result<bool, String> {
     let destination =
         full_name(text(intention, "DestinationNS"), text(intention, "DestinationName"));
     let named = format!("with source {source:?} and destination {destination:?}");
-    let old = exact(api, &source, &destination).map_err(|fault| {
-        format!("Error looking up intention for replacement {named}: {fault}")
-    })?;
+    let old = exact(api, &source, &destination)
+        .map_err(|fault| format!("Error looking up intention for replacement {named}: {fault}"))?;
     let Some(old) = old else { return Ok(false) };
     let mut new = intention.clone();
     new["ID"] = old.get("ID").cloned().unwrap_or_default();

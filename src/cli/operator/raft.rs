@@ -35,16 +35,8 @@ pub(super) const ENTRIES: &[Entry] = &[
 ];
 
 /// Titles of the list.
-const TITLES: [&str; 8] = [
-    "Node",
-    "ID",
-    "Address",
-    "State",
-    "Voter",
-    "RaftProtocol",
-    "Commit Index",
-    "Trails Leader By",
-];
+const TITLES: [&str; 8] =
+    ["Node", "ID", "Address", "State", "Voter", "RaftProtocol", "Commit Index", "Trails Leader By"];
 
 fn remove_flags() -> Vec<Arg> {
     let mut flags = server_flags();

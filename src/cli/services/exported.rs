@@ -72,9 +72,7 @@ fn export(call: &Call) -> Result<String, String> {
     let service = call.said("name").ok_or("Missing the required -name flag")?;
     let (peers, partitions) = (call.said("consumer-peers"), call.said("consumer-partitions"));
     if peers.or(partitions).is_none() {
-        return Err(
-            "Missing the required -consumer-peers or -consumer-partitions flag".to_owned()
-        );
+        return Err("Missing the required -consumer-peers or -consumer-partitions flag".to_owned());
     }
     let peer_names = names(call, "consumer-peers", "peer")?;
     let partition_names = names(call, "consumer-partitions", "partition")?;

@@ -88,22 +88,14 @@ fn header(archive: &mut impl Read) -> io::Result<Option<(String, u64)>> {
 fn content(archive: &mut impl Read, size: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let read = archive.by_ref().take(size).read_to_end(&mut bytes).map_err(told)?;
-    if read as u64 == size {
-        Ok(bytes)
-    } else {
-        Err(told(io::ErrorKind::UnexpectedEof.into()))
-    }
+    if read as u64 == size { Ok(bytes) } else { Err(told(io::ErrorKind::UnexpectedEof.into())) }
 }
 
 /// The sum of a file that is too long to be kept.
 fn hashed(archive: &mut impl Read, size: u64) -> io::Result<String> {
     let mut sum = Sha256::new();
     let copied = io::copy(&mut archive.by_ref().take(size), &mut sum)?;
-    if copied == size {
-        Ok(hex(&sum.finalize()))
-    } else {
-        Err(io::ErrorKind::UnexpectedEof.into())
-    }
+    if copied == size { Ok(hex(&sum.finalize())) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
 fn hex(bytes: &[u8]) -> String {

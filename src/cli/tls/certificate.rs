@@ -208,8 +208,7 @@ mod tests {
             let ca = Authority { name: None, days: 2, domains, trust_domain: Some("x.consul") };
             let ca = ca.make(&ca_key).unwrap();
             let names = [name.to_owned(), "localhost".to_owned()];
-            let bearer =
-                Bearer { name, days: 1, names: &names, addresses: &[], serves: true };
+            let bearer = Bearer { name, days: 1, names: &names, addresses: &[], serves: true };
             let made = bearer.make(&ca.certificate, &ca_key, &key()).unwrap();
             let verified = verify(&ca.certificate, &made.certificate, name);
             assert_eq!(verified.is_ok(), fits, "{domains:?}: {verified:?}");
@@ -221,8 +220,7 @@ mod tests {
         let ca = Authority { name: Some("CA"), days: 2, domains: &[], trust_domain: None };
         let ca = ca.make(&key()).unwrap();
         let names = ["a.b".to_owned()];
-        let bearer =
-            Bearer { name: "a.b", days: 1, names: &names, addresses: &[], serves: true };
+        let bearer = Bearer { name: "a.b", days: 1, names: &names, addresses: &[], serves: true };
         let made = bearer.make(&ca.certificate, &key(), &key()).unwrap();
         assert!(verify(&ca.certificate, &made.certificate, "a.b").is_err());
     }
