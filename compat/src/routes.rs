@@ -25,6 +25,7 @@ mod session;
 mod sight;
 mod snapshot;
 mod status;
+mod topology;
 mod txn;
 mod ui;
 mod vet;
@@ -228,6 +229,9 @@ static ROUTES: &[Route] = &[
     page!("/v1/internal/ui/services", GET, ui::services),
     page!("/v1/internal/ui/exported-services", GET, ui::exported_services),
     page!("/v1/internal/ui/catalog-overview", GET, ui::catalog_overview),
+    page!("/v1/internal/ui/gateway-services-nodes/", GET, topology::gateway_services),
+    page!("/v1/internal/ui/gateway-intentions/", GET, topology::gateway_intentions),
+    page!("/v1/internal/ui/service-topology/", GET, topology::service_topology),
     page!("/v1/internal/ui/metrics-proxy/", GET, ui::metrics_proxy),
     page!("/v1/internal/federation-states", GET, ui::federation_states),
     page!("/v1/internal/federation-states/mesh-gateways", GET, ui::federated_gateways),
@@ -256,9 +260,6 @@ static ROUTES: &[Route] = &[
     page!("/v1/exported-services", GET, config::exported_services),
     page!("/v1/imported-services", GET, config::imported_services),
     page!("/v1/internal/service-virtual-ip", PUT, connect::assign_virtual_ips),
-    later("/v1/internal/ui/gateway-services-nodes/", GET),
-    later("/v1/internal/ui/gateway-intentions/", GET),
-    later("/v1/internal/ui/service-topology/", GET),
     later("/v1/peering/token", POST),
     later("/v1/peering/establish", POST),
     later("/v1/peering/", GET_DELETE),

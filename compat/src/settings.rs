@@ -55,6 +55,8 @@ pub struct Settings {
     pub prometheus: bool,
     /// `ui_config.enabled`.
     pub ui: bool,
+    /// `domain` and `alt_domain`, without those that are empty.
+    pub domains: Vec<String>,
     /// `enable_debug`: whether the program's profiles are open to everybody.
     pub debug: bool,
 }
@@ -167,6 +169,7 @@ impl Default for Settings {
             timeouts: Timeouts::default(),
             prometheus: false,
             ui: false,
+            domains: vec!["consul.".to_owned()],
             debug: false,
         }
     }

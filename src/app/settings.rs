@@ -58,6 +58,11 @@ pub(super) fn http(config: &Config, node_id: &str) -> Result<proconsul_compat::S
             idle: config.http.idle_timeout,
         },
         ui: config.ui,
+        domains: [&config.dns.domain, &config.dns.alt_domain]
+            .into_iter()
+            .filter(|domain| !domain.is_empty())
+            .cloned()
+            .collect(),
         debug: config.enable_debug,
         prometheus: !config.telemetry.prometheus_retention.is_zero(),
         ..defaults

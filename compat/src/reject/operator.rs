@@ -54,6 +54,8 @@ pub(crate) enum OperatorFault {
     MissingServiceKind,
     #[error("Unsupported service kind {}", quote(.0))]
     ServiceKind(String),
+    #[error("not an APIGateway")]
+    NoApiGateway,
     #[error("must provide PeerName")]
     MissingPeer,
     #[error("UI is not enabled")]
@@ -87,6 +89,7 @@ impl OperatorFault {
             | Self::StaleRestore
             | Self::Snapshot(_)
             | Self::Profile(_)
+            | Self::NoApiGateway
             | Self::MissingPeer => StatusCode::INTERNAL_SERVER_ERROR,
             Self::PeerUnnamed
             | Self::PeerNamedTwice

@@ -78,7 +78,7 @@ impl PartialEq for Values {
 }
 
 /// Whoever may read the intentions of one of its ends may read it.
-fn may_read(authority: &Authority, intention: &Shown) -> bool {
+pub(crate) fn may_read(authority: &Authority, intention: &Shown) -> bool {
     let own = !intention.source().is_empty() && !intention.is_foreign();
     (own && authority.allows(Act::intention_read(intention.source())))
         || authority.allows(Act::intention_read(intention.destination()))

@@ -1,7 +1,10 @@
 //! `/v1/internal/ui/…`: what the web interface reads, and `/v1/internal/federation-state…`.
 
 use proconsul_anchors::acl::Act;
+use proconsul_anchors::index::Index;
+use proconsul_anchors::index::connect::Gateway;
 use proconsul_anchors::query::Query;
+use proconsul_anchors::record::ConfigEntry;
 use serde::Serialize;
 
 use crate::blocking;
@@ -19,6 +22,7 @@ fn catalog() -> Query {
         Query::Nodes,
         Query::Services { by_node_meta: false },
         Query::Checks { by_node_meta: false },
+        Query::GatewayServices { any: true },
     ])
 }
 
@@ -105,7 +109,20 @@ async fn list_services(ask: &Ask, options: &ReadOptions) -> Result<Reply, Reject
         }
     }
     let meta = Meta::of(&answer).filtered(&answer.authority, left_out);
-    Ok(Reply::json(&summaries.listed()).meta(meta))
+    Ok(Reply::json(&summaries.listed(&links(&answer.at))).meta(meta))
+}
+
+/// All gateways with the services that they lead to.
+fn links(index: &Index) -> Vec<(Box<str>, Box<str>)> {
+    let gateways = Gateway::ALL.into_iter().flat_map(|kind| {
+        let entries = index.records::<ConfigEntry>();
+        entries.filter(move |row| &*row.record.kind == kind.as_str()).map(|row| &row.record.name)
+    });
+    let linked = gateways.filter_map(|name| Some((name, index.links_of(name)?)));
+    let pairs = linked.flat_map(|(name, linked)| {
+        linked.links.into_iter().map(move |link| (name.clone(), link.service))
+    });
+    pairs.collect()
 }
 
 /// `GET /v1/internal/ui/catalog-overview`.

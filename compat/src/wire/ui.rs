@@ -68,6 +68,51 @@ pub(crate) struct ListedOut {
     connected_with_gateway: bool,
 }
 
+/// A service on one side of another, and why it is there.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct NeighbourOut {
+    #[serde(flatten)]
+    pub(crate) summary: SummaryOut,
+    pub(crate) source: &'static str,
+    pub(crate) intention: DecisionOut,
+}
+
+/// What intentions say of a connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct DecisionOut {
+    pub(crate) allowed: bool,
+    pub(crate) has_permissions: bool,
+    pub(crate) external_source: String,
+    pub(crate) has_exact: bool,
+    pub(crate) default_allow: bool,
+}
+
+/// A service between those that it speaks to and those that speak to it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct TopologyOut {
+    pub(crate) protocol: String,
+    pub(crate) transparent_proxy: bool,
+    pub(crate) upstreams: Vec<NeighbourOut>,
+    pub(crate) downstreams: Vec<NeighbourOut>,
+    #[serde(rename = "FilteredByACLs")]
+    pub(crate) filtered: bool,
+}
+
+impl SummaryOut {
+    /// A service of which only the name is known.
+    pub(crate) fn named(name: &str, datacenter: &str) -> Self {
+        Self { name: name.to_owned(), datacenter: datacenter.to_owned(), ..Self::default() }
+    }
+
+    /// The service's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 /// A count of healths.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -194,12 +239,45 @@ impl Summaries {
         there
     }
 
-    /// The list of services, by name.
-    pub(crate) fn listed(self) -> Vec<ListedOut> {
-        let listed = |gathering: Gathering| ListedOut {
-            connected_with_proxy: gathering.transparent.is_some(),
-            connected_with_gateway: false,
-            summary: gathering.done(),
+    /// Notes a service that a gateway leads to, and where it is asked for there.
+    pub(crate) fn lead_to(&mut self, service: &str, addresses: impl Iterator<Item = String>) {
+        let config = &mut self.gather(service).summary.gateway_config;
+        for address in addresses {
+            if !config.addresses.contains(&address) {
+                config.addresses.push(address);
+            }
+        }
+    }
+
+    /// The summaries alone, by name.
+    pub(crate) fn plain(self) -> Vec<SummaryOut> {
+        self.0.into_values().map(Gathering::done).collect()
+    }
+
+    /// The same without sidecars and without the gateways that no service speaks to by itself.
+    pub(crate) fn of_services(self) -> Vec<SummaryOut> {
+        const SHOWN: [&str; 3] = ["", "ingress-gateway", "api-gateway"];
+        let mut summaries = self.plain();
+        summaries.retain(|summary| SHOWN.contains(&summary.kind.as_str()));
+        summaries
+    }
+
+    /// The list of services, by name. `links` are pairs of a gateway and a service that it leads to.
+    pub(crate) fn listed(mut self, links: &[(Box<str>, Box<str>)]) -> Vec<ListedOut> {
+        let mut behind_gateway = BTreeSet::new();
+        for (gateway, service) in links {
+            let Some(there) = self.0.get_mut(&**gateway) else { continue };
+            there.summary.gateway_config.associated_service_count += 1;
+            behind_gateway.insert(&**service);
+        }
+        let listed = |gathering: Gathering| {
+            let summary = &gathering.summary;
+            let behind = summary.instance_count > 0 && behind_gateway.contains(&*summary.name);
+            ListedOut {
+                connected_with_proxy: gathering.transparent.is_some(),
+                connected_with_gateway: behind,
+                summary: gathering.done(),
+            }
         };
         self.0.into_values().map(listed).collect()
     }
