@@ -188,7 +188,11 @@ fn vet_transaction(authority: &Authority, ops: &[TxnOp]) -> Result<(), Refusal> 
     if faults.is_empty() { Ok(()) } else { Err(Refusal::Txn(faults)) }
 }
 
-fn vet_op(authority: &Authority, op: &TxnOp) -> Result<(), Refusal> {
+/// Whether a caller may have one operation of a transaction carried out.
+///
+/// # Errors
+/// [`Refusal::NotAllowed`].
+pub fn vet_op(authority: &Authority, op: &TxnOp) -> Result<(), Refusal> {
     match op {
         TxnOp::Key(op) => vet_key_op(authority, op),
         TxnOp::Node(op) if op.verb == Verb::Get => Ok(()),

@@ -271,6 +271,9 @@ pub enum Misfit {
         /// The check's id.
         id: Caseless,
     },
+    /// A check has no id, or no node.
+    #[error("a check without an id or without a node cannot be looked up")]
+    NamelessCheck(Verb),
     /// As the same write alone is refused.
     #[error(transparent)]
     Refused(Box<Refusal>),

@@ -38,6 +38,7 @@ impl Index {
                 Ok(vec![TxnResult::Service(Arc::clone(row))])
             }
             TxnOp::Check(op) if op.verb == Verb::Get => {
+                named(op)?;
                 let missing = || Misfit::NoCheck { node: op.node.clone(), id: op.check.id.clone() };
                 let row = self.txn_check(op).ok_or_else(missing)?;
                 Ok(vec![TxnResult::Check(Arc::clone(row))])
@@ -215,6 +216,7 @@ impl Write<'_> {
     }
 
     fn check_op(&mut self, op: &CheckOp) -> Told {
+        named(op)?;
         let ids = || (op.node.clone(), op.check.id.clone());
         let modified = self.index.txn_check(op).map(|row| row.modified);
         match op.verb {
@@ -239,9 +241,6 @@ impl Write<'_> {
     }
 
     fn set_check(&mut self, op: &CheckOp) -> Result<(), Misfit> {
-        if op.check.id.is_empty() || op.node.is_empty() {
-            return Err(Refusal::NamelessCheck { node: op.node.clone() }.into());
-        }
         let node = self.registered(&op.node)?;
         if let Some(service) = op.check.service_id() {
             let row = self.index.nodes.get(node.key());
@@ -266,6 +265,11 @@ impl Write<'_> {
             Err(Refusal::UnknownNode(node.clone()))
         }
     }
+}
+
+fn named(op: &CheckOp) -> Result<(), Misfit> {
+    let nameless = op.check.id.is_empty() || op.node.is_empty();
+    if nameless { Err(Misfit::NamelessCheck(op.verb)) } else { Ok(()) }
 }
 
 /// What all operations tell, or all that failed.

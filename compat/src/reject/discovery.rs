@@ -5,7 +5,7 @@ use proconsul_anchors::coordinate::BadCoordinate;
 use proconsul_anchors::error::Refusal;
 use proconsul_anchors::events::BadFilter;
 use proconsul_anchors::prepared::{BadTemplate, Unresolved};
-use proconsul_anchors::txn::Misfit;
+use proconsul_anchors::txn::{Misfit, Verb};
 
 use super::{Reject, refusal};
 use crate::go::text::quote;
@@ -175,6 +175,15 @@ fn catalog_misfit(misfit: &Misfit) -> String {
         Misfit::ServiceMeta { node, id, reason } => {
             format!("Invalid Service Meta for node {node} and serviceID {id}: {reason}")
         }
+        Misfit::NamelessCheck(verb) => {
+            let lookup = match verb {
+                Verb::Get | Verb::Cas => "failed check lookup",
+                Verb::Set => "failed health check lookup",
+                Verb::Delete => "check lookup failed",
+                Verb::DeleteCas => "check lookup failed: failed check lookup",
+            };
+            format!("{lookup}: index error: object is missing a value for this index")
+        }
         Misfit::NoCheck { node, id } => {
             format!("{} doesn't exist", on("check", id.as_str(), node.as_str()))
         }
@@ -193,10 +202,6 @@ fn refused(inner: &Refusal) -> String {
         Refusal::UnknownSession(session) => format!("invalid session {}", quote(session)),
         Refusal::UnknownNode(_) => "Missing node registration".to_owned(),
         Refusal::UnknownService { .. } => "Missing service registration".to_owned(),
-        Refusal::NamelessCheck { .. } => {
-            "failed health check lookup: index error: object is missing a value for this index"
-                .to_owned()
-        }
         Refusal::NodeNameTaken { .. } => {
             let text = refusal(inner);
             text.strip_prefix("failed inserting node: ").unwrap_or(&text).to_owned()

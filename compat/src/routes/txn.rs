@@ -1,11 +1,10 @@
 //! `/v1/txn`: several operations as one.
 
 use http::StatusCode;
-use proconsul_anchors::acl::{Act, Authority, Denial};
+use proconsul_anchors::acl::{Act, Authority};
 use proconsul_anchors::change::Change;
 use proconsul_anchors::error::Refusal;
-use proconsul_anchors::node::sync::CONSUL_SERVICE;
-use proconsul_anchors::service::mesh::CONNECT_PROXY;
+use proconsul_anchors::policy::vet_op;
 use proconsul_anchors::txn::{
     CheckOp, KeyOp, KeyVerb, Misfit, NodeOp, ServiceOp, TxnFault, TxnOp, TxnResult, Verb,
 };
@@ -160,42 +159,26 @@ impl Check<'_> {
     }
 
     fn one(&self, form: OpForm) -> Checked {
-        match form {
-            OpForm { key: Some(op), .. } => self.key(*op),
+        let op = match form {
+            OpForm { key: Some(op), .. } => key(*op),
             OpForm { node: Some(op), .. } => self.node(*op),
-            OpForm { service: Some(op), .. } => self.service(*op),
-            OpForm { check: Some(op), .. } => self.check(*op),
+            OpForm { service: Some(op), .. } => service(*op),
+            OpForm { check: Some(op), .. } => check(*op),
             _ => Err("unknown operation type".to_owned()),
-        }
+        }?;
+        vet_op(self.authority, &op).map_err(|refusal| Reject::from(refusal).to_string())?;
+        self.is_not_delayed(op)
     }
 
-    fn demand(&self, act: Act<'_>) -> Result<(), String> {
-        self.authority.demand(act).map_err(|denial: Denial| Reject::from(denial).to_string())
-    }
-
-    fn key(&self, form: KeyOpForm) -> Checked {
-        let verb = key_verb(&form.verb.0);
-        if form.key.is_empty() && verb != Some(KeyVerb::DeleteTree) {
-            return Err(NO_KEY.to_owned());
+    fn is_not_delayed(&self, op: TxnOp) -> Checked {
+        match op {
+            TxnOp::Key(KeyOp { verb: KeyVerb::Lock, key, .. })
+                if self.ask.site.handle.is_lock_delayed(&key) =>
+            {
+                Err(misfit(&Misfit::LockDelayed(key)))
+            }
+            op => Ok(op),
         }
-        let verb = verb.ok_or_else(|| unknown_verb("KV", &form.verb.0))?;
-        match verb {
-            KeyVerb::Get | KeyVerb::GetOrEmpty | KeyVerb::GetTree => {}
-            KeyVerb::CheckIndex | KeyVerb::CheckSession => self.demand(Act::key_read(&form.key))?,
-            KeyVerb::DeleteTree => self.demand(Act::key_write_under(&form.key))?,
-            _ => self.demand(Act::key_write(&form.key))?,
-        }
-        if verb == KeyVerb::Lock && self.ask.site.handle.is_lock_delayed(&form.key) {
-            return Err(misfit(&Misfit::LockDelayed(form.key.into())));
-        }
-        Ok(TxnOp::Key(KeyOp {
-            verb,
-            key: form.key.into(),
-            value: form.value.0,
-            flags: form.flags,
-            index: form.index,
-            session: form.session.into(),
-        }))
     }
 
     fn node(&self, form: NodeOpForm) -> Checked {
@@ -209,41 +192,40 @@ impl Check<'_> {
             if !node.id.is_empty() {
                 check_uuid(&node.id).map_err(|reason| Reject::NodeId(reason).to_string())?;
             }
-            self.demand(Act::node_write(node.name.as_str()))?;
         }
         Ok(TxnOp::Node(Box::new(NodeOp { verb, node, index })))
     }
+}
 
-    fn service(&self, form: ServiceOpForm) -> Checked {
-        let verb = verb("service", &form.verb.0)?;
-        let index = form.service.modify_index;
-        let op = ServiceOp { verb, node: form.node.into(), service: form.service.into(), index };
-        if verb != Verb::Get {
-            check_service(&op.service).map_err(|reject| reject.to_string())?;
-            if op.service.name.as_str() != CONSUL_SERVICE {
-                self.demand(Act::service_write(op.service.name.as_str()))?;
-            }
-            if op.service.kind() == CONNECT_PROXY {
-                let of = op.service.reaches().unwrap_or_default();
-                self.demand(Act::service_write(of.as_str()))?;
-            }
-        }
-        Ok(TxnOp::Service(Box::new(op)))
+fn key(form: KeyOpForm) -> Checked {
+    let verb = key_verb(&form.verb.0);
+    if form.key.is_empty() && verb != Some(KeyVerb::DeleteTree) {
+        return Err(NO_KEY.to_owned());
     }
+    Ok(TxnOp::Key(KeyOp {
+        verb: verb.ok_or_else(|| unknown_verb("KV", &form.verb.0))?,
+        key: form.key.into(),
+        value: form.value.0,
+        flags: form.flags,
+        index: form.index,
+        session: form.session.into(),
+    }))
+}
 
-    fn check(&self, form: CheckOpForm) -> Checked {
-        let verb = verb("check", &form.verb.0)?;
-        let (index, node) = (form.check.modify_index, form.check.node.as_str().into());
-        let of = form.check.service_name.clone();
-        let op = CheckOp { verb, node, check: form.check.into(), index };
-        if verb != Verb::Get {
-            self.demand(match op.check.service_id() {
-                None => Act::node_write(op.node.as_str()),
-                Some(_) => Act::service_write(&of),
-            })?;
-        }
-        Ok(TxnOp::Check(Box::new(op)))
+fn service(form: ServiceOpForm) -> Checked {
+    let verb = verb("service", &form.verb.0)?;
+    let index = form.service.modify_index;
+    let op = ServiceOp { verb, node: form.node.into(), service: form.service.into(), index };
+    if verb != Verb::Get {
+        check_service(&op.service).map_err(|reject| reject.to_string())?;
     }
+    Ok(TxnOp::Service(Box::new(op)))
+}
+
+fn check(form: CheckOpForm) -> Checked {
+    let verb = verb("check", &form.verb.0)?;
+    let (index, node) = (form.check.modify_index, form.check.node.as_str().into());
+    Ok(TxnOp::Check(Box::new(CheckOp { verb, node, check: form.check.into(), index })))
 }
 
 async fn write(ask: &Ask, authority: &Authority, ops: Vec<TxnOp>) -> Result<Reply, Reject> {

@@ -265,7 +265,7 @@ pub(crate) struct CheckForm {
     notes: String,
     output: String,
     service_id: String,
-    pub(crate) service_name: String,
+    service_name: String,
     service_tags: Vec<String>,
     kind: String,
     exposed_port: i64,
@@ -416,8 +416,12 @@ impl From<CheckForm> for Check {
         let definition = Definition::from(form.definition);
         let id = if form.check_id.is_empty() { form.name.clone() } else { form.check_id };
         let status = if form.status.is_empty() { "critical" } else { &form.status };
-        let service = (!form.service_id.is_empty())
-            .then(|| Checked { id: form.service_id.into(), ..Checked::default() });
+        // The name decides who may write it; the index puts that of the service in its place.
+        let service = (!form.service_id.is_empty()).then(|| Checked {
+            id: form.service_id.into(),
+            name: form.service_name.into(),
+            ..Checked::default()
+        });
         Self {
             id: id.into(),
             name: form.name.into(),
