@@ -51,6 +51,7 @@ static VARYING: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
         (r"(snapshot to index )\d+", "$1<index>"),
         (r"(Last (?:Term|Index): +)\d+", "$1<index>"),
         (r"(reset index: )\d+", "$1<index>"),
+        (r"(jwt-own-)\d+", "$1<number>"),
         (r"(child pid )\d+", "$1<pid>"),
     ]
     .into_iter()
@@ -179,9 +180,8 @@ impl Subject {
     fn with_ids(&self, line: &str) -> String {
         let ids = self.ids.borrow();
         let numbered = ids.iter().enumerate();
-        numbered.fold(line.to_owned(), |line, (at, id)| {
-            line.replace(&format!("<id-{}>", at + 1), id)
-        })
+        numbered
+            .fold(line.to_owned(), |line, (at, id)| line.replace(&format!("<id-{}>", at + 1), id))
     }
 
     /// Text without what differs from run to run, without our additions, and without the list of flags, whose
