@@ -10,6 +10,7 @@
 mod der;
 mod issue;
 mod keys;
+pub mod pair;
 mod root;
 mod settings;
 mod spiffe;

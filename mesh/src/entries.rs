@@ -56,11 +56,11 @@ pub trait Outside {
     /// Why it is none.
     fn json(&self, text: &str) -> Result<(), String>;
 
-    /// Whether a PEM certificate and a PEM key belong to each other, or why not, in Consul's words.
+    /// The hosts that a PEM certificate is for, if a PEM key is its own.
     ///
     /// # Errors
-    /// Why they do not.
-    fn key_pair(&self, certificate: &str, key: &str) -> Result<(), String>;
+    /// Why it is not, in Consul's words.
+    fn key_pair(&self, certificate: &str, key: &str) -> Result<Vec<String>, String>;
 }
 
 /// What may be done with entries of a kind by whom.

@@ -2,6 +2,7 @@
 
 use proconsul_anchors::index::Index;
 use proconsul_anchors::record::ConfigEntry;
+use proconsul_ca::pair;
 use proconsul_mesh::{Entry, Kind, Library, Outside};
 use serde_json::{Map, Number, Value};
 use std::sync::Arc;
@@ -54,9 +55,7 @@ fn value(json: Json) -> Result<Value, RawFault> {
             let float = text.parse().ok().and_then(Number::from_f64);
             Value::Number(float.ok_or(RawFault::Number(text))?)
         }
-        Json::Array(items) => {
-            Value::Array(items.into_iter().map(value).collect::<Result<_, _>>()?)
-        }
+        Json::Array(items) => Value::Array(items.into_iter().map(value).collect::<Result<_, _>>()?),
         Json::Object(pairs) => {
             let pairs = pairs.into_iter().map(|(key, json)| Ok((key, value(json)?)));
             Value::Object(pairs.collect::<Result<_, RawFault>>()?)
@@ -119,18 +118,7 @@ impl Outside for Judge {
         }
     }
 
-    fn key_pair(&self, certificate: &str, key: &str) -> Result<(), String> {
-        let block = |text: &str| {
-            let begun = text.split_once("-----BEGIN ")?.1;
-            let (label, rest) = begun.split_once("-----")?;
-            rest.contains(&format!("-----END {label}-----")).then(|| label.to_owned())
-        };
-        if block(key).is_none() {
-            return Err("failed to parse private key PEM".to_owned());
-        }
-        if block(certificate).is_none() {
-            return Err("failed to parse certificate PEM".to_owned());
-        }
-        Ok(())
+    fn key_pair(&self, certificate: &str, key: &str) -> Result<Vec<String>, String> {
+        pair::check(certificate, key).map_err(|fault| fault.to_string())
     }
 }

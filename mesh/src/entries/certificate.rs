@@ -1,8 +1,8 @@
 //! `inline-certificate` and `file-system-certificate`: what gateways show to their clients.
 
 use crate::entries::Outside;
-use crate::entries::shared::{Meta, check_meta};
-use crate::text::{Invalid, Verdict};
+use crate::entries::shared::{Meta, check_meta, is_domain_name};
+use crate::text::{Invalid, Verdict, quote, refuse};
 use crate::wire::{Indexes, record};
 
 record! {
@@ -36,7 +36,11 @@ record! {
 impl InlineCertificate {
     pub(crate) fn validate(&self, outside: &dyn Outside) -> Verdict {
         check_meta(&self.meta).verdict()?;
-        outside.key_pair(&self.certificate, &self.private_key).map_err(Invalid)
+        let hosts = outside.key_pair(&self.certificate, &self.private_key).map_err(Invalid)?;
+        match hosts.iter().find(|host| !is_domain_name(host)) {
+            Some(host) => refuse!("host {} must be a valid DNS hostname", quote(host)),
+            None => Ok(()),
+        }
     }
 }
 
