@@ -54,6 +54,8 @@ pub enum Query {
     Session(Box<str>),
     /// The sessions of a node.
     NodeSessions(Caseless),
+    /// The roots of the mesh and their domain (`/v1/connect/ca/roots`).
+    CaRoots,
     /// All records of a table.
     Table(TableId),
     /// One record of a table. Its index is the table's; it is woken by the record alone.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-pub use crate::prepared::PreparedQuery;
 use crate::acl::{AuthMethod, BindingRule, Policy, Role, Token};
+pub use crate::prepared::PreparedQuery;
 
 /// A table of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -176,6 +176,9 @@ pub struct Coordinate {
 }
 
 impl Eq for Coordinate {}
+
+/// The setting that configures the mesh's certificate authority.
+pub const CA_CONFIG: &str = "ca-config";
 
 /// A root certificate of the mesh (`/v1/connect/ca/roots`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

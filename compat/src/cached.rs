@@ -31,6 +31,13 @@ pub(crate) enum Cache {
 const BESIDE: [&str; 4] = ["index", "wait", "pretty", "cached"];
 
 impl Remembered {
+    /// Whether this was looked up before, for a page that always looks into the cache; from now on it was.
+    pub(crate) fn look_up(&self, page: &str, what: &str) -> Cache {
+        let mut hash = DefaultHasher::new();
+        (page, what).hash(&mut hash);
+        self.insert(hash.finish())
+    }
+
     /// Whether this read was asked for before; from now on it was.
     pub(crate) fn ask(&self, path: &str, params: &Params, token: &str) -> Cache {
         let mut hash = DefaultHasher::new();
@@ -38,11 +45,15 @@ impl Remembered {
         for (name, value) in params.pairs().filter(|(name, _)| !BESIDE.contains(name)) {
             (name, value).hash(&mut hash);
         }
+        self.insert(hash.finish())
+    }
+
+    fn insert(&self, hash: u64) -> Cache {
         let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if asked.len() >= REMEMBERED_MAX {
             asked.clear();
         }
-        if asked.insert(hash.finish()) { Cache::Miss } else { Cache::Hit }
+        if asked.insert(hash) { Cache::Miss } else { Cache::Hit }
     }
 }
 

@@ -14,7 +14,9 @@ use proconsul_anchors::error::Refusal;
 use proconsul_anchors::handle::Handle;
 use proconsul_anchors::index::{Index, Row};
 use proconsul_anchors::query::Query;
-use proconsul_anchors::record::{AnyRecord, CaRoot, RecordChange, Setting, TableId, When};
+use proconsul_anchors::record::{
+    AnyRecord, CA_CONFIG as CONFIG, CaRoot, RecordChange, Setting, TableId, When,
+};
 use proconsul_anchors::sealed::SealedSecret;
 use proconsul_ca::{
     InvalidSettings, IssueError, KeyKind, Leaf, NewRoot, PrivateKey, Root, Settings, TrustDomain,
@@ -24,8 +26,6 @@ use serde_json::{Map, Value, json};
 
 use crate::limits::{LEAVES_MAX, ROTATED_ROOT_LEAVES};
 
-/// The setting that keeps the configuration.
-const CONFIG: &str = "ca-config";
 /// The setting that is written for each serial number.
 const SERIAL: &str = "ca-serial";
 /// The only provider.

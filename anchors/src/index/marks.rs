@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{Grave, Index};
 use crate::name::Caseless;
 use crate::query::Query;
-use crate::record::TableId;
+use crate::record::{CA_CONFIG, Setting, TableId};
 
 /// The revision that last moved each table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,6 +115,10 @@ impl Index {
             Query::HealthIngress(name) => self.index_of_ingress(name),
             Query::GatewayServices { any } => {
                 marks.gateways.max(if *any { marks.services } else { 0 })
+            }
+            Query::CaRoots => {
+                let config = self.record::<Setting>(CA_CONFIG).map_or(0, |row| row.modified);
+                marks.tables.get(TableId::CaRoot).max(config)
             }
             Query::Table(table) | Query::Record { table, .. } => marks.tables.get(*table),
             Query::Several(queries) => {

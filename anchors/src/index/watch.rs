@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Index;
 use crate::query::Query;
-use crate::record::TableId;
+use crate::record::{CA_CONFIG, TableId};
 
 /// A part of the index that a read depends on. A change names each part whose visible content it may have changed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -63,6 +63,10 @@ impl Index {
             Query::HealthIngress(name) => self.watched_ingress(name),
             Query::GatewayServices { any: false } => vec![WatchKey::Gateways],
             Query::GatewayServices { any: true } => vec![WatchKey::Gateways, WatchKey::Services],
+            Query::CaRoots => {
+                let config = WatchKey::Record(TableId::Setting, CA_CONFIG.into());
+                vec![WatchKey::Table(TableId::CaRoot), config]
+            }
             Query::Table(table) => vec![WatchKey::Table(*table)],
             Query::Record { table, key } => {
                 vec![WatchKey::Record(*table, key.as_ref().into())]

@@ -1,17 +1,15 @@
 //! `/v1/connect/ca/…` and `/v1/agent/connect/…`: the mesh's certificates, and who may connect to whom.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};
 use proconsul_anchors::acl::Act;
 use proconsul_anchors::handle::Answer;
 use proconsul_anchors::query::Query;
-use proconsul_anchors::record::TableId;
 use proconsul_ca::{Identity, Root, TrustDomain};
 use proconsul_mesh::intentions::{Shown, Side, matching};
 
 use crate::blocking;
+use crate::cached::Cache;
 use crate::extract::body::read_json;
 use crate::extract::{Ask, ReadOptions, Tenancy};
 use crate::go::text::parse_bool;
@@ -29,9 +27,6 @@ const PEM_CHAIN: &str = "application/pem-certificate-chain";
 const AGE: HeaderName = HeaderName::from_static("age");
 const CACHE: HeaderName = HeaderName::from_static("x-cache");
 const INDEX: HeaderName = HeaderName::from_static("x-consul-index");
-
-/// Whether the agent's page of roots was asked for before: Consul keeps them from then on.
-static ROOTS_WERE_READ: AtomicBool = AtomicBool::new(false);
 
 /// `GET /v1/connect/ca/roots`.
 pub(crate) async fn ca_roots(ask: Ask) -> Result<Reply, Reject> {
@@ -56,15 +51,14 @@ pub(crate) async fn ca_roots(ask: Ask) -> Result<Reply, Reject> {
 pub(crate) async fn agent_roots(ask: Ask) -> Result<Reply, Reject> {
     let options = ask.read_options()?;
     let answer = read_roots(&ask, &options).await?;
-    let was_read = ROOTS_WERE_READ.swap(true, Ordering::Relaxed);
-    Ok(from_cache(shown_roots(&answer)?.meta(Meta::of(&answer)), was_read, 0))
+    let cache = ask.site.remembered.look_up("connect-ca-roots", "");
+    Ok(from_cache(shown_roots(&answer)?.meta(Meta::of(&answer)), cache == Cache::Hit, 0))
 }
 
 async fn read_roots(ask: &Ask, options: &ReadOptions) -> Result<Answer, Reject> {
     blocking::own_datacenter(&ask.site, options)?;
     ask.site.issuer.on()?;
-    let query = Query::Table(TableId::CaRoot);
-    blocking::read(&ask.site, &ask.caller, options, &query).await
+    blocking::read(&ask.site, &ask.caller, options, &Query::CaRoots).await
 }
 
 fn shown_roots(answer: &Answer) -> Result<Reply, Reject> {
@@ -82,8 +76,11 @@ fn shown_roots(answer: &Answer) -> Result<Reply, Reject> {
 
 /// Tells whether an answer was kept, and for how many seconds.
 fn from_cache(reply: Reply, was_kept: bool, age: u64) -> Reply {
-    let state = HeaderValue::from_static(if was_kept { "HIT" } else { "MISS" });
-    reply.header(CACHE, state).header(AGE, age.into())
+    if was_kept {
+        reply.header(CACHE, HeaderValue::from_static("HIT")).header(AGE, age.into())
+    } else {
+        reply.header(CACHE, HeaderValue::from_static("MISS"))
+    }
 }
 
 /// `GET /v1/agent/connect/ca/leaf/<service>`.
@@ -102,7 +99,7 @@ pub(crate) async fn leaf(ask: Ask) -> Result<Reply, Reject> {
         ask.site.issuer.leaf(datacenter, service, options.after, options.patience).await?;
     let age = ask.site.handle.now().since(issued.at).as_secs();
     let reply = Reply::json(&LeafOut::new(service, &issued)).header(INDEX, issued.index.into());
-    Ok(from_cache(reply, was_kept, if was_kept { age } else { 0 }))
+    Ok(from_cache(reply, was_kept, age))
 }
 
 /// `GET` and `PUT /v1/connect/ca/configuration`.
@@ -156,7 +153,9 @@ pub(crate) async fn authorize(mut ask: Ask) -> Result<Reply, Reject> {
         Some(intention) => (intention.allows(), told(intention)),
         None => (unsaid(&ask), DEFAULT.to_owned()),
     };
-    Ok(Reply::json(&AuthorizedOut { authorized, reason: &reason }))
+    let cache = ask.site.remembered.look_up("intention-match", &form.target);
+    let reply = Reply::json(&AuthorizedOut { authorized, reason: &reason });
+    Ok(from_cache(reply, cache == Cache::Hit, 0))
 }
 
 /// Why something is allowed or not when no intention speaks of it.
