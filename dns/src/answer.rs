@@ -87,6 +87,8 @@ enum Miss {
     NoData,
     /// The question names nothing (`_._tcp.service.consul`). Consul fails there, without SOA.
     Nameless,
+    /// Who asks is not known, or may not ask for this at all. Consul fails there, too.
+    NotAllowed,
 }
 
 /// A search under way: a question, the zone in which it was asked, and how far host names may still be followed.
@@ -148,6 +150,7 @@ impl View<'_> {
 
 impl<'a> Search<'a> {
     fn run(&self, ask: &Ask, chance: &mut dyn RngCore) -> Result<Sections, Miss> {
+        self.admit(ask)?;
         match ask {
             Ask::Zone => Ok(zone::authority(self, chance)),
             Ask::Service { name, tag, locality } => {
@@ -164,6 +167,20 @@ impl<'a> Search<'a> {
             }
             Ask::Connect { .. } | Ask::Ingress { .. } | Ask::Transfer => Err(Miss::NoName),
         }
+    }
+
+    /// What is kept from a caller is as if it were not there; but nobody asks for what stands before a service that it may not
+    /// read.
+    fn admit(&self, ask: &Ask) -> Result<(), Miss> {
+        let authority = self.view.authority;
+        let allowed = match ask {
+            Ask::Zone | Ask::Address { .. } | Ask::Transfer | Ask::Query { .. } => true,
+            Ask::Service { .. } | Ask::Node { .. } => authority.is_known(),
+            Ask::Connect { name, .. } | Ask::Ingress { name, .. } | Ask::Virtual { name, .. } => {
+                authority.allows(Act::service_read(name))
+            }
+        };
+        if allowed { Ok(()) } else { Err(Miss::NotAllowed) }
     }
 
     /// Whether the own scope is meant: other datacenters and peers are not known.

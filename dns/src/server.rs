@@ -66,14 +66,12 @@ fn query(place: &Place) -> Option<Query> {
     };
     match ask {
         Ask::Zone => Some(Query::Health(Caseless::from(answer::SERVERS))),
-        Ask::Service { name, .. } => Some(Query::Health(Caseless::from(name.as_str()))),
+        Ask::Service { name, .. }
+        | Ask::Connect { name, .. }
+        | Ask::Ingress { name, .. }
+        | Ask::Virtual { name, .. } => Some(Query::Health(Caseless::from(name.as_str()))),
         Ask::Node { name, .. } => Some(Query::Node(name.as_str().into())),
-        Ask::Transfer
-        | Ask::Connect { .. }
-        | Ask::Ingress { .. }
-        | Ask::Virtual { .. }
-        | Ask::Query { .. }
-        | Ask::Address { .. } => None,
+        Ask::Transfer | Ask::Query { .. } | Ask::Address { .. } => None,
     }
 }
 

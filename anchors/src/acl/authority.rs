@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::act::{Access, Act, Reach, Resource};
 use super::authorizer::{Authorizer, Verdict};
+use super::rules::Rules;
 
 /// What one caller may do, as its token's rules stood when it asked. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +15,8 @@ pub struct Authority(Option<Arc<Bound>>);
 /// The rules of a caller while access control is on.
 #[derive(Debug)]
 struct Bound {
+    /// Whether its token is known.
+    known: bool,
     /// The accessor of its token; nothing for the anonymous one.
     accessor: Option<Box<str>>,
     /// Whether it is a token that access control keeps, and not the anonymous one.
@@ -52,7 +55,23 @@ impl Authority {
 
     /// Nothing is allowed: the caller's token is not known.
     pub fn nothing() -> Self {
-        Self::of(None, false, Authorizer::default(), Unsaid::Denied)
+        Self(Some(Arc::new(Bound {
+            known: false,
+            accessor: None,
+            is_token: false,
+            authorizer: Authorizer::default(),
+            unsaid: Unsaid::Denied,
+        })))
+    }
+
+    /// Whether the caller's token is known; nobody has to bring one.
+    pub fn is_known(&self) -> bool {
+        self.0.as_ref().is_none_or(|bound| bound.known)
+    }
+
+    /// What these rules alone allow to the anonymous caller.
+    pub fn of_rules<'a>(rules: impl IntoIterator<Item = &'a Rules>) -> Self {
+        Self::of(None, false, Authorizer::of(rules), Unsaid::Denied)
     }
 
     /// What rules allow.
@@ -62,7 +81,7 @@ impl Authority {
         authorizer: Authorizer,
         unsaid: Unsaid,
     ) -> Self {
-        Self(Some(Arc::new(Bound { accessor, is_token, authorizer, unsaid })))
+        Self(Some(Arc::new(Bound { known: true, accessor, is_token, authorizer, unsaid })))
     }
 
     /// Whether everything is allowed without a look at any rule.

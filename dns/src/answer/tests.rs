@@ -1,5 +1,6 @@
 //! Answers without a wire: a catalog in lines, a question, and the records that are expected, in any order.
 
+use proconsul_anchors::acl::rules::Rules;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -40,11 +41,15 @@ fn record_line(record: &Record) -> String {
 }
 
 fn ask(world: &World, name: &str, kind: &str, seed: u64) -> Draft {
+    ask_as(world, &Authority::open(), name, kind, seed)
+}
+
+fn ask_as(world: &World, authority: &Authority, name: &str, kind: &str, seed: u64) -> Draft {
     let question =
         Question { name: Name::parse(name).unwrap(), kind: Kind::parse(kind).unwrap(), class: 1 };
     let view = View {
         index: &world.index,
-        authority: &Authority::open(),
+        authority,
         settings: &world.settings,
         now: NOW,
         edns: false,
@@ -476,6 +481,38 @@ fn what_consul_cannot_pack_is_told_well() {
     check(&catalog, "bad.service.consul A", SOA);
     check(&catalog, "bad.service.consul SRV", SOA);
     misses(&catalog, &["1.0.0.10.in-addr.arpa PTR"]);
+}
+
+#[test]
+fn what_may_not_be_read_is_not_told() {
+    let world = World::read(
+        "node n1 10.0.0.1\nnode n2 10.0.0.2\nservice n1 w1 web port=80\nservice n2 w2 web port=80 addr=10.1.0.2",
+    );
+    let told = |rules: Option<&str>, name: &str, kind: &str| {
+        let authority = rules.map_or_else(Authority::nothing, |rules| {
+            Authority::of_rules([&Rules::parse(rules).unwrap()])
+        });
+        let draft = ask_as(&world, &authority, name, kind, 1);
+        format!("{:?} {}", draft.rcode, draft.answer.len())
+    };
+    let (web, n1) = ("service \"web\" { policy = \"read\" }", "node \"n1\" { policy = \"read\" }");
+    let both = format!("{web} {n1}");
+    for (rules, name, kind, expected) in [
+        (Some(both.as_str()), "web.service.consul", "A", "NoError 1"),
+        (Some(web), "web.service.consul", "A", "NxDomain 0"),
+        (Some(n1), "web.service.consul", "SRV", "NxDomain 0"),
+        (Some(n1), "n1.node.consul", "A", "NoError 1"),
+        (Some(n1), "n2.node.consul", "A", "NxDomain 0"),
+        (Some(n1), "1.0.0.10.in-addr.arpa", "PTR", "NoError 1"),
+        (Some(n1), "2.0.0.10.in-addr.arpa", "PTR", "NxDomain 0"),
+        (Some(both.as_str()), "2.0.1.10.in-addr.arpa", "PTR", "NxDomain 0"),
+        (Some(n1), "web.connect.consul", "A", "ServFail 0"),
+        (None, "web.service.consul", "A", "ServFail 0"),
+        (None, "n1.node.consul", "A", "ServFail 0"),
+        (None, "1.0.0.10.in-addr.arpa", "PTR", "NxDomain 0"),
+    ] {
+        assert_eq!(told(rules, name, kind), expected, "{name} {kind} with {rules:?}");
+    }
 }
 
 #[test]

@@ -31,7 +31,9 @@ pub(super) fn miss(view: View<'_>, question: &Question, miss: Miss) -> Draft {
     let rcode = match miss {
         Miss::NoName => Rcode::NxDomain,
         Miss::NoData => Rcode::NoError,
-        Miss::Nameless => return Draft { rcode: Rcode::ServFail, ..Draft::default() },
+        Miss::Nameless | Miss::NotAllowed => {
+            return Draft { rcode: Rcode::ServFail, ..Draft::default() };
+        }
     };
     Draft { rcode, authority: vec![soa(view, &question.name)], ..Draft::default() }
 }
