@@ -31,6 +31,9 @@ pub struct Sealer {
     box_key: LessSafeKey,
 }
 
+/// How a sealed row begins: no JSON does.
+const SEALED_ROW: u8 = 1;
+
 /// Bytes of randomness that a sealing takes; never the same twice.
 pub const SEAL_NONCE_BYTES: usize = NONCE_LEN;
 
@@ -90,6 +93,32 @@ impl Sealer {
         let opened = self.box_key.open_in_place(nonce, aad, &mut text).ok()?;
         std::str::from_utf8(opened).ok().map(Secret::new)
     }
+
+    /// Seals a row that may hold secrets; it opens under its own name only.
+    pub(crate) fn seal_row(
+        &self,
+        name: &str,
+        row: &[u8],
+        nonce: [u8; SEAL_NONCE_BYTES],
+    ) -> Vec<u8> {
+        let mut text = row.to_vec();
+        let aad = Aad::from(name.as_bytes());
+        self.box_key
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut text)
+            .expect("no row is as long as the cipher's bound of 256 GiB");
+        [&[SEALED_ROW], nonce.as_slice(), &text].concat()
+    }
+
+    /// The row; one that was kept before rows were sealed is as it was kept. Nothing when it was sealed under another key or
+    /// name, or was touched.
+    pub(crate) fn open_row(&self, name: &str, kept: Vec<u8>) -> Option<Vec<u8>> {
+        let Some(sealed) = kept.strip_prefix(&[SEALED_ROW]) else { return Some(kept) };
+        let (nonce, text) = sealed.split_first_chunk::<NONCE_LEN>()?;
+        let mut text = text.to_vec();
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let opened = self.box_key.open_in_place(nonce, Aad::from(name.as_bytes()), &mut text);
+        opened.ok().map(|row| row.to_vec())
+    }
 }
 
 #[cfg(test)]
@@ -109,6 +138,18 @@ mod tests {
         assert_ne!(sealed.digest(), &*theirs.digest("s3cret"));
         let printed = format!("{sealed:?}{}", serde_json::to_string(&sealed).unwrap());
         assert!(!printed.contains("s3cret"), "{printed}");
+    }
+
+    #[test]
+    fn a_row_opens_under_its_own_name() {
+        let sealer = Sealer::of_seed(&[1; 32]);
+        let sealed = sealer.seal_row("service/web", b"{\"token\":\"s3cret\"}", [3; 12]);
+        assert!(!sealed.windows(6).any(|bytes| bytes == b"s3cret"));
+        let open = |name: &str, kept: &[u8]| sealer.open_row(name, kept.to_vec());
+        assert_eq!(open("service/web", &sealed).as_deref(), Some(&b"{\"token\":\"s3cret\"}"[..]));
+        assert_eq!(open("service/db", &sealed), None);
+        assert_eq!(Sealer::of_seed(&[2; 32]).open_row("service/web", sealed), None);
+        assert_eq!(open("service/web", b"{}").as_deref(), Some(&b"{}"[..]));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::node::RowKey;
+use crate::sealed::Sealer;
 use crate::store::{Store, StoreError};
 
 /// Keys and what is to stand under them; `None` removes.
@@ -76,15 +77,29 @@ impl Keeper {
 
 // === impl Shelf for Store ===
 
+/// Rows hold the tokens that registrations came with, and what checks send: they are kept sealed.
 impl Shelf for Store {
     fn put(&self, rows: Rows) -> Result<(), ShelfError> {
-        let rows = rows.into_iter().map(|(key, row)| (key.into(), row.map(Into::into))).collect();
-        self.put_leaf_rows(rows).map_err(ShelfError::from)
+        let sealer = sealer(self);
+        let sealed = rows.into_iter().map(|(key, row)| {
+            let row = row.map(|row| sealer.seal_row(&key, &row, rand::random()).into());
+            (key.into(), row)
+        });
+        self.put_leaf_rows(sealed.collect()).map_err(ShelfError::from)
     }
 
     fn rows(&self) -> Result<Vec<(String, Vec<u8>)>, ShelfError> {
-        self.leaf().map_err(ShelfError::from)
+        let sealer = sealer(self);
+        let open = |(key, kept): (String, Vec<u8>)| match sealer.open_row(&key, kept) {
+            Some(row) => Ok((key, row)),
+            None => Err(ShelfError(format!("row {key:?} was sealed under another key").into())),
+        };
+        self.leaf()?.into_iter().map(open).collect()
     }
+}
+
+fn sealer(store: &Store) -> Sealer {
+    Sealer::of_seed(store.keys().scope().as_bytes())
 }
 
 impl From<StoreError> for ShelfError {
