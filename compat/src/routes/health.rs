@@ -175,17 +175,12 @@ impl Lookup {
         }
         // Consul's view of a service knows no distances.
         let viewed = self.options.after > 0 && !self.wanted.narrow.has_order();
-        if viewed && self.site.handle.authority(&self.caller).is_err() {
-            // Nor does it ever begin for whoever is unknown.
-            return Box::pin(nobody(&self.site, &self.options)).await;
-        }
         let answer = blocking::read(&self.site, &self.caller, &self.options, &self.query).await?;
         let order = if viewed { Order::Kept } else { Order::LastFillsIn };
         let sight = Sight::of(&answer.authority);
         let reply = encode(&answer, &sight, &self.name, &self.wanted, order)?;
         let meta = Meta::with_consistency(&answer, &self.options).cacheable(&self.options);
-        // Nor does it tell that it leaves anything out.
-        Ok(reply.meta(meta.filtered(&answer.authority, sight.left_out() && !viewed)))
+        Ok(reply.meta(meta.filtered(&answer.authority, sight.left_out())))
     }
 }
 
