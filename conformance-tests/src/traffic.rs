@@ -264,14 +264,27 @@ impl Side {
         text
     }
 
-    /// Both sides listen on ports of their own.
+    /// Both sides listen on ports of their own. Digits within a longer number or hash are none.
     fn hide_ports(&self, answer: &mut Answer) {
         let text = answer.text();
         if self.ports.iter().any(|port| text.contains(&port.to_string())) {
             let hide = |text: String, (n, port): (usize, &u16)| {
-                text.replace(&port.to_string(), &format!("1000{n}"))
+                hide_number(&text, &port.to_string(), &format!("1000{n}"))
             };
             answer.body = self.ports.iter().enumerate().fold(text, hide).into_bytes();
         }
     }
+}
+
+fn hide_number(text: &str, number: &str, by: &str) -> String {
+    let mut parts = text.split(number).peekable();
+    let mut out = String::new();
+    while let Some(part) = parts.next() {
+        out.push_str(part);
+        let Some(next) = parts.peek() else { break };
+        let within = out.ends_with(|c: char| c.is_ascii_hexdigit())
+            || next.starts_with(|c: char| c.is_ascii_hexdigit());
+        out.push_str(if within { number } else { by });
+    }
+    out
 }
