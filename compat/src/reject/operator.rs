@@ -70,8 +70,6 @@ pub(crate) enum OperatorFault {
         "there is no {0} profile: this program is not written in Go; there are profile, heap, allocs, goroutine, threadcreate"
     )]
     NoSuchProfile(String),
-    #[error("Unknown profile\n")]
-    UnknownProfile,
     #[error("{0}")]
     Profile(String),
 }
@@ -103,7 +101,7 @@ impl OperatorFault {
             | Self::ServiceKind(_)
             | Self::MissingDatacenter => StatusCode::BAD_REQUEST,
             Self::NoSuchProfile(_) => StatusCode::NOT_IMPLEMENTED,
-            Self::UiOff | Self::NoMetricsProxy | Self::UnknownProfile => StatusCode::NOT_FOUND,
+            Self::UiOff | Self::NoMetricsProxy => StatusCode::NOT_FOUND,
         }
     }
 }

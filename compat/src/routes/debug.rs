@@ -13,6 +13,9 @@ use crate::reply::{Reply, TEXT_UTF8};
 const NO_SNIFF: (HeaderName, HeaderValue) =
     (http::header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 const DISPOSITION: HeaderName = http::header::CONTENT_DISPOSITION;
+/// By it `go tool pprof` knows that a text tells what is wrong.
+const GO_PPROF: HeaderName = HeaderName::from_static("x-go-pprof");
+const UNKNOWN: &str = "Unknown profile\n";
 const OCTETS: &str = "application/octet-stream";
 const HTML: &str = "text/html; charset=utf-8";
 
@@ -26,7 +29,7 @@ pub(crate) async fn pprof(ask: Ask) -> Result<Reply, Reject> {
     let authority = ask.authority();
     match authority {
         Ok(authority) if authority.is_open() && !ask.site.settings.debug => {
-            return Ok(Reply::plain("", TEXT_UTF8).status(StatusCode::NOT_FOUND));
+            return Ok(Reply::absent());
         }
         Ok(authority) if authority.allows(Act::operator_read()) => {}
         _ => return Ok(Reply::plain("", TEXT_UTF8).status(StatusCode::FORBIDDEN)),
@@ -43,7 +46,9 @@ pub(crate) async fn pprof(ask: Ask) -> Result<Reply, Reject> {
             _ => Reply::plain(taken(&ask, Profile::ThreadsText).await?, TEXT_UTF8),
         },
         name @ ("trace" | "block" | "mutex") => return Err(foreign(name)),
-        _ => return Err(OperatorFault::UnknownProfile.into()),
+        _ => Reply::plain(UNKNOWN, TEXT_UTF8)
+            .status(StatusCode::NOT_FOUND)
+            .header(GO_PPROF, HeaderValue::from_static("1")),
     };
     Ok(reply.header(NO_SNIFF.0, NO_SNIFF.1))
 }

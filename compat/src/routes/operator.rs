@@ -160,7 +160,7 @@ fn autopilot(ask: &Ask, form: impl Fn(&ServerHealth<'_>) -> Reply) -> Result<Rep
 pub(crate) async fn usage(ask: Ask) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
     let options = ReadOptions { datacenter: String::new(), ..ask.read_options()? };
-    ask.demand(Act::operator_read())?;
+    ask.demand(Act::operator_read()).map_err(Reject::queried)?;
     let query = Query::Several(vec![Query::Nodes, Query::Services { by_node_meta: false }]);
     let answer = blocking::read(&ask.site, &ask.caller, &options, &query).await?;
     let meta = Meta::with_consistency(&answer, &options);

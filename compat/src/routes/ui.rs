@@ -199,7 +199,6 @@ fn federation(ask: &Ask) -> FederationOut<'_> {
 async fn federated(ask: &Ask) -> Result<Meta, Reject> {
     let options = ask.read_options()?;
     blocking::own_datacenter(&ask.site, &options).map_err(Reject::queried)?;
-    ask.demand(Act::operator_read()).map_err(Reject::queried)?;
     blocking::for_nothing(&ask.site, &options).await.map_err(Reject::queried)?;
     let known_leader = ask.site.handle.has_leader();
     Ok(Meta { index: FEDERATED_AT, known_leader, ..Meta::default() })
@@ -208,6 +207,7 @@ async fn federated(ask: &Ask) -> Result<Meta, Reject> {
 /// `GET /v1/internal/federation-states`.
 pub(crate) async fn federation_states(ask: Ask) -> Result<Reply, Reject> {
     let meta = federated(&ask).await?;
+    ask.demand(Act::operator_read()).map_err(Reject::queried)?;
     Ok(Reply::json(&[federation(&ask)]).meta(meta))
 }
 
@@ -221,6 +221,7 @@ pub(crate) async fn federated_gateways(ask: Ask) -> Result<Reply, Reject> {
 pub(crate) async fn federation_state(ask: Ask) -> Result<Reply, Reject> {
     let asked = ask.named(OperatorFault::MissingDatacenter.into())?.to_owned();
     let meta = federated(&ask).await?;
+    ask.demand(Act::operator_read()).map_err(Reject::queried)?;
     let state = federation(&ask);
     if state.datacenter != asked {
         return Ok(Reply::absent());
