@@ -128,9 +128,11 @@ fn whoever_has_no_certificate_stays_outside_where_one_is_asked_for() {
 #[test]
 fn http_2_is_spoken_with_who_chooses_it() {
     let (folder, authority) = (Folder::new(), Authority::new());
-    let config = configure(&folder, &authority, &authority.issue("localhost"), "");
+    configure(&folder, &authority, &authority.issue("localhost"), "");
+    folder.write("late.hcl", "http_config { write_timeout = \"3s\" }");
+    let config = folder.as_str();
     let port = free_port();
-    let agent = Agent::start(&["-dev", "-config-file", &config, &format!("-https-port={port}")]);
+    let agent = Agent::start(&["-dev", "-config-dir", config, &format!("-https-port={port}")]);
     agent.put("/v1/kv/a", "v");
     let client = authority.client(None, &[b"h2", b"http/1.1"]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -142,9 +144,14 @@ fn http_2_is_spoken_with_who_chooses_it() {
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(b"h2".as_slice()));
         let (mut sender, connection) = h2::client::handshake(stream).await.unwrap();
         tokio::spawn(connection);
-        let request = http::Request::get("https://localhost/v1/kv/a?raw").body(()).unwrap();
-        let (response, _) = sender.send_request(request, true).unwrap();
-        let mut response = response.await.unwrap();
+        let mut ask = |path: &str| {
+            let request = http::Request::get(format!("https://localhost{path}")).body(()).unwrap();
+            sender.send_request(request, true).unwrap().0
+        };
+        // What comes after its time is not sent; the connection goes on.
+        let late = ask("/v1/kv/a?index=9999&wait=5m").await.unwrap_err();
+        assert_eq!(late.reason(), Some(h2::Reason::INTERNAL_ERROR));
+        let mut response = ask("/v1/kv/a?raw").await.unwrap();
         assert_eq!(response.headers()["x-consul-knownleader"], "true");
         response.body_mut().data().await.unwrap().unwrap()
     });

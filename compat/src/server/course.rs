@@ -30,23 +30,32 @@ struct Course {
     /// When the head of the latest was read, in nanoseconds since `birth`.
     began: AtomicU64,
     birth: Instant,
+    /// How long an answer may take to its last piece, where nobody else looks.
+    answer_max: Option<Duration>,
 }
 
 /// The body of an answer; when it goes, its request is done with.
 #[derive(Debug)]
 pub(crate) struct Tracked {
     body: Outgoing,
-    _request: Request,
+    request: Request,
 }
 
-/// A request that is worked on.
+/// A request that is worked on, and until when its answer may be sent.
 #[derive(Debug)]
-pub(crate) struct Request(Answering);
+pub(crate) struct Request(Answering, Option<Instant>);
 
 // === impl Answering ===
 
 impl Default for Answering {
     fn default() -> Self {
+        Self::new(None)
+    }
+}
+
+impl Answering {
+    /// A connection on which an answer may take so long, or whose guard sees to that.
+    pub(super) fn new(answer_max: Option<Duration>) -> Self {
         Self(Arc::new(Course {
             answering: AtomicBool::new(false),
             open: AtomicU32::new(0),
@@ -54,11 +63,10 @@ impl Default for Answering {
             has_body: AtomicBool::new(false),
             began: AtomicU64::new(0),
             birth: Instant::now(),
+            answer_max,
         }))
     }
-}
 
-impl Answering {
     /// A request was taken; it is worked on until what this returns is dropped.
     pub(crate) fn take(&self, has_body: bool) -> Request {
         let course = &*self.0;
@@ -67,7 +75,7 @@ impl Answering {
         course.has_body.store(has_body, Ordering::Relaxed);
         course.taken.fetch_add(1, Ordering::Relaxed);
         course.open.fetch_add(1, Ordering::Relaxed);
-        Request(self.clone())
+        Request(self.clone(), course.answer_max.map(|max| Instant::now() + max))
     }
 
     /// From here on what is written is an answer of ours, until it is flushed.
@@ -110,7 +118,7 @@ impl Request {
     /// The body of its answer, which is about to go out.
     pub(crate) fn answer(self, mut body: Outgoing) -> Tracked {
         body.begin(&self.0);
-        Tracked { body, _request: self }
+        Tracked { body, request: self }
     }
 }
 
@@ -130,7 +138,11 @@ impl Body for Tracked {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        Pin::new(&mut self.get_mut().body).poll_frame(cx)
+        let own = self.get_mut();
+        if own.request.1.is_some_and(|until| Instant::now() > until) {
+            return Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())));
+        }
+        Pin::new(&mut own.body).poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {

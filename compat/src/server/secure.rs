@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use futures_util::FutureExt as _;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -79,9 +80,14 @@ async fn greet(certificates: &Certificates, mut socket: Socket) -> io::Result<Tl
 
 /// Speaks HTTP/2 on a stream to its end.
 async fn http2(counter: &Counter, stream: TlsStream<Socket>, peer: SocketAddr) {
-    let answering = Answering::default();
+    let write = counter.timeouts.write;
+    let answering = Answering::new(Some(write));
     let (api, course) = (Arc::clone(&counter.api), answering.clone());
-    let service = service_fn(move |request| dispatch::answer(&api, &answering, peer, request));
+    // An answer that does not come in time takes its stream with it, and no other.
+    let service = service_fn(move |request| {
+        timeout(write, dispatch::answer(&api, &answering, peer, request))
+            .map(|answer| answer.map(|Ok(sent)| sent))
+    });
     let header_bytes_max = u32::try_from(counter.header_bytes_max).unwrap_or(u32::MAX);
     let serving = http2::Builder::new(TokioExecutor::new())
         .max_concurrent_streams(STREAMS_MAX)
