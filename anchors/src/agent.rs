@@ -38,7 +38,7 @@ pub use crate::node::{
     Aggregate, Existing, LeafCheck, LeafService, LeafSettings, NodeError, ProbeResult, Run, Server,
     ServiceHealth, Source,
 };
-use crate::node::{Group, Leaf, LeafRowError, Misconfigured, Moved};
+use crate::node::{Group, Leaf, LeafRowError, Maintenance, Misconfigured, Moved};
 use crate::query::Query;
 use crate::service::Status;
 
@@ -294,18 +294,17 @@ impl Agent {
     pub async fn set_service_maintenance(
         &self,
         id: &str,
-        enable: bool,
-        reason: &str,
+        maintenance: &Maintenance,
     ) -> Result<(), NodeError> {
-        self.write(|leaf, now| leaf.set_service_maintenance(id, enable, reason, now)).await
+        self.write(|leaf, now| leaf.set_service_maintenance(id, maintenance, now)).await
     }
 
     /// Puts the node into maintenance or takes it out.
     ///
     /// # Errors
     /// The store did not take it.
-    pub async fn set_node_maintenance(&self, enable: bool, reason: &str) -> Result<(), NodeError> {
-        self.write(|leaf, now| Ok(leaf.set_node_maintenance(enable, reason, now))).await
+    pub async fn set_node_maintenance(&self, maintenance: &Maintenance) -> Result<(), NodeError> {
+        self.write(|leaf, now| Ok(leaf.set_node_maintenance(maintenance, now))).await
     }
 
     /// Takes what the configuration files define now: what they defined before and do not any more goes.
@@ -326,6 +325,11 @@ impl Agent {
     /// Settles anew (a reload); what follows from it is told at the next full sync.
     pub fn settle(&self, settings: LeafSettings) {
         self.leaf().settle(settings);
+        self.sync_soon();
+    }
+
+    /// What decides over what the scope takes has changed: the next full sync is due early.
+    pub fn sync_soon(&self) {
         self.0.behind.store(true, Ordering::Relaxed);
         self.moved();
     }

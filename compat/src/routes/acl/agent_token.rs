@@ -20,6 +20,7 @@ pub(crate) async fn set(mut ask: Ask) -> Result<Reply, Reject> {
     let place = place(&which).ok_or_else(|| AclReject::AgentToken(which.clone()))?;
     let token = (!form.token.is_empty()).then(|| Secret::new(&form.token));
     let kept = ask.site.tokens.change(|tokens| *place(tokens) = token);
+    ask.site.agent.sync_soon();
     kept.map_err(|fault| AclReject::Program(fault.to_string()))?;
     tracing::info!(token = %which, "an agent's token was replaced");
     Ok(Reply::nothing())
