@@ -15,6 +15,7 @@ mod client;
 mod cluster;
 mod config_entry;
 mod connect;
+mod debug;
 mod dispatch;
 mod form;
 mod go;
@@ -117,6 +118,7 @@ const ENTRIES: &[&[Entry]] = &[
     cluster::ENTRIES,
     config_entry::ENTRIES,
     connect::ENTRIES,
+    debug::ENTRIES,
     intention::ENTRIES,
     keygen::ENTRIES,
     kv::ENTRIES,
@@ -142,7 +144,6 @@ const LATER: &[&str] = &[
     "connect expose",
     "connect proxy",
     "connect redirect-traffic",
-    "debug",
     "exec",
     "keyring",
     "peering",

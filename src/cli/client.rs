@@ -232,12 +232,30 @@ impl Api {
         body: Vec<u8>,
     ) -> Result<Answer, String> {
         let url = self.url(path, query);
-        let response = self.open(method.clone(), &url, body).await?;
+        self.answer_of(method, &url, body).await
+    }
+
+    async fn answer_of(&self, method: Method, url: &str, body: Vec<u8>) -> Result<Answer, String> {
+        let response = self.open(method.clone(), url, body).await?;
         let status = response.status().as_u16();
         let index = index_of(&response);
         let body = response.bytes().await;
-        let body = body.map_err(|fault| self.fault(&method, &url, &fault))?;
+        let body = body.map_err(|fault| self.fault(&method, url, &fault))?;
         Ok(Answer { status, index, body: body.to_vec() })
+    }
+
+    /// A request beside `/v1`.
+    ///
+    /// # Errors
+    /// The same.
+    pub(super) async fn root_answer(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Answer, String> {
+        let url = self.url(path, query).replacen("/v1/", "/", 1);
+        self.answer_of(method, &url, Vec::new()).await
     }
 
     /// An answer whose body is read as it comes.

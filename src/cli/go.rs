@@ -6,6 +6,7 @@ use std::io::Read as _;
 use std::str::FromStr;
 
 use serde_json::Value;
+use time::OffsetDateTime;
 
 use crate::config::reason;
 
@@ -35,6 +36,28 @@ pub(super) fn time(text: &str) -> String {
         }
         None => text.to_owned(),
     }
+}
+
+/// A time as the API has it.
+pub(super) fn rfc3339(time: OffsetDateTime) -> String {
+    let (date, nanos) = (time.date(), format!("{:09}", time.nanosecond()));
+    let nanos = nanos.trim_end_matches('0');
+    let point = if nanos.is_empty() { "" } else { "." };
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}{point}{nanos}Z",
+        date.year(),
+        u8::from(date.month()),
+        date.day(),
+        time.hour(),
+        time.minute(),
+        time.second()
+    )
+}
+
+/// A time in the name of a file.
+pub(super) fn stamp(time: OffsetDateTime) -> String {
+    let text = rfc3339(time.replace_nanosecond(0).unwrap_or(time));
+    text.replace(':', "-")
 }
 
 /// Days of the week, beginning with that of 1 January 1970.

@@ -6,6 +6,8 @@ mod usage;
 
 use clap::Arg;
 
+pub(super) use raft::peers;
+
 use super::client::Api;
 use super::{Call, Entry};
 

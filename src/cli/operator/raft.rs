@@ -57,12 +57,17 @@ fn list(call: &Call) -> Result<String, String> {
     let found: Value = api(call)?.get("operator/raft/configuration", &[]).map_err(|fault| {
         format!("Error getting peers: Failed to retrieve raft configuration: {fault}")
     })?;
-    let servers = items(&found, "Servers");
+    Ok(peers(&found))
+}
+
+/// The servers of an answer as a table.
+pub(in super::super) fn peers(found: &Value) -> String {
+    let servers = items(found, "Servers");
     let leader = servers.iter().find(|server| flag(server, "Leader"));
     let leader = leader.map_or(0, |server| number(server, "LastIndex"));
     let mut rows = vec![TITLES.map(str::to_owned).to_vec()];
     rows.extend(servers.iter().map(|server| row(server, leader)));
-    Ok(columns(&rows))
+    columns(&rows)
 }
 
 fn row(server: &Value, leader: u64) -> Vec<String> {
