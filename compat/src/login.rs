@@ -45,8 +45,15 @@ pub struct Logins(Arc<Inner>);
 
 struct Inner {
     fetch: Box<dyn Fetch>,
-    /// By the name of the method; with the index of the method that they were fetched for.
-    keys: Mutex<HashMap<Box<str>, (u64, Arc<KeySet>)>>,
+    /// By the name of the method.
+    keys: Mutex<HashMap<Box<str>, Kept>>,
+}
+
+/// The keys of a method.
+struct Kept {
+    /// The index at which the method was last changed when they were fetched.
+    modified: u64,
+    keys: Arc<KeySet>,
 }
 
 /// Which method a login goes through.
@@ -117,15 +124,13 @@ impl Logins {
 
     /// The keys of a method as it is now; those of its former settings are forgotten.
     fn keys_of(&self, door: &Door<'_>) -> Arc<KeySet> {
-        let mut keys = self.0.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((modified, keys)) = keys.get(door.name)
-            && *modified == door.modified
-        {
-            return Arc::clone(keys);
+        let mut all = self.0.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kept) = all.get(door.name).filter(|kept| kept.modified == door.modified) {
+            return Arc::clone(&kept.keys);
         }
-        let fresh = Arc::new(KeySet::default());
-        keys.insert(door.name.into(), (door.modified, Arc::clone(&fresh)));
-        fresh
+        let keys = Arc::new(KeySet::default());
+        all.insert(door.name.into(), Kept { modified: door.modified, keys: Arc::clone(&keys) });
+        keys
     }
 
     /// Forgets the keys of a method that is gone.

@@ -81,14 +81,12 @@ fn words(error: &reqwest::Error, url: &str) -> String {
     let mut cause = error.source();
     let mut last = error.to_string();
     while let Some(inner) = cause {
-        match inner.downcast_ref::<io::Error>() {
-            Some(os) if os.raw_os_error().is_some() => {
-                return format!("dial tcp {}: connect: {}", place(url), os_words(os));
-            }
-            Some(tls) if tls.get_ref().is_some_and(|tls| tls.is::<rustls::Error>()) => {
-                return tls_words(tls, &place(url));
-            }
-            _ => {}
+        if let Some(os) = inner.downcast_ref::<io::Error>().filter(|os| os.raw_os_error().is_some())
+        {
+            return format!("dial tcp {}: connect: {}", place(url), os_words(os));
+        }
+        if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
+            return tls_words(&io::Error::other(tls.clone()), &place(url));
         }
         last = inner.to_string();
         cause = inner.source();

@@ -49,7 +49,7 @@ pub(crate) fn key(text: &str) -> Result<String, UuidFault> {
     if hyphens > 4 {
         return Err(UuidFault::KeyHyphens(hyphens));
     }
-    if (LENGTH - hyphens) % 2 != 0 {
+    if !(LENGTH - hyphens).is_multiple_of(2) {
         return Err(UuidFault::KeyOdd);
     }
     match odd_digit(text) {

@@ -129,8 +129,8 @@ pub(super) fn decode(part: &str) -> Result<Vec<u8>, JwsFault> {
     let plain = part.trim_end_matches('=');
     URL_SAFE_NO_PAD.decode(plain).map_err(|error| {
         JwsFault::Base64(match error {
-            base64::DecodeError::InvalidByte(at, _) => at,
-            base64::DecodeError::InvalidLastSymbol(at, _) => at,
+            base64::DecodeError::InvalidByte(at, _)
+            | base64::DecodeError::InvalidLastSymbol(at, _) => at,
             base64::DecodeError::InvalidLength(_) | base64::DecodeError::InvalidPadding => 0,
         })
     })

@@ -162,17 +162,17 @@ impl<'a> TokenOut<'a> {
 
 /// Links to the policies of these ids that are still there.
 pub(crate) fn policy_links<'a>(index: &'a Index, ids: &'a [Box<str>]) -> Vec<LinkOut<'a>> {
-    let link = |id: &'a Box<str>| {
+    let link = |id: &'a str| {
         let policy: &Policy = &index.record::<Policy>(id)?.record;
         Some(LinkOut { id, name: &policy.name })
     };
-    ids.iter().filter_map(link).collect()
+    ids.iter().map(AsRef::as_ref).filter_map(link).collect()
 }
 
 fn role_links<'a>(index: &'a Index, ids: &'a [Box<str>]) -> Vec<LinkOut<'a>> {
-    let link = |id: &'a Box<str>| {
+    let link = |id: &'a str| {
         let role: &Role = &index.record::<Role>(id)?.record;
         Some(LinkOut { id, name: &role.name })
     };
-    ids.iter().filter_map(link).collect()
+    ids.iter().map(AsRef::as_ref).filter_map(link).collect()
 }
