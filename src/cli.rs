@@ -22,6 +22,7 @@ mod go;
 mod intention;
 mod json;
 mod keygen;
+mod keyring;
 mod kv;
 mod lock;
 mod login;
@@ -30,12 +31,14 @@ mod members;
 mod monitor;
 mod operate;
 mod operator;
+mod peering;
 mod replay;
 mod services;
 mod sink;
 mod snapshot;
 mod table;
 mod tls;
+mod troubleshoot;
 mod usage;
 mod validate;
 mod version;
@@ -100,6 +103,8 @@ const GROUPS: &[Group] = &[
     Group { name: "operator autopilot", about: "Reads and writes how servers are looked after" },
     Group { name: "operator raft", about: "Looks after the servers that decide together" },
     Group { name: "operator usage", about: "Counts what is used" },
+    Group { name: "peering", about: "Looks after other clusters" },
+    Group { name: "troubleshoot", about: "Finds out why something cannot be reached" },
     Group { name: "snapshot", about: "Saves and restores everything" },
     Group { name: "tls", about: "Makes certificates for agents" },
     Group { name: "tls ca", about: "Makes CAs" },
@@ -121,6 +126,7 @@ const ENTRIES: &[&[Entry]] = &[
     debug::ENTRIES,
     intention::ENTRIES,
     keygen::ENTRIES,
+    keyring::ENTRIES,
     kv::ENTRIES,
     lock::ENTRIES,
     login::ENTRIES,
@@ -128,11 +134,13 @@ const ENTRIES: &[&[Entry]] = &[
     members::ENTRIES,
     monitor::ENTRIES,
     operate::ENTRIES,
+    peering::ENTRIES,
     replay::ENTRIES,
     services::ENTRIES,
     services::EXPORTED,
     snapshot::ENTRIES,
     tls::ENTRIES,
+    troubleshoot::ENTRIES,
     validate::ENTRIES,
     version::ENTRIES,
     watch::ENTRIES,
@@ -145,11 +153,10 @@ const LATER: &[&str] = &[
     "connect proxy",
     "connect redirect-traffic",
     "exec",
-    "keyring",
-    "peering",
     "resource",
     "snapshot decode",
-    "troubleshoot",
+    "troubleshoot proxy",
+    "troubleshoot upstreams",
 ];
 
 /// Runs a command line; its first word is the program's name.
