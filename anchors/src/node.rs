@@ -32,6 +32,7 @@ pub use self::configure::Misconfigured;
 use self::definition::{
     CheckDefinition, CheckSpec, InvalidCheck, InvalidService, ServiceDefinition,
 };
+pub use self::register::Maintenance;
 pub use self::rows::{LeafRowError, RowKey};
 use crate::caller::Secret;
 use crate::clock::Time;

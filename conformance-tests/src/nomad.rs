@@ -198,8 +198,18 @@ impl Drop for Nomad {
             let _killed = self.child.kill().and_then(|()| self.child.wait());
         }
         if env::var_os("CONFORMANCE_KEEP").is_none() {
+            unmount(&self.folder);
             let _removed = fs::remove_dir_all(&self.folder);
         }
+    }
+}
+
+/// Nomad keeps the secrets of each task in a file system of its own, until it forgets the allocation.
+fn unmount(folder: &std::path::Path) {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let places = mounts.lines().filter_map(|line| line.split(' ').nth(1));
+    for place in places.filter(|place| std::path::Path::new(place).starts_with(folder)) {
+        let _unmounted = Command::new("umount").arg(place).status();
     }
 }
 

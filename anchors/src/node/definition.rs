@@ -17,6 +17,7 @@ pub(crate) use self::mesh::join_host_port;
 pub use self::mesh::{InvalidMesh, InvalidUpstream, SidecarAsked, UpstreamKey};
 pub use self::ports::InvalidPort;
 use self::ports::port_faults;
+use super::NodeError;
 use crate::caller::Secret;
 use crate::pairs::Pairs;
 use crate::service::{Service, Status, Weights};
@@ -320,6 +321,20 @@ impl ServiceDefinition {
 // === impl CheckDefinition ===
 
 impl CheckDefinition {
+    /// Whether it can be registered without a service around it, which is looked at before anybody's rights are.
+    ///
+    /// # Errors
+    /// What is missing or does not fit.
+    pub fn validate_alone(&self) -> Result<(), NodeError> {
+        if self.name.is_empty() {
+            return Err(NodeError::NoCheckName);
+        }
+        if self.has_odd_status() {
+            return Err(NodeError::BadCheckStatus);
+        }
+        Ok(self.validate()?)
+    }
+
     /// Whether nothing at all was given: Consul then ignores the `Check` of a service.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

@@ -117,13 +117,7 @@ impl Leaf {
         source: Source,
         now: Time,
     ) -> Result<Moved, NodeError> {
-        if definition.name.is_empty() {
-            return Err(NodeError::NoCheckName);
-        }
-        if definition.has_odd_status() {
-            return Err(NodeError::BadCheckStatus);
-        }
-        definition.validate()?;
+        definition.validate_alone()?;
         let service = match definition.service_id.as_ref() {
             "" => None,
             id => {
@@ -162,15 +156,14 @@ impl Leaf {
         Ok(moved)
     }
 
-    /// Puts a service into maintenance or takes it out; the first reason stays.
+    /// Puts a service into maintenance for a reason, or takes it out without one; the first reason stays.
     ///
     /// # Errors
     /// [`NodeError::UnknownService`].
     pub fn set_service_maintenance(
         &mut self,
         id: &str,
-        enable: bool,
-        reason: &str,
+        maintenance: &Maintenance,
         now: Time,
     ) -> Result<Moved, NodeError> {
         let Some(entry) = self.services.get(id) else {
@@ -182,36 +175,35 @@ impl Leaf {
             service: Some(checked(&entry.service)),
             ..Check::default()
         };
-        Ok(self.set_maintenance(check, enable, reason, "service", now))
+        Ok(self.set_maintenance(check, maintenance, "service", now))
     }
 
     /// Puts the node into maintenance or takes it out; the first reason stays.
-    pub fn set_node_maintenance(&mut self, enable: bool, reason: &str, now: Time) -> Moved {
+    pub fn set_node_maintenance(&mut self, maintenance: &Maintenance, now: Time) -> Moved {
         let check = Check {
             id: NODE_MAINTENANCE.into(),
             name: "Node Maintenance Mode".into(),
             ..Check::default()
         };
-        self.set_maintenance(check, enable, reason, "node", now)
+        self.set_maintenance(check, maintenance, "node", now)
     }
 
     fn set_maintenance(
         &mut self,
         mut check: Check,
-        enable: bool,
-        reason: &str,
+        maintenance: &Maintenance,
         what: &str,
         now: Time,
     ) -> Moved {
         let mut moved = Moved::default();
         let id: Arc<str> = check.id.as_str().into();
-        match (enable, self.checks.contains_key(&id)) {
+        match (maintenance.enable, self.checks.contains_key(&id)) {
             (true, false) => {
-                check.notes = maintenance_notes(reason, what);
+                check.notes = maintenance_notes(&maintenance.reason, what);
                 check.kind = "maintenance".into();
                 moved.check_row(&id);
                 moved.check(&id, check.service_id().map(|of| of.as_str()));
-                self.put_check(LeafCheck::maintenance(check));
+                self.put_check(LeafCheck::maintenance(check, maintenance.token.clone()));
             }
             (false, true) => self.drop_check(&id, &mut moved),
             _ => {}
@@ -345,16 +337,27 @@ impl Leaf {
 // === impl LeafCheck ===
 
 impl LeafCheck {
-    fn maintenance(check: Check) -> Self {
+    fn maintenance(check: Check, token: Option<Secret>) -> Self {
         Self {
             check,
             definition: None,
-            token: None,
+            token,
             source: Source::Api,
             critical_since: None,
             valid_until: None,
         }
     }
+}
+
+/// What is asked for of a service or of the node (`/v1/agent/maintenance`).
+#[derive(Clone, Debug, Default)]
+pub struct Maintenance {
+    /// Into maintenance, or out of it.
+    pub enable: bool,
+    /// Why; empty when nothing was said.
+    pub reason: Box<str>,
+    /// Who asked: the check that says so is written upwards with this token.
+    pub token: Option<Secret>,
 }
 
 /// Without an id of its own, a check of a service is named by its place among several.

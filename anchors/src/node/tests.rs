@@ -522,10 +522,11 @@ fn scripts_need_leave_and_some_kinds_are_refused() {
         > check s script:5s
         ok
         > check d docker:5s
-        docker checks are not supported yet
+        ok
         > check o os:5s
         not implemented
         > restart
+        check/d is refused
         check/s is refused
         ",
     );
@@ -587,10 +588,10 @@ impl World {
                 outcome(leaf.update_ttl(id, (*status).into(), &note.join(" "), now))
             }
             ("maintain", ["node", on, reason @ ..]) => {
-                outcome(Ok(leaf.set_node_maintenance(*on == "on", &reason.join(" "), now)))
+                outcome(Ok(leaf.set_node_maintenance(&maintenance(on, reason), now)))
             }
             ("maintain", [id, on, reason @ ..]) => {
-                outcome(leaf.set_service_maintenance(id, *on == "on", &reason.join(" "), now))
+                outcome(leaf.set_service_maintenance(id, &maintenance(on, reason), now))
             }
             ("allow", _) => {
                 leaf.settle(LeafSettings { remote_scripts: true, ..settings() });
@@ -781,4 +782,8 @@ fn change_shown(change: &Change) -> String {
         Change::Deregister(Removal::Check { id, .. }) => format!("remove check {id}\n"),
         other => format!("{other:?}\n"),
     }
+}
+
+fn maintenance(on: &str, reason: &[&str]) -> Maintenance {
+    Maintenance { enable: on == "on", reason: reason.join(" ").into(), token: None }
 }

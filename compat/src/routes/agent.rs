@@ -6,7 +6,9 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue, StatusCode};
 use proconsul_anchors::acl::Act;
 use proconsul_anchors::node::definition::{CheckDefinition, ServiceDefinition};
-use proconsul_anchors::node::{Aggregate, Existing, LeafCheck, LeafService, ServiceHealth};
+use proconsul_anchors::node::{
+    Aggregate, Existing, LeafCheck, LeafService, Maintenance, ServiceHealth,
+};
 use proconsul_anchors::service::Status;
 
 use crate::extract::body::read_json;
@@ -141,6 +143,7 @@ pub(crate) async fn register_check(mut ask: Ask) -> Result<Reply, Reject> {
     let text = read_json(ask.take_body(), ask.headers.content_length).await?;
     let form: CheckForm = body(&text, Hint::None)?;
     let check = CheckDefinition::from(form);
+    check.validate_alone()?;
     ask.vet_check(&check)?;
     ask.site.agent.register_check(check, ask.caller.token).await?;
     Ok(Reply::nothing())
@@ -193,19 +196,24 @@ pub(crate) async fn update(mut ask: Ask) -> Result<Reply, Reject> {
 /// `PUT /v1/agent/service/maintenance/<id>`.
 pub(crate) async fn service_maintenance(ask: Ask) -> Result<Reply, Reject> {
     let id = ask.named(Reject::MissingServiceId)?;
-    let enable = enable(&ask)?;
+    let maintenance = asked_maintenance(&ask)?;
     ask.refuse_enterprise(Tenancy::Both)?;
     ask.vet_service_id(id)?;
-    ask.site.agent.set_service_maintenance(id, enable, ask.params.first("reason")).await?;
+    ask.site.agent.set_service_maintenance(id, &maintenance).await?;
     Ok(Reply::nothing())
 }
 
 /// `PUT /v1/agent/maintenance`.
 pub(crate) async fn maintenance(ask: Ask) -> Result<Reply, Reject> {
-    let enable = enable(&ask)?;
+    let maintenance = asked_maintenance(&ask)?;
     ask.demand_node_write()?;
-    ask.site.agent.set_node_maintenance(enable, ask.params.first("reason")).await?;
+    ask.site.agent.set_node_maintenance(&maintenance).await?;
     Ok(Reply::nothing())
+}
+
+fn asked_maintenance(ask: &Ask) -> Result<Maintenance, Reject> {
+    let reason = ask.params.first("reason").into();
+    Ok(Maintenance { enable: enable(ask)?, reason, token: ask.caller.token.clone() })
 }
 
 fn enable(ask: &Ask) -> Result<bool, Reject> {

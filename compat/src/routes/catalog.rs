@@ -32,11 +32,13 @@ use crate::wire::decode::{Hint, body};
 use crate::wire::register::{DeregisterForm, HealthCheckForm, NodeServiceForm, RegisterForm};
 
 /// `PUT /v1/catalog/register`.
-pub(crate) async fn register(ask: Ask) -> Result<Reply, Reject> {
+pub(crate) async fn register(mut ask: Ask) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
-    let text = read_json(ask.body, ask.headers.content_length).await?;
+    let text = read_json(ask.take_body(), ask.headers.content_length).await?;
     let form: RegisterForm = body(&text, Hint::Namespaces)?;
     drop(text);
+    // Who asks is looked at before what is asked.
+    ask.authority()?;
     let own = &ask.site.settings.identity.datacenter;
     let change = Change::Register(Box::new(registration(form, own)?));
     blocking::write(&ask.site, &ask.caller, change).await?;

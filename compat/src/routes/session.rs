@@ -24,18 +24,22 @@ use crate::wire::session::{CreatedOut, SessionForm, SessionOut};
 const TTL_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// `PUT /v1/session/create`.
-pub(crate) async fn create(ask: Ask) -> Result<Reply, Reject> {
+pub(crate) async fn create(mut ask: Ask) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
     let mut form = SessionForm::default();
     form.node = ask.site.settings.identity.node.to_string();
     let datacenter = ask.datacenter().to_owned();
     // A body without a length is not read, as in Consul.
     if ask.headers.content_length.is_some_and(|length| length > 0) {
-        let text = read_json(ask.body, ask.headers.content_length).await?;
+        let text = read_json(ask.take_body(), ask.headers.content_length).await?;
         body_into(&mut form, &text, Hint::None)?;
     }
     form.settle_checks();
     own_datacenter(&ask.site, &datacenter)?;
+    if form.node.is_empty() {
+        return Err(Reject::SessionNode);
+    }
+    ask.demand(Act::session_write(&form.node))?;
     let session = session(form, ask.site.settings.session_ttl_min)?;
     let id = session.id.clone();
     blocking::write(&ask.site, &ask.caller, Change::OpenSession(Box::new(session))).await?;
@@ -48,9 +52,6 @@ fn own_datacenter(site: &crate::Site, asked: &str) -> Result<(), Reject> {
 }
 
 fn session(form: SessionForm, ttl_min: Duration) -> Result<Session, Reject> {
-    if form.node.is_empty() {
-        return Err(Reject::SessionNode);
-    }
     let behavior = match form.behavior.0.as_str() {
         "" | "release" => Behavior::Release,
         "delete" => Behavior::Delete,
