@@ -23,7 +23,7 @@ pub use self::records::{
     AuthMethod, BindingRule, NodeIdentity, Policy, Role, ServiceIdentity, TemplatedPolicy, Token,
 };
 pub use self::resolve::{
-    AclSettings, BOOTSTRAP_SETTING, DefaultPolicy, DownPolicy, Resolved, bootstrap, is_bootstrapped,
-    resolve,
+    AclSettings, BOOTSTRAP_SETTING, DefaultPolicy, DownPolicy, Resolved, bootstrap,
+    is_bootstrapped, resolve,
 };
 pub use self::tokens::{AgentTokens, Tokens, TokensNotKept};

@@ -141,7 +141,8 @@ impl Rules {
         }
         let syntax = |told: String| RulesError::Syntax(told.into());
         let node = proconsul_hcl::read_once(source).map_err(syntax)?;
-        let policy = decode::Policy::of(&node).map_err(syntax)?;
+        let is_json = source.trim_start().starts_with('{');
+        let policy = decode::Policy::of(&node).map_err(|fault| syntax(fault.told(is_json)))?;
         let mut rules = Self::default();
         rules.take_whole(&policy, &WHOLE_FIRST)?;
         for (block, written) in &policy.blocks {

@@ -21,10 +21,26 @@ pub(super) struct Policy {
 /// Fields in the order of the source.
 type Fields = [(String, Node)];
 
+/// A value of a shape that has no meaning where it stands.
+pub(super) struct Misplaced {
+    line: usize,
+    what: String,
+}
+
+// === impl Misplaced ===
+
+impl Misplaced {
+    /// Consul's sentence. It knows no places in JSON; here columns are not known.
+    pub(super) fn told(&self, is_json: bool) -> String {
+        let Self { line, what } = self;
+        if is_json { format!("At -: {what}") } else { format!("At {line}:1: {what}") }
+    }
+}
+
 // === impl Policy ===
 
 impl Policy {
-    pub(super) fn of(node: &Node) -> Result<Self, String> {
+    pub(super) fn of(node: &Node) -> Result<Self, Misplaced> {
         let none: &Fields = &[];
         let fields = if let Value::Object(fields) = &node.value { fields } else { none };
         let mut policy = Self { whole: Vec::new(), blocks: Vec::new() };
@@ -55,7 +71,7 @@ fn of_key<'a>(fields: &'a Fields, key: &'a str) -> impl Iterator<Item = &'a Node
 }
 
 /// The rules of a block: objects whose keys are the names.
-fn collect(value: &Node, path: &str, rules: &mut Vec<Written>) -> Result<(), String> {
+fn collect(value: &Node, path: &str, rules: &mut Vec<Written>) -> Result<(), Misplaced> {
     match &value.value {
         Value::Object(names) => {
             for (name, body) in names {
@@ -68,11 +84,11 @@ fn collect(value: &Node, path: &str, rules: &mut Vec<Written>) -> Result<(), Str
             Value::Object(_) => collect(item, path, rules),
             _ => Err(shape(item, &format!("{path}[{}]", rules.len()))),
         }),
-        _ => Err(format!("At {}:1: unknown slice type: *ast.LiteralType", value.line)),
+        _ => Err(misplaced(value, "unknown slice type: *ast.LiteralType".to_owned())),
     }
 }
 
-fn rule(name: &str, body: &Node, path: &str, rules: &mut Vec<Written>) -> Result<(), String> {
+fn rule(name: &str, body: &Node, path: &str, rules: &mut Vec<Written>) -> Result<(), Misplaced> {
     match &body.value {
         Value::Object(fields) => {
             rules.push(written(name, fields, path)?);
@@ -94,7 +110,7 @@ fn rule(name: &str, body: &Node, path: &str, rules: &mut Vec<Written>) -> Result
     }
 }
 
-fn written(name: &str, fields: &Fields, path: &str) -> Result<Written, String> {
+fn written(name: &str, fields: &Fields, path: &str) -> Result<Written, Misplaced> {
     let last = |key: &str, title: &str| {
         let value = of_key(fields, key).last();
         value.map_or(Ok(String::new()), |value| text(value, &format!("{path}.{title}")))
@@ -106,30 +122,32 @@ fn written(name: &str, fields: &Fields, path: &str) -> Result<Written, String> {
     })
 }
 
-fn text(value: &Node, path: &str) -> Result<String, String> {
+fn text(value: &Node, path: &str) -> Result<String, Misplaced> {
     match &value.value {
         Value::Text(text) => Ok(text.clone()),
-        Value::Bool(flag) => Ok(flag.to_string()),
         Value::Int(number) => Ok(number.to_string()),
-        Value::Float(number) => Ok(number.to_string()),
+        Value::Float(number) if number.fract() == 0.0 => Ok(number.to_string()),
         Value::Null => Ok(String::new()),
-        Value::List(_) | Value::Object(_) => {
-            let kind = kind(value);
-            Err(format!("At {}:1: {path}: unknown type for string {kind}", value.line))
+        Value::Bool(_) | Value::Float(_) | Value::List(_) | Value::Object(_) => {
+            Err(misplaced(value, format!("{path}: unknown type for string {}", kind(value))))
         }
     }
 }
 
-fn shape(value: &Node, path: &str) -> String {
-    format!("At {}:1: {path}: not an object type for struct ({})", value.line, kind(value))
+fn shape(value: &Node, path: &str) -> Misplaced {
+    misplaced(value, format!("{path}: not an object type for struct ({})", kind(value)))
+}
+
+fn misplaced(value: &Node, what: String) -> Misplaced {
+    Misplaced { line: value.line, what }
 }
 
 /// How Consul's reader names a value that it has no use for.
 fn kind(value: &Node) -> &'static str {
     match &value.value {
-        Value::Object(_) => "*ast.ObjectType",
+        Value::Object(_) => "*ast.ObjectList",
         Value::List(items) if items.iter().any(|item| matches!(item.value, Value::Object(_))) => {
-            "*ast.ObjectType"
+            "*ast.ObjectList"
         }
         Value::List(_) => "*ast.ListType",
         _ => "*ast.LiteralType",

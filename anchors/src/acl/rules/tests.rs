@@ -84,6 +84,18 @@ fn what_is_not_taken_is_told_in_consuls_words() {
             "Failed to parse ACL rules: At 1:10: object expected closing RBRACE got: EOF",
         ),
         ("key = \"a\"", "Failed to parse ACL rules: At 1:1: unknown slice type: *ast.LiteralType"),
+        (
+            "acl = true",
+            "Failed to parse ACL rules: At 1:1: root.acl: unknown type for string *ast.LiteralType",
+        ),
+        (
+            "{\"acl\": {}}",
+            "Failed to parse ACL rules: At -: root.acl: unknown type for string *ast.ObjectList",
+        ),
+        (
+            "{\"key\": [\"a\"]}",
+            "Failed to parse ACL rules: At -: root.key[0]: not an object type for struct (*ast.LiteralType)",
+        ),
     ] {
         check(source, told);
     }
