@@ -347,7 +347,7 @@ pub(crate) struct Limits {
     pub(crate) txn_max_req_len: u64,
 }
 
-/// How many requests are answered (`limits.request_limits`).
+/// How many requests are answered (`limits.request_limits`, `limits.rpc_rate`).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct RequestLimits {
     /// What happens to one too many.
@@ -356,6 +356,10 @@ pub(crate) struct RequestLimits {
     pub(crate) read_rate: Option<f64>,
     /// Writes a second; none is no bound.
     pub(crate) write_rate: Option<f64>,
+    /// Whatever asks the servers, each second; none is no bound.
+    pub(crate) rpc_rate: Option<f64>,
+    /// How many of these may come at once.
+    pub(crate) rpc_burst_max: u32,
 }
 
 /// What happens to a request too many.

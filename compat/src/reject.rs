@@ -215,6 +215,8 @@ pub(crate) enum Reject {
     Discovery(#[from] DiscoveryFault),
 
     // --- limits ---
+    #[error("RPC rate limit exceeded")]
+    RpcRate,
     #[error("rate limit exceeded, try again later or against a different server")]
     RetryElsewhere,
     #[error(
@@ -247,7 +249,7 @@ impl Reject {
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::AclDisabled => StatusCode::UNAUTHORIZED,
             Self::Acl(reject) => reject.status(),
-            Self::RetryElsewhere => StatusCode::TOO_MANY_REQUESTS,
+            Self::RpcRate | Self::RetryElsewhere => StatusCode::TOO_MANY_REQUESTS,
             Self::RetryLater => StatusCode::SERVICE_UNAVAILABLE,
             Self::Blocked | Self::Restricted => StatusCode::FORBIDDEN,
             Self::Refused(refusal) => refusal_status(refusal),

@@ -113,8 +113,8 @@ impl Api {
     }
 
     /// Who is let through.
-    pub(crate) fn gate(&self) -> Arc<Gate> {
-        self.gate.load_full()
+    pub(crate) fn gate(&self) -> arc_swap::Guard<Arc<Gate>> {
+        self.gate.load()
     }
 
     /// How long it has been there.

@@ -41,7 +41,7 @@ pub struct Settings {
     pub txn_bytes_max: u64,
     /// `limits.http_max_conns_per_client`; 0 for no limit.
     pub connections_per_client_max: usize,
-    /// `limits.request_limits`.
+    /// `limits.request_limits`, and `limits.rpc_rate`.
     pub request_limits: RequestLimits,
     /// `default_intention_policy`: whether what no intention speaks of may speak; `None` where the default of access control holds.
     pub default_intentions: Option<bool>,
@@ -76,15 +76,19 @@ pub struct Timeouts {
     pub idle: Duration,
 }
 
-/// How many requests a second are answered, over all clients. Ten seconds' worth may come at once.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// How many requests a second are answered, over all clients.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RequestLimits {
-    /// What happens to one too many.
+    /// What happens to a read or write too many.
     pub mode: LimitMode,
-    /// Reads a second; none is no bound.
+    /// Reads a second; none is no bound. Ten seconds' worth may come at once.
     pub read_rate: Option<f64>,
-    /// Writes a second; none is no bound.
+    /// Writes a second; none is no bound. Ten seconds' worth may come at once.
     pub write_rate: Option<f64>,
+    /// `limits.rpc_rate`: whatever asks the servers, each second; none is no bound.
+    pub rpc_rate: Option<f64>,
+    /// `limits.rpc_max_burst`: how many of these may come at once.
+    pub rpc_burst_max: u32,
 }
 
 /// What happens to a request too many.
@@ -171,6 +175,20 @@ impl Default for Settings {
             ui: false,
             domains: vec!["consul.".to_owned()],
             debug: false,
+        }
+    }
+}
+
+// === impl RequestLimits ===
+
+impl Default for RequestLimits {
+    fn default() -> Self {
+        Self {
+            mode: LimitMode::default(),
+            read_rate: None,
+            write_rate: None,
+            rpc_rate: None,
+            rpc_burst_max: 1000,
         }
     }
 }

@@ -79,6 +79,8 @@ fn request_limits(config: &Config) -> RequestLimits {
         },
         read_rate: requests.read_rate,
         write_rate: requests.write_rate,
+        rpc_rate: requests.rpc_rate,
+        rpc_burst_max: requests.rpc_burst_max,
     }
 }
 

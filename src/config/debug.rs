@@ -232,7 +232,7 @@ impl Config {
     fn view_limits(&self) -> Value {
         let (limits, cache) = (self.raw.block("limits"), self.raw.block("cache"));
         let requests = self.limits.requests;
-        let rate = |said: Option<f64>| said.filter(|rate| *rate >= 0.0).unwrap_or(UNBOUNDED);
+        let rate = |said: Option<f64>| number(said.filter(|rate| *rate >= 0.0).unwrap_or(UNBOUNDED));
         let mode = match requests.mode {
             LimitMode::Disabled => 0,
             LimitMode::Permissive => 1,
@@ -249,9 +249,9 @@ impl Config {
             "RPCClientTimeout": self.time(limits.text("rpc_client_timeout"), "1m0s"),
             "RPCHandshakeTimeout": self.time(limits.text("rpc_handshake_timeout"), "5s"),
             "RPCHoldTimeout": self.time(self.raw.block("performance").text("rpc_hold_timeout"), "7s"),
-            "RPCMaxBurst": limits.int("rpc_max_burst").unwrap_or(1000),
+            "RPCMaxBurst": requests.rpc_burst_max,
             "RPCMaxConnsPerClient": limits.int("rpc_max_conns_per_client").unwrap_or(100),
-            "RPCRateLimit": rate(limits.float("rpc_rate")), "RequestLimitsMode": mode,
+            "RPCRateLimit": rate(requests.rpc_rate), "RequestLimitsMode": mode,
             "RequestLimitsReadRate": rate(requests.read_rate), "RequestLimitsWriteRate": rate(requests.write_rate),
             "SessionTTLMin": show(self.session_ttl_min),
         })
@@ -267,6 +267,15 @@ impl Config {
             |nanos| show(std::time::Duration::from_nanos(nanos)),
         )
     }
+}
+
+/// A number as Go prints it: whole ones without a point.
+#[expect(clippy::cast_possible_truncation, reason = "numbers that do not fit are left as they are")]
+fn number(number: f64) -> Value {
+    let whole = number as i64;
+    #[expect(clippy::cast_precision_loss, reason = "a loss shows in the comparison")]
+    let is_whole = whole as f64 == number;
+    if is_whole && whole != i64::MAX { whole.into() } else { number.into() }
 }
 
 fn listen(listen: &Listen) -> String {

@@ -1,4 +1,4 @@
-//! How many requests are answered (`limits.request_limits`). Told the time.
+//! How many requests are answered (`limits.request_limits`, `limits.rpc_rate`). Told the time.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -19,8 +19,13 @@ use crate::settings::{LimitMode, RequestLimits};
 /// So many seconds' worth may come at once (Consul's own factor).
 const BURST_SECONDS: u32 = 10;
 
-/// Pages whose requests nobody counts: they ask no server for state, or are how a server in need is looked after.
-const EXEMPT: &[&str] = &["/v1/agent/", "/v1/operator/", "/v1/snapshot", "/v1/status/"];
+/// A rate is no slower than makes this time for a whole burst: a century or two.
+const BURST_TIME_MAX_SECS: f64 = 5e9;
+
+/// Pages whose requests nobody counts: they ask no server for state …
+const OWN: &str = "/v1/agent/";
+/// … and pages that are neither reads nor writes: how a server in need is looked after.
+const EXEMPT: &[&str] = &["/v1/operator/", "/v1/snapshot", "/v1/status/"];
 /// Pages that read although their method writes.
 const READS: &[&str] = &["/v1/acl/bootstrap", "/v1/discovery-chain/", "/v1/internal/acl/authorize"];
 
@@ -28,6 +33,7 @@ const READS: &[&str] = &["/v1/acl/bootstrap", "/v1/discovery-chain/", "/v1/inter
 pub(crate) struct Gate {
     limits: RequestLimits,
     told: Told,
+    calls: Bucket,
     reads: Bucket,
     writes: Bucket,
 }
@@ -48,6 +54,7 @@ enum Bucket {
 /// What a request is counted as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Class {
+    Own,
     Exempt,
     Read,
     Write,
@@ -58,8 +65,14 @@ enum Class {
 impl Gate {
     pub(super) fn new(limits: RequestLimits) -> Self {
         let told = Told::default();
-        let bucket = |rate| Bucket::of(rate, &told);
-        Self { limits, reads: bucket(limits.read_rate), writes: bucket(limits.write_rate), told }
+        let bucket = |rate: Option<f64>| Bucket::of(rate, rate.map_or(0, burst), &told);
+        Self {
+            limits,
+            calls: Bucket::of(limits.rpc_rate, limits.rpc_burst_max, &told),
+            reads: bucket(limits.read_rate),
+            writes: bucket(limits.write_rate),
+            told,
+        }
     }
 
     /// The gate to go on with under these limits: what was counted stays, unless they are others.
@@ -77,15 +90,20 @@ impl Gate {
         method: &Method,
         now: Duration,
     ) -> Result<(), Reject> {
-        if self.limits.mode == LimitMode::Disabled {
+        if self.limits.mode == LimitMode::Disabled && self.limits.rpc_rate.is_none() {
             return Ok(());
         }
-        let (bucket, refusal) = match Class::of(route, method) {
-            Class::Exempt => return Ok(()),
+        let class = Class::of(route, method);
+        self.told.hear(now);
+        if class != Class::Own && !self.calls.take() {
+            return Err(Reject::RpcRate);
+        }
+        let (bucket, refusal) = match class {
+            _ if self.limits.mode == LimitMode::Disabled => return Ok(()),
+            Class::Own | Class::Exempt => return Ok(()),
             Class::Read => (&self.reads, Reject::RetryElsewhere),
             Class::Write => (&self.writes, Reject::RetryLater),
         };
-        self.told.hear(now);
         if bucket.take() {
             return Ok(());
         }
@@ -117,19 +135,13 @@ impl Clock for Told {
 // === impl Bucket ===
 
 impl Bucket {
-    fn of(rate: Option<f64>, told: &Told) -> Self {
+    fn of(rate: Option<f64>, burst: u32, told: &Told) -> Self {
         let Some(rate) = rate else { return Self::Endless };
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "Consul cuts the fraction off too, and a cast stays within its bounds"
-        )]
-        let burst = NonZeroU32::new((rate as u32).saturating_mul(BURST_SECONDS));
-        // Below one a second nothing may come at once: nothing ever does.
-        let Some(burst) = burst else { return Self::Empty };
-        let Some(quota) = Quota::with_period(Duration::from_secs_f64(rate.recip())) else {
-            return Self::Endless;
-        };
+        // Where nothing may come at once, nothing ever does.
+        let Some(burst) = NonZeroU32::new(burst) else { return Self::Empty };
+        let slowest = BURST_TIME_MAX_SECS / f64::from(burst.get());
+        let period = Duration::from_secs_f64(rate.recip().min(slowest));
+        let Some(quota) = Quota::with_period(period) else { return Self::Endless };
         Self::Counted(Box::new(RateLimiter::direct_with_clock(
             quota.allow_burst(burst),
             told.clone(),
@@ -145,12 +157,24 @@ impl Bucket {
     }
 }
 
+/// How many of a rate may come at once.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "Consul cuts the fraction off too, and a cast stays within its bounds"
+)]
+fn burst(rate: f64) -> u32 {
+    (rate as u32).saturating_mul(BURST_SECONDS)
+}
+
 // === impl Class ===
 
 impl Class {
     fn of(route: &str, method: &Method) -> Self {
         let is_one = |prefixes: &[&str]| prefixes.iter().any(|prefix| route.starts_with(prefix));
-        if is_one(EXEMPT) {
+        if route.starts_with(OWN) {
+            Self::Own
+        } else if is_one(EXEMPT) {
             Self::Exempt
         } else if matches!(*method, Method::GET | Method::HEAD) || is_one(READS) {
             Self::Read
@@ -166,7 +190,7 @@ mod tests {
 
     fn gate(mode: LimitMode, read_rate: f64, write_rate: f64) -> Gate {
         let (read_rate, write_rate) = (Some(read_rate), Some(write_rate));
-        Gate::new(RequestLimits { mode, read_rate, write_rate })
+        Gate::new(RequestLimits { mode, read_rate, write_rate, ..RequestLimits::default() })
     }
 
     /// How many of so many requests at one moment are let through.
@@ -204,9 +228,36 @@ mod tests {
     }
 
     #[test]
+    fn calls_of_the_servers_are_counted_whatever_they_do() {
+        let of = |rate, burst| {
+            Gate::new(RequestLimits {
+                rpc_rate: Some(rate),
+                rpc_burst_max: burst,
+                ..RequestLimits::default()
+            })
+        };
+        let gate = of(1.0, 5);
+        assert_eq!(passed(&gate, "/v1/status/leader", &Method::GET, 3, 1), 3);
+        assert_eq!(passed(&gate, "/v1/kv/", &Method::PUT, 9, 1), 2);
+        assert_eq!(passed(&gate, "/v1/agent/self", &Method::GET, 9, 1), 9);
+        assert_eq!(passed(&gate, "/v1/kv/", &Method::GET, 9, 3), 2);
+        // What does not come back: a burst, and no more.
+        let gate = of(0.0, u32::MAX);
+        assert_eq!(passed(&gate, "/v1/kv/", &Method::GET, 9, 1), 9);
+        let gate = of(0.0, 2);
+        assert_eq!(passed(&gate, "/v1/kv/", &Method::GET, 9, 1), 2);
+        assert_eq!(passed(&gate, "/v1/kv/", &Method::GET, 9, 9_000), 0);
+        let told = gate.admit("/v1/kv/", &Method::GET, Duration::from_secs(1)).unwrap_err();
+        assert_eq!(
+            (told.status().as_u16(), told.to_string().as_str()),
+            (429, "RPC rate limit exceeded")
+        );
+    }
+
+    #[test]
     fn requests_are_counted_as_what_they_do() {
         let cases = [
-            ("/v1/agent/service/register", Method::PUT, Class::Exempt),
+            ("/v1/agent/service/register", Method::PUT, Class::Own),
             ("/v1/status/leader", Method::GET, Class::Exempt),
             ("/v1/health/service/", Method::GET, Class::Read),
             ("/v1/discovery-chain/", Method::POST, Class::Read),

@@ -19,6 +19,8 @@ use proconsul_anchors::duration;
 const HIDDEN_METRIC: &str = "rpc.server.call";
 /// Bytes of a KV value and of a transaction, unless said.
 const VALUE_SIZE: u64 = 512 * 1024;
+/// Calls of the servers that may come at once, unless said.
+const RPC_BURST: i64 = 1000;
 /// Largest `performance.raft_multiplier`.
 const RAFT_MULTIPLIER_MAX: i64 = 10;
 
@@ -201,7 +203,8 @@ pub(super) fn limits(raw: &Raw, faults: &mut Faults) -> Limits {
             LimitMode::Disabled
         }
     };
-    let rate = |key| requests.float(key).filter(|rate| *rate >= 0.0);
+    let bounded = |rate: &f64| *rate >= 0.0;
+    let burst = block.int("rpc_max_burst").unwrap_or(RPC_BURST);
     let handshake = block.text("https_handshake_timeout");
     Limits {
         https_handshake_timeout: faults.duration(
@@ -211,8 +214,10 @@ pub(super) fn limits(raw: &Raw, faults: &mut Faults) -> Limits {
         ),
         requests: RequestLimits {
             mode,
-            read_rate: rate("read_rate"),
-            write_rate: rate("write_rate"),
+            read_rate: requests.float("read_rate").filter(bounded),
+            write_rate: requests.float("write_rate").filter(bounded),
+            rpc_rate: block.float("rpc_rate").filter(bounded),
+            rpc_burst_max: u32::try_from(burst).unwrap_or(0),
         },
         http_max_conns_per_client: u32::try_from(
             block.int("http_max_conns_per_client").unwrap_or(200),

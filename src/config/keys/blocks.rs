@@ -173,9 +173,9 @@ pub(in crate::config) const LIMITS: &[Key] = &[
     quiet("request_limits", Block(REQUEST_LIMITS)),
     quiet("rpc_client_timeout", Text),
     quiet("rpc_handshake_timeout", Text),
-    quiet("rpc_max_burst", Int),
+    live("rpc_max_burst", Int),
     quiet("rpc_max_conns_per_client", Int),
-    quiet("rpc_rate", Float),
+    live("rpc_rate", Float),
     start("kv_max_value_size", Uint64),
     start("txn_max_req_len", Uint64),
 ];
