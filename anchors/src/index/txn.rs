@@ -172,7 +172,8 @@ impl Write<'_> {
                     return Err(Misfit::StaleNode(name.clone()));
                 }
                 let node = op.node.clone();
-                self.register(&Registration { node, ..Registration::default() })?;
+                let registered = self.register(&Registration { node, ..Registration::default() });
+                unless_compared(op.verb, registered.map_err(Misfit::from))?;
                 let row = self.index.txn_node(op).cloned();
                 Ok(row.map(TxnResult::Node).into_iter().collect())
             }
@@ -233,7 +234,8 @@ impl Write<'_> {
                     let (node, id) = ids();
                     return Err(Misfit::StaleCheck { node, id });
                 }
-                self.set_check(op)?;
+                let written = self.set_check(op);
+                unless_compared(op.verb, written)?;
                 let row = self.index.txn_check(op).cloned();
                 Ok(row.map(TxnResult::Check).into_iter().collect())
             }
@@ -270,6 +272,12 @@ impl Write<'_> {
 fn named(op: &CheckOp) -> Result<(), Misfit> {
     let nameless = op.check.id.is_empty() || op.node.is_empty();
     if nameless { Err(Misfit::NamelessCheck(op.verb)) } else { Ok(()) }
+}
+
+/// Where an index was compared first, Consul loses what then kept it from writing a node or a check: nothing is written and
+/// nothing is said.
+fn unless_compared(verb: Verb, written: Result<(), Misfit>) -> Result<(), Misfit> {
+    if verb == Verb::Cas { Ok(()) } else { written }
 }
 
 /// What all operations tell, or all that failed.

@@ -163,7 +163,11 @@ async fn put(ask: &Ask, id: &str, form: QueryForm) -> Result<(), Reject> {
     let token = token.map(|token| ask.site.handle.seal(&token));
     let query = PreparedQuery { id: id.into(), token, ..form.into() };
     validate_node_meta(query.service.node_meta.as_ref()).map_err(fault)?;
-    query.check_template().map_err(DiscoveryFault::Template)?;
+    if let Err(bad) = query.check_template() {
+        // Consul looks at templates last.
+        ask.site.handle.snapshot().takes_query(&query)?;
+        return Err(DiscoveryFault::Template(bad).into());
+    }
     let record = AnyRecord::PreparedQuery(Box::new(query));
     let change = Change::Records(vec![RecordChange::Put { record, when: When::Always }]);
     blocking::write(&ask.site, &ask.caller, change).await?;

@@ -215,9 +215,13 @@ fn key(form: KeyOpForm) -> Checked {
 fn service(form: ServiceOpForm) -> Checked {
     let verb = verb("service", &form.verb.0)?;
     let index = form.service.modify_index;
-    let op = ServiceOp { verb, node: form.node.into(), service: form.service.into(), index };
+    let mut op = ServiceOp { verb, node: form.node.into(), service: form.service.into(), index };
     if verb != Verb::Get {
         check_service(&op.service).map_err(|reject| reject.to_string())?;
+        // What is read is looked up by its id alone.
+        if op.service.id.is_empty() {
+            op.service.id = op.service.name.clone();
+        }
     }
     Ok(TxnOp::Service(Box::new(op)))
 }
@@ -225,7 +229,11 @@ fn service(form: ServiceOpForm) -> Checked {
 fn check(form: CheckOpForm) -> Checked {
     let verb = verb("check", &form.verb.0)?;
     let (index, node) = (form.check.modify_index, form.check.node.as_str().into());
-    Ok(TxnOp::Check(Box::new(CheckOp { verb, node, check: form.check.into(), index })))
+    let mut op = CheckOp { verb, node, check: form.check.into(), index };
+    if verb != Verb::Get && op.check.id.is_empty() {
+        op.check.id = (&*op.check.name).into();
+    }
+    Ok(TxnOp::Check(Box::new(op)))
 }
 
 async fn write(ask: &Ask, authority: &Authority, ops: Vec<TxnOp>) -> Result<Reply, Reject> {

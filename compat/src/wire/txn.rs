@@ -361,7 +361,6 @@ impl NodeForm {
 
 impl From<ServiceForm> for Service {
     fn from(form: ServiceForm) -> Self {
-        let id = if form.id.is_empty() { form.service.clone() } else { form.id };
         let mesh = form.proxy.map(|proxy| Mesh { native: false, proxy: (*proxy).into() });
         let rare = Rare {
             kind: form.kind.0.into(),
@@ -378,7 +377,7 @@ impl From<ServiceForm> for Service {
             .collect();
         let WeightsForm { passing, warning } = form.weights;
         Self {
-            id: id.into(),
+            id: form.id.into(),
             name: form.service.into(),
             tags: tags(form.tags),
             address: form.address.into(),
@@ -414,7 +413,6 @@ impl From<ProxyForm> for Proxy {
 impl From<CheckForm> for Check {
     fn from(form: CheckForm) -> Self {
         let definition = Definition::from(form.definition);
-        let id = if form.check_id.is_empty() { form.name.clone() } else { form.check_id };
         let status = if form.status.is_empty() { "critical" } else { &form.status };
         // The name decides who may write it; the index puts that of the service in its place.
         let service = (!form.service_id.is_empty()).then(|| Checked {
@@ -423,7 +421,7 @@ impl From<CheckForm> for Check {
             ..Checked::default()
         });
         Self {
-            id: id.into(),
+            id: form.check_id.into(),
             name: form.name.into(),
             status: status.into(),
             notes: form.notes.into(),

@@ -2,6 +2,8 @@
 
 mod acl;
 mod agent;
+mod discovery;
+mod mesh;
 
 use std::collections::BTreeMap;
 
@@ -74,6 +76,8 @@ type Maker = fn(&mut Traffic) -> Step;
 pub struct Traffic {
     dice: StdRng,
     sessions: usize,
+    /// Whether anything was asked of the mesh.
+    meshed: bool,
     statuses: BTreeMap<String, &'static str>,
 }
 
@@ -81,7 +85,12 @@ impl Traffic {
     /// The stream of that seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { dice: StdRng::seed_from_u64(seed), sessions: 0, statuses: BTreeMap::new() }
+        Self {
+            dice: StdRng::seed_from_u64(seed),
+            sessions: 0,
+            meshed: false,
+            statuses: BTreeMap::new(),
+        }
     }
 }
 
@@ -99,7 +108,9 @@ impl Iterator for Traffic {
             (12, Self::key_read),
             (6, Self::session_write),
             (4, Self::session_read),
+            (12, Self::discovery),
             (4, Self::odd),
+            (9, Self::mesh),
         ];
         let mut roll = self.dice.random_range(0..make.iter().map(|(weight, _)| weight).sum());
         for (weight, kind) in make {
