@@ -39,7 +39,8 @@ async fn ask(request: FetchRequest) -> Result<Fetched, FetchError> {
     if let Some(bearer) = &request.bearer {
         asked = asked.bearer_auth(bearer.expose());
     }
-    let failed = |told: String| FetchError::Failed(format!("{verb} {:?}: {told}", request.url));
+    let shown = without_password(&request.url);
+    let failed = |told: String| FetchError::Failed(format!("{verb} {shown:?}: {told}"));
     let response = asked.send().await.map_err(|error| failed(words(&error, &request.url)))?;
     let status = response.status();
     let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
@@ -49,6 +50,21 @@ async fn ask(request: FetchRequest) -> Result<Fetched, FetchError> {
         content_type: kind.unwrap_or_default().to_owned(),
         body: read(response).await.map_err(failed)?,
     })
+}
+
+/// A URL as it may be shown.
+fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    match authority.rsplit_once('@') {
+        Some((user, host)) => {
+            let user =
+                user.split_once(':').map_or(user.to_owned(), |(name, _)| format!("{name}:***"));
+            format!("{scheme}://{user}@{host}{path}")
+        }
+        None => url.to_owned(),
+    }
 }
 
 fn client(ca: Option<&str>) -> Result<Client, FetchError> {
@@ -105,9 +121,27 @@ fn words(error: &reqwest::Error, url: &str) -> String {
 fn place(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
     let host = rest.split(['/', '?', '#']).next().unwrap_or("");
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
     match (host.rsplit_once(':'), scheme) {
         (Some(_), _) => host.to_owned(),
         (None, "https") => format!("{host}:443"),
         (None, _) => format!("{host}:80"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_not_shown() {
+        for (url, shown, at) in [
+            ("http://they/keys", "http://they/keys", "they:80"),
+            ("https://they:8443", "https://they:8443", "they:8443"),
+            ("https://me:secret@they/k@y", "https://me:***@they/k@y", "they:443"),
+            ("nope", "nope", "nope:80"),
+        ] {
+            assert_eq!((without_password(url).as_str(), place(url).as_str()), (shown, at));
+        }
     }
 }

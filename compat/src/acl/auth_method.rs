@@ -17,7 +17,6 @@ use crate::wire::acl::auth_method::{AuthMethodForm, settings};
 const TOKEN_NAMES: &str = "${auth_method_type}-${auth_method_name}";
 
 /// A method that may be kept when its settings prove to work.
-#[derive(Debug)]
 pub(crate) struct Draft {
     pub(crate) method: AuthMethod,
     pub(crate) settings: Settings,

@@ -15,8 +15,8 @@ pub trait Fetch: Send + Sync + 'static {
 /// A question under way.
 pub type Fetching<'a> = Pin<Box<dyn Future<Output = Result<Fetched, FetchError>> + Send + 'a>>;
 
-/// A question: a `GET`, or a `POST` when it has a body.
-#[derive(Clone, Debug)]
+/// A question: a `GET`, or a `POST` when it has a body. No `Debug`: it may hold secrets.
+#[derive(Clone)]
 pub struct FetchRequest {
     /// Where.
     pub url: String,

@@ -32,7 +32,7 @@ pub(crate) enum JwsFault {
 }
 
 /// A token in its parts; the signature is not verified yet.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Jws {
     pub(crate) algorithm: String,
     key_id: String,
@@ -173,14 +173,6 @@ fn fetched_key(key: &Value) -> Option<FetchedKey> {
     Some(FetchedKey { id, key: StaticKey { family, key } })
 }
 
-// === impl StaticKey ===
-
-impl std::fmt::Debug for StaticKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:?} key", self.family)
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use base64::engine::general_purpose::STANDARD;
@@ -258,7 +250,7 @@ pub(crate) mod tests {
             ("eyJhIjox.e30.e30", "unexpected end of JSON input"),
             ("eA.e30.e30", "invalid character 'x' looking for beginning of value"),
         ] {
-            assert_eq!(Jws::parse(text).unwrap_err().to_string(), told, "{text}");
+            assert_eq!(Jws::parse(text).map(drop).unwrap_err().to_string(), told, "{text}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use proconsul_anchors::clock::Time;
 use serde_json::Value;
-use tokio::sync::Mutex;
+use tokio::sync::Semaphore;
 
 use crate::login::claims::Registered;
 use crate::login::fault::{ClaimFault, KeyFault, LoginFault, OidcFault};
@@ -16,13 +16,15 @@ use crate::login::settings::JwtSettings;
 /// What a provider tells of itself where tokens are signed by other means when it says nothing.
 const DEFAULT_ALGORITHM: &str = "RS256";
 
+/// How much of a page that cannot be read is told, in bytes.
+const SHOWN_BYTES_MAX: usize = 4096;
+
 /// The keys of one method as they were fetched last.
-#[derive(Default)]
 pub(super) struct KeySet {
     keys: ArcSwap<Vec<FetchedKey>>,
     provider: ArcSwapOption<Provider>,
-    /// Held by whoever fetches: others wait for what it brings.
-    fetching: Mutex<()>,
+    /// One fetches at a time; others wait for what it brings.
+    turn: Semaphore,
 }
 
 /// What an OpenID Connect provider tells of itself.
@@ -51,7 +53,7 @@ pub(super) async fn probe(fetch: &dyn Fetch, settings: &JwtSettings) -> Result<(
 
 async fn fetch_keys(fetch: &dyn Fetch, url: &str, ca: &str) -> Result<Vec<FetchedKey>, KeyFault> {
     let fetched = fetch.fetch(FetchRequest::get(url, ca)).await.map_err(KeyFault::Fetch)?;
-    let body = || String::from_utf8_lossy(&fetched.body).into_owned();
+    let body = || shown(&fetched.body);
     if fetched.status != 200 {
         return Err(KeyFault::Status { status: status_line(&fetched), body: body() });
     }
@@ -80,7 +82,7 @@ async fn discover(fetch: &dyn Fetch, settings: &JwtSettings) -> Result<Provider,
     let request = FetchRequest::get(&url, &settings.discovery_ca);
     let fetched = fetch.fetch(request).await.map_err(KeyFault::Unreachable)?;
     if fetched.status != 200 {
-        let body = String::from_utf8_lossy(&fetched.body).into_owned();
+        let body = shown(&fetched.body);
         return Err(KeyFault::DiscoveryStatus { status: status_line(&fetched), body });
     }
     let told = json(&fetched).map_err(KeyFault::DiscoveryUndecoded)?;
@@ -114,11 +116,25 @@ fn undecoded(fetched: &Fetched, told: &str) -> String {
     }
 }
 
+fn shown(body: &[u8]) -> String {
+    String::from_utf8_lossy(&body[..body.len().min(SHOWN_BYTES_MAX)]).into_owned()
+}
+
 fn status_line(fetched: &Fetched) -> String {
     format!("{} {}", fetched.status, fetched.reason)
 }
 
 // === impl KeySet ===
+
+impl Default for KeySet {
+    fn default() -> Self {
+        Self {
+            keys: ArcSwap::default(),
+            provider: ArcSwapOption::default(),
+            turn: Semaphore::new(1),
+        }
+    }
+}
 
 impl KeySet {
     /// The claims of a token that holds now.
@@ -190,7 +206,7 @@ impl KeySet {
         if jws.is_signed_by_any(&known) {
             return Ok(());
         }
-        let _turn = self.fetching.lock().await;
+        let _turn = self.turn.acquire().await.expect("nobody closes the semaphore");
         let mut keys = self.keys.load_full();
         // Whoever had the turn before may have fetched them.
         if Arc::ptr_eq(&known, &keys) {
@@ -280,7 +296,7 @@ mod tests {
     fn settings(config: Value) -> JwtSettings {
         match Settings::read("jwt", &config) {
             Ok(Settings::Jwt(settings)) => *settings,
-            other => panic!("{other:?}"),
+            _ => panic!("these are settings of JWTs"),
         }
     }
 

@@ -8,15 +8,15 @@ use crate::filter::Schema;
 use crate::login::jwt::{self, StaticKey};
 use crate::login::{JWT_FIELDS, KUBERNETES_FIELDS};
 
-/// The settings of a method, by its type.
-#[derive(Clone, Debug)]
+/// The settings of a method, by its type. No `Debug`: they may hold secrets.
+#[derive(Clone)]
 pub(crate) enum Settings {
     Jwt(Box<JwtSettings>),
     Kubernetes(Box<KubernetesSettings>),
 }
 
 /// `jwt`. Leeways are nanoseconds; 0 stands for the usual, less for none.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct JwtSettings {
     pub(crate) algorithms: Vec<String>,
     pub(crate) bound_audiences: Vec<String>,
@@ -36,7 +36,7 @@ pub(crate) struct JwtSettings {
 }
 
 /// `kubernetes`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct KubernetesSettings {
     pub(crate) host: String,
     pub(crate) ca: String,

@@ -168,6 +168,8 @@ pub(crate) enum AclReject {
     NewPolicyNameTaken(String),
     #[error("Invalid Policy: A policy with name {} already exists", quote(.0))]
     PolicyNameTaken(String),
+    #[error("Failed to apply policy upsert request: A policy with name {} already exists", quote(.0))]
+    PolicyNameTook(Box<str>),
     #[error("cannot find policy {0}")]
     UnknownPolicy(String),
     #[error("Changing the Datacenters of the {0} policy is not permitted")]
@@ -190,6 +192,8 @@ pub(crate) enum AclReject {
     NewRoleNameTaken(String),
     #[error("Invalid Role: A role with name {} already exists", quote(.0))]
     RoleNameTaken(String),
+    #[error("Failed to apply role upsert request: A role with name {} already exists", quote(.0))]
+    RoleNameTook(Box<str>),
     #[error("cannot find role {0}")]
     UnknownRole(String),
 

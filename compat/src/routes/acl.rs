@@ -148,8 +148,28 @@ async fn remove(ask: &Ask, table: TableId, key: &str) -> Result<Reply, Reject> {
 }
 
 async fn submit(ask: &Ask, changes: Vec<RecordChange>) -> Result<Arc<Index>, Reject> {
-    blocking::write(&ask.site, &ask.caller, Change::Records(changes)).await?;
-    Ok(ask.site.handle.snapshot())
+    let written = blocking::write(&ask.site, &ask.caller, Change::Records(changes)).await;
+    match written {
+        // Somebody else wrote it between the look at the records and the write.
+        Ok(committed) if !committed.yes => Err(AclReject::TokenIdTaken("AccessorID").into()),
+        Ok(_) => Ok(ask.site.handle.snapshot()),
+        Err(Reject::Refused(refusal)) => Err(taken(*refusal)),
+        Err(reject) => Err(reject),
+    }
+}
+
+/// Consul's words for a name that somebody else took in the meantime.
+fn taken(refusal: Refusal) -> Reject {
+    match refusal {
+        Refusal::NameTaken { table: TableId::Policy, name } => {
+            AclReject::PolicyNameTook(name).into()
+        }
+        Refusal::NameTaken { table: TableId::Role, name } => AclReject::RoleNameTook(name).into(),
+        Refusal::NameTaken { table: TableId::Token, .. } => {
+            AclReject::TokenIdTaken("SecretID").into()
+        }
+        refusal => refusal.into(),
+    }
 }
 
 /// The record of this key as it was just written.

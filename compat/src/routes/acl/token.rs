@@ -111,7 +111,7 @@ pub(crate) async fn create(mut ask: Ask) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
     let form: TokenForm = form(&mut ask, DECODING, Hint::Namespaces).await?;
     ask.demand(Act::acl_write())?;
-    make(&ask, |desk| desk.create(form)).await
+    make(&ask, When::Index(0), |desk| desk.create(form)).await
 }
 
 /// `/v1/acl/token/<accessor>`, and `/clone` below it.
@@ -189,9 +189,9 @@ async fn update(mut ask: Ask, accessor: String) -> Result<Reply, Reject> {
     }
     ask.demand(Act::acl_write())?;
     if form.accessor.is_empty() {
-        return make(&ask, |desk| desk.create(form)).await;
+        return make(&ask, When::Index(0), |desk| desk.create(form)).await;
     }
-    make(&ask, |desk| desk.update(form)).await
+    make(&ask, When::Always, |desk| desk.update(form)).await
 }
 
 async fn copy(mut ask: Ask, accessor: String) -> Result<Reply, Reject> {
@@ -200,7 +200,7 @@ async fn copy(mut ask: Ask, accessor: String) -> Result<Reply, Reject> {
     ask.demand(Act::acl_write())?;
     let kind = Kind::Token;
     let key = uuid::key(&accessor).map_err(|fault| AclReject::Lookup { kind, fault })?;
-    make(&ask, |desk| {
+    make(&ask, When::Index(0), |desk| {
         let row = desk.index.record::<Token>(&key).ok_or(AclReject::NoToken)?;
         desk.copy(&row.record, form.description)
     })
@@ -210,11 +210,12 @@ async fn copy(mut ask: Ask, accessor: String) -> Result<Reply, Reject> {
 /// Keeps the token that the desk hands out.
 async fn make(
     ask: &Ask,
+    when: When,
     token: impl FnOnce(&Desk<'_>) -> Result<Token, AclReject>,
 ) -> Result<Reply, Reject> {
     let token = with_desk(&ask.site, token)?;
     let accessor = token.accessor.clone();
-    let index = put(ask, AnyRecord::Token(token.into()), When::Always).await?;
+    let index = put(ask, AnyRecord::Token(token.into()), when).await?;
     reply(&ask.site, &index, &accessor)
 }
 

@@ -11,8 +11,8 @@ use serde_json::{Number, Value};
 use crate::go::json::Json;
 use crate::wire::decode::{Nanos, form};
 
-/// The body of an auth method's write.
-#[derive(Debug, Default)]
+/// The body of an auth method's write. No `Debug`: it may hold secrets.
+#[derive(Default)]
 pub(crate) struct AuthMethodForm {
     pub(crate) name: String,
     pub(crate) kind: String,

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::wire::decode::form;
 
-/// The body of `POST /v1/acl/login`.
-#[derive(Debug, Default)]
+/// The body of `POST /v1/acl/login`. No `Debug`: it holds a secret.
+#[derive(Default)]
 pub(crate) struct LoginForm {
     pub(crate) method: String,
     pub(crate) bearer: String,

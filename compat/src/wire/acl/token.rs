@@ -19,8 +19,8 @@ use crate::wire::decode::{Nanos, form};
 /// What stands for the secret of a token that the caller may not see.
 pub(crate) const HIDDEN: &str = "<hidden>";
 
-/// The body of a token's write.
-#[derive(Debug, Default)]
+/// The body of a token's write. It and those below have no `Debug`: they hold secrets.
+#[derive(Default)]
 pub(crate) struct TokenForm {
     pub(crate) name: String,
     pub(crate) accessor: String,
@@ -51,7 +51,7 @@ form!(TokenForm, "struct { ExpirationTTL interface {}; Hash string; *structs.Ali
 });
 
 /// The body of `PUT /v1/acl/bootstrap`.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct BootstrapForm {
     pub(crate) secret: String,
 }
@@ -59,7 +59,7 @@ pub(crate) struct BootstrapForm {
 form!(BootstrapForm, "api.BootstrapRequest", plain "BootstrapRequest", refuse, { "BootstrapSecret" => secret });
 
 /// The body of `PUT /v1/agent/token/…`.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct AgentTokenForm {
     pub(crate) token: String,
 }
