@@ -232,7 +232,8 @@ impl Config {
     fn view_limits(&self) -> Value {
         let (limits, cache) = (self.raw.block("limits"), self.raw.block("cache"));
         let requests = self.limits.requests;
-        let rate = |said: Option<f64>| number(said.filter(|rate| *rate >= 0.0).unwrap_or(UNBOUNDED));
+        let rate =
+            |said: Option<f64>| number(said.filter(|rate| *rate >= 0.0).unwrap_or(UNBOUNDED));
         let mode = match requests.mode {
             LimitMode::Disabled => 0,
             LimitMode::Permissive => 1,
