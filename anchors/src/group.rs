@@ -32,6 +32,7 @@ mod fold;
 mod keeper;
 mod log;
 mod machine;
+mod measure;
 mod nobody;
 mod raft;
 

@@ -6,9 +6,9 @@
 mod authorities;
 mod board;
 mod books;
-mod measure;
 mod expiry;
 mod founding;
+mod measure;
 mod restore;
 #[cfg(test)]
 mod tests;
@@ -200,7 +200,13 @@ impl Handle {
     /// # Errors
     /// [`Refusal::UnknownToken`] or [`Refusal::ExpiredToken`].
     pub fn authority(&self, caller: &Caller) -> Result<Authority, Refusal> {
-        self.authority_at(caller, &self.snapshot())
+        if !self.acl().enabled {
+            return self.authority_at(caller, &self.snapshot());
+        }
+        let began = self.now();
+        let authority = self.authority_at(caller, &self.snapshot());
+        measure::resolved(self.now().since(began));
+        authority
     }
 
     fn authority_at(&self, caller: &Caller, index: &Index) -> Result<Authority, Refusal> {

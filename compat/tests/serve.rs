@@ -1,6 +1,7 @@
 //! The whole HTTP side over a scope in memory: requests as text, answers as text.
 #![expect(clippy::unwrap_used, reason = "a test says by failing that what it builds on is broken")]
 
+use std::fs::File;
 use std::sync::Arc;
 
 use futures_util::stream;
@@ -13,7 +14,7 @@ use proconsul_anchors::service::Node;
 use proconsul_anchors::store::Store;
 use proconsul_compat::{
     Api, CaSettings, Control, Fetch, FetchError, FetchRequest, Fetching, Issuer, Logins, Pieces,
-    Reloading, Settings, Site, Stats, serve,
+    Profile, Profiling, Reloading, Settings, Site, Stats, serve,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -56,9 +57,28 @@ impl Control for Nobody {
         Box::pin(stream::empty())
     }
 
-    fn monitor(&self, _level: &str, _json: bool) -> Pieces {
-        Box::pin(stream::empty())
+    fn monitor(&self, level: &str, json: bool) -> Pieces {
+        let lines = [format!("{level}\n"), format!("{json}\n")];
+        Box::pin(stream::iter(lines.map(|line| Ok(line.into()))))
     }
+
+    fn profile(&self, profile: Profile) -> Profiling<'_> {
+        Box::pin(async move { Ok(format!("{profile:?}").into_bytes()) })
+    }
+
+    fn command_line(&self) -> Vec<u8> {
+        b"program\0agent".to_vec()
+    }
+
+    fn spool(&self) -> std::io::Result<File> {
+        let name = format!("proconsul-serve-{:032x}", uuid::Uuid::new_v4().as_u128());
+        let path = std::env::temp_dir().join(name);
+        let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+        std::fs::remove_file(path)?;
+        Ok(file)
+    }
+
+    fn restored(&self) {}
 
     fn stats(&self) -> Stats {
         Stats::new()
@@ -197,7 +217,7 @@ async fn refusals_are_told_in_consuls_words() {
             ("PUT /v1/agent/reload", "", 500, "no configuration"),
         ])
         .await;
-    let answer = server.ask("PUT /v1/txn", "[]").await;
+    let answer = server.ask("GET /v1/peerings", "").await;
     assert!(answer.starts_with("HTTP/1.1 501 ") && answer.contains("README"), "{answer}");
 }
 
@@ -284,5 +304,33 @@ async fn the_last_instance_takes_the_place_of_one_that_is_left_out() {
         let ids: Vec<&str> =
             answer.split(r#""Service":{"ID":""#).skip(1).map(|rest| &rest[..1]).collect();
         assert_eq!(ids, expected, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn lines_of_the_log_come_in_pieces() {
+    let server = Server::start(Settings::default()).await;
+    let answer = server.ask("GET /v1/agent/monitor?loglevel=debug&logjson", "").await;
+    assert!(answer.contains("Transfer-Encoding: chunked"), "{answer}");
+    assert!(answer.ends_with("6\r\ndebug\n\r\n5\r\ntrue\n\r\n0\r\n\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn profiles_are_for_whom_they_are_open() {
+    for (debug, path, status, told) in [
+        (false, "heap", 404, ""),
+        (true, "heap", 200, "Heap"),
+        (true, "profile?seconds=x", 200, "Processor(30s)"),
+        (true, "profile?seconds=0.5", 200, "Processor(500ms)"),
+        (true, "goroutine", 200, "Threads"),
+        (true, "goroutine?debug=2", 200, "ThreadsText"),
+        (true, "cmdline", 200, "program\0agent"),
+        (true, "nope", 404, "Unknown profile\n"),
+        (true, "mutex", 501, "there is no mutex profile: this program is not written in Go; there are profile, heap, allocs, goroutine, threadcreate"),
+    ] {
+        let server = Server::start(Settings { debug, ..Settings::default() }).await;
+        let answer = server.ask(&format!("GET /debug/pprof/{path}"), "").await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")) && body == told, "{answer}");
     }
 }

@@ -1,7 +1,7 @@
 //! What is ordered becomes what is known: each batch goes into the index at once, and into the backlog of what is to be
 //! written of it.
 //!
-//! Nothing here asks a clock or a random source; the same entries make the same bytes, on every member and after every
+//! Nothing that is kept comes from a clock or a random source; the same entries make the same bytes, on every member and after every
 //! restart. See [`super`] for why what is applied need not be written yet.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,8 +13,10 @@ use openraft::{
     StorageIOError, StoredMembership,
 };
 use redb::{Durability, ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
+use tokio::time::Instant;
 
 use super::backlog::{Backlog, Waiting};
+use super::measure;
 use super::raft::{Batch, Image, LogId, Membership, RaftEntry, StorageError, Types, Verdicts};
 use super::{Publish, Sealed, StartError};
 use crate::clock::Time;
@@ -160,7 +162,9 @@ impl Machine {
     ) -> Verdicts {
         let mut verdicts = Vec::with_capacity(batch.0.len());
         for sealed in batch.0.iter() {
+            let began = Instant::now();
             let folded = sealed.fold(&mut self.index, self.edge.size());
+            measure::applied(&sealed.change, began.elapsed());
             let payload = sealed.payload.get().as_bytes();
             waiting.lineage.append(&mut self.edge, &folded.entry, &sealed.terms.salt, payload);
             touched.keys.extend(folded.touched.keys);
