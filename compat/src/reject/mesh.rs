@@ -45,9 +45,7 @@ pub(crate) enum MeshFault {
     FormNamespace { what: &'static str, namespace: String },
     #[error("Cannot specify a {0} partition with this endpoint")]
     FormPartition(&'static str),
-    #[error(
-        "SourcePeer field is not supported on this endpoint. Use config entries instead"
-    )]
+    #[error("SourcePeer field is not supported on this endpoint. Use config entries instead")]
     SourcePeer,
     #[error("ID must be empty when creating a new intention")]
     GivenId,
