@@ -33,6 +33,9 @@ use regex::Regex;
 const ASK_EVERY: Duration = Duration::from_millis(20);
 const ASKS_MAX: u32 = 1_000;
 
+/// Commands show no token, though the agent asks for one.
+const NO_TOKEN: &str = "none";
+
 /// A fixture: its name, the agent's configuration if it needs any, and the token that commands show.
 struct Session {
     name: &'static str,
@@ -154,7 +157,7 @@ impl Subject {
             .env("CONSUL_HTTP_ADDR", format!("127.0.0.1:{}", self.http))
             .env("PATH", "/usr/bin:/bin")
             .stdin(Stdio::null());
-        if !self.token.is_empty() {
+        if !matches!(self.token, "" | NO_TOKEN) {
             command.env("CONSUL_HTTP_TOKEN", self.token);
         }
         command.output().unwrap()
@@ -299,6 +302,11 @@ fn a_session_reads_as_with_consul() {
 fn access_control_reads_as_with_consul() {
     let token = "11111111-1111-1111-1111-111111111111";
     replay(&Session { name: "acl", config: Some("acl_agent.hcl"), token });
+}
+
+#[test]
+fn refusals_read_as_with_consul() {
+    replay(&Session { name: "denied", config: Some("denied_agent.hcl"), token: NO_TOKEN });
 }
 
 #[test]
