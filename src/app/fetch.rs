@@ -1,6 +1,6 @@
 //! Asks other servers over HTTP what logins need to know: keys, and who a token's bearer is.
 
-use std::error::Error as _;
+use std::error::Error;
 use std::io;
 use std::time::Duration;
 
@@ -101,8 +101,8 @@ fn words(error: &reqwest::Error, url: &str) -> String {
         {
             return format!("dial tcp {}: connect: {}", place(url), os_words(os));
         }
-        if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
-            return tls_words(&io::Error::other(tls.clone()), &place(url));
+        if let Some(fault) = handshake_fault(inner) {
+            return tls_words(&io::Error::other(fault.clone()), &place(url));
         }
         last = inner.to_string();
         cause = inner.source();
@@ -115,6 +115,12 @@ fn words(error: &reqwest::Error, url: &str) -> String {
         return format!("unsupported protocol scheme {scheme:?}");
     }
     last
+}
+
+/// What TLS found wrong, however often it is wrapped.
+fn handshake_fault<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    let inside = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    error.downcast_ref().or_else(|| handshake_fault(inside?))
 }
 
 /// Host and port of a URL.
