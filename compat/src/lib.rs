@@ -62,6 +62,9 @@ pub async fn bootstrap_entries(
 }
 
 /// All that answers come from.
+///
+/// Invariant: clones share every part but the settings. A reload puts a clone with other settings in the place of the
+/// one before.
 #[derive(Clone)]
 pub struct Site {
     /// The door to the index.
