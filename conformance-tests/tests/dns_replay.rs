@@ -35,12 +35,7 @@ fn recorded_dns_exchanges() {
 fn replay(file: &Path) -> Result<(usize, Vec<String>), String> {
     let fixture = Fixture::read(file)?;
     let subject = Subject::start(Setup::new(Mode::Dev).config(&fixture.config()))?;
-    for body in fixture.bodies()? {
-        let answer = subject.ask("PUT", "/v1/catalog/register", &body);
-        if answer.status != 200 {
-            return Err(format!("{body}: {}", answer.text()));
-        }
-    }
+    fixture.establish(&subject)?;
     let mut misses = Vec::new();
     for exchange in &fixture.exchanges {
         let once = || {

@@ -1,7 +1,7 @@
 //! Asks the real Consul what the files of DNS exchanges ask, and writes its replies into them.
 //!
 //! `cargo run -p proconsul-conformance --bin record-dns [FILE…]`; without a file, all of `fixtures/dns`. In a new file, lines
-//! `set`, `node`, `service`, `check` and `ask` are enough (`fixtures/dns/README.md`).
+//! `set`, `node`, `service`, `check`, `prepared` and `ask` are enough (`fixtures/dns/README.md`).
 
 use std::{env, fs, path::Path, path::PathBuf, process::ExitCode, time::Duration};
 
@@ -42,12 +42,7 @@ fn main() -> ExitCode {
 fn record(file: &Path) -> Result<usize, String> {
     let mut fixture = Fixture::read(file)?;
     let subject = Subject::start(Setup::of(Kind::Consul, Mode::Dev).config(&fixture.config()))?;
-    for body in fixture.bodies()? {
-        let answer = subject.ask("PUT", "/v1/catalog/register", &body);
-        if answer.status != 200 {
-            return Err(format!("{body}: {}", answer.text()));
-        }
-    }
+    fixture.establish(&subject)?;
     let own = subject.ask("GET", &format!("/v1/catalog/node/{NODE}"), "").text();
     fixture.own = world::own(&Json::parse(&own).ok_or("the program does not know its own node")?);
     for exchange in &mut fixture.exchanges {

@@ -11,6 +11,7 @@ use super::{
     wire::Transport,
     world,
 };
+use crate::subject::Subject;
 
 /// One file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct Fixture {
     pub own: Vec<String>,
     /// What was registered.
     pub registrations: Vec<String>,
+    /// The prepared queries.
+    pub prepared: Vec<String>,
     /// What was asked.
     pub exchanges: Vec<Exchange>,
 }
@@ -44,6 +47,16 @@ pub struct Exchange {
 #[must_use]
 pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/dns")
+}
+
+fn put(subject: &Subject, method: &str, path: &str, bodies: &[String]) -> Result<(), String> {
+    for body in bodies {
+        let answer = subject.ask(method, path, body);
+        if answer.status != 200 {
+            return Err(format!("{body}: {}", answer.text()));
+        }
+    }
+    Ok(())
 }
 
 // === impl Fixture ===
@@ -84,6 +97,7 @@ impl Fixture {
                 let lines = if own { &mut self.own } else { &mut self.registrations };
                 lines.push(line.to_owned());
             }
+            ("prepared", None) => self.prepared.push(line.to_owned()),
             ("ask", _) => {
                 let id = u16::try_from(self.exchanges.len() + 1).ok()?;
                 let query = super::wire::question(rest, id)?;
@@ -114,7 +128,7 @@ impl Fixture {
         for (key, value) in &self.settings {
             let _ = writeln!(text, "set {key}={value}");
         }
-        for line in self.own.iter().chain(&self.registrations) {
+        for line in self.own.iter().chain(&self.registrations).chain(&self.prepared) {
             let _ = writeln!(text, "{line}");
         }
         self.exchanges.iter().for_each(|exchange| exchange.print(&mut text));
@@ -127,12 +141,15 @@ impl Fixture {
         world::config(&self.settings)
     }
 
-    /// The bodies of `PUT /v1/catalog/register`, in order.
+    /// Makes the world in a program: registrations and prepared queries, in order.
     ///
     /// # Errors
-    /// The line that cannot be understood.
-    pub fn bodies(&self) -> Result<Vec<String>, String> {
-        world::bodies(&self.registrations)
+    /// The line that cannot be understood, or what the program refused.
+    pub fn establish(&self, subject: &Subject) -> Result<(), String> {
+        let registrations = world::bodies(&self.registrations)?;
+        let prepared = world::prepared(&self.prepared)?;
+        put(subject, "PUT", "/v1/catalog/register", &registrations)?;
+        put(subject, "POST", "/v1/query", &prepared)
     }
 }
 

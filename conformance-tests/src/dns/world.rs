@@ -42,6 +42,34 @@ pub(super) fn bodies(lines: &[String]) -> Result<Vec<String>, String> {
     lines.iter().map(|line| body(line, &mut addresses).ok_or_else(|| line.clone())).collect()
 }
 
+/// Prepared queries as the bodies of `POST /v1/query`.
+pub(super) fn prepared(lines: &[String]) -> Result<Vec<String>, String> {
+    lines.iter().map(|line| query(line).ok_or_else(|| line.clone())).collect()
+}
+
+fn query(line: &str) -> Option<String> {
+    let words: Vec<&str> = line.split(' ').collect();
+    let [_, name, service, more @ ..] = words.as_slice() else { return None };
+    let (mut query, mut inner, mut dns, mut template) =
+        (Object::default(), Object::default(), Object::default(), Object::default());
+    inner.put("Service", quoted(&plain(service)));
+    for (key, value) in pairs(more) {
+        match key {
+            "ttl" => dns.put("TTL", quoted(value)),
+            "near" => inner.put("Near", quoted(value)),
+            "tags" => inner.put("Tags", list(value.split(',').map(|tag| quoted(&plain(tag))))),
+            "regexp" => template.put("Regexp", quoted(&plain(value))),
+            "template" => template.put("Type", quoted("name_prefix_match")),
+            _ => return None,
+        }
+    }
+    query.put("Name", quoted(&plain(name)));
+    query.put("Service", inner.print());
+    query.put("DNS", dns.print());
+    query.put("Template", template.print());
+    Some(query.print())
+}
+
 fn body(line: &str, addresses: &mut HashMap<String, String>) -> Option<String> {
     let words: Vec<&str> = line.split(' ').collect();
     let mut body = Object::default();

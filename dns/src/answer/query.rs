@@ -66,12 +66,12 @@ mod tests {
         service n2 web2 web port=81
         service n3 web3 web port=82
         check n3 web3 critical
-        query My.Query web ttl=3s
-        query plain web
-        query near web near=_ip
-        query none nothing
-        query geo- ${name.suffix} template=true
-        query bad- ${match(\"${name.suffix}\")} template=true";
+        prepared My.Query web ttl=3s
+        prepared plain web
+        prepared near web near=_ip
+        prepared none nothing
+        prepared geo- ${name.suffix} template=true
+        prepared bad- ${match(\"${name.suffix}\")} template=true";
 
     /// The code, then the answers, each an address or a port with its TTL, in order.
     fn told(name: &str, kind: &str, source: &str) -> String {

@@ -5,7 +5,7 @@
 //! node n1 10.0.0.1 id=… meta:key=value tagged:lan_ipv4=10.0.0.2
 //! service n1 web1 web port=8080 addr=10.1.0.1 tags=a,b weights=1,2 tagged:lan_ipv4=10.1.0.2|80 ports=http:80*,grpc:90
 //! check n1 web1 warning            (of a service; `-` instead of its id: of the node)
-//! query my.query web ttl=3s near=n1 template=true
+//! prepared my.query web ttl=3s near=n1 tags=a,!b regexp=^x$ template=true
 //! ```
 
 use std::collections::BTreeMap;
@@ -58,7 +58,7 @@ impl World {
                 ["node", name, address, more @ ..] => builder.node(name, address, more),
                 ["service", node, id, name, more @ ..] => builder.service(node, id, name, more),
                 ["check", node, service, status] => builder.check(node, service, status),
-                ["query", name, service, more @ ..] => builder.query(name, service, more),
+                ["prepared", name, service, more @ ..] => builder.prepared(name, service, more),
                 _ => {}
             }
         }
@@ -152,7 +152,7 @@ impl Builder {
         self.register(Registration { node, checks: vec![check], ..Registration::default() });
     }
 
-    fn query(&mut self, name: &str, service: &str, more: &[&str]) {
+    fn prepared(&mut self, name: &str, service: &str, more: &[&str]) {
         let mut query = PreparedQuery {
             id: format!("00000000-0000-0000-0000-{:012}", self.index.revision()).into(),
             name: plain(name).into(),
@@ -163,6 +163,10 @@ impl Builder {
             match key {
                 "ttl" => query.dns_ttl = value.into(),
                 "near" => query.service.near = value.into(),
+                "tags" => {
+                    let tags = value.split(',').map(|tag| plain(tag).into());
+                    query.service.tags = Some(tags.collect());
+                }
                 "regexp" => query.template.regexp = plain(value).into(),
                 _ => query.template = Template { kind: NAME_PREFIX_MATCH.into(), ..query.template },
             }
