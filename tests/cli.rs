@@ -315,6 +315,11 @@ fn configuration_entries_read_as_with_consul() {
 }
 
 #[test]
+fn entries_of_every_kind_read_as_with_consul() {
+    replay(&Session { name: "kinds", config: None, token: "" });
+}
+
+#[test]
 fn intentions_read_as_with_consul() {
     replay(&Session { name: "intention", config: None, token: "" });
 }

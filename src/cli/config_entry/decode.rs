@@ -74,7 +74,7 @@ impl Reading {
         let mut read = Map::new();
         for field in fields {
             if let Some((_, node)) = given.iter().rev().find(|(key, _)| field.is_called(key)) {
-                let value = self.value(&field.kind, node, &within(place, field.name));
+                let value = self.value(&field.kind, node, &within(place, &go_name(field.name)));
                 read.insert(field.name.to_owned(), value);
             }
         }
@@ -213,6 +213,13 @@ impl Reading {
 
 fn within(place: &str, name: &str) -> String {
     if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") }
+}
+
+/// A field's name in Go, which begins with a capital also where the JSON's does not.
+fn go_name(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().map_or(String::new(), |first| first.to_ascii_uppercase().to_string())
+        + letters.as_str()
 }
 
 fn unknown_key(key: &str) -> String {
