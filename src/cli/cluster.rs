@@ -1,7 +1,7 @@
 //! `join`, `force-leave`, `event`, `rtt`: an agent and the others.
 
 use clap::Arg;
-use regex::Regex;
+use proconsul_anchors::pattern::compile_alone;
 use reqwest::Method;
 use serde_json::Value;
 
@@ -73,18 +73,6 @@ fn rtt_flags() -> Vec<Arg> {
     flags
 }
 
-/// A pattern in Go's language, or why it is none.
-pub(super) fn pattern(text: &str) -> Result<Regex, String> {
-    Regex::new(text).map_err(|fault| {
-        format!("error parsing regexp: {}: `{text}`", last_line(&fault.to_string()))
-    })
-}
-
-/// The regex crate draws a picture; its last line says what is wrong.
-fn last_line(text: &str) -> &str {
-    text.lines().last().map_or(text, |line| line.trim_start_matches("error: "))
-}
-
 /// The page of a command after a fault and an empty line.
 fn with_page(call: &Call, fault: &str) -> String {
     call.with_page(&format!("{fault}\n"))
@@ -103,7 +91,7 @@ fn event(call: &Call) -> Result<String, String> {
     let mut query = Vec::new();
     for filter in ["node", "service", "tag"] {
         if let Some(said) = call.said(filter) {
-            pattern(said)
+            compile_alone(said)
                 .map_err(|fault| format!("Failed to compile {filter} filter regexp: {fault}"))?;
             query.push((filter, said));
         }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use clap::Arg;
+use proconsul_anchors::pattern::compile_alone;
 use serde::Deserialize;
 
 use super::client::{Api, agent_flags, partition_flag};
-use super::cluster::pattern as pattern_of;
 use super::table::columns;
 use super::{Call, Entry, FAILED, boolean, print_err, print_out, text};
 
@@ -158,8 +158,8 @@ fn run(call: &Call) -> u8 {
 
 fn members(call: &Call) -> Result<Vec<Member>, String> {
     let pattern = call.text("status").unwrap_or(".*");
-    let pattern =
-        pattern_of(pattern).map_err(|fault| format!("Failed to compile status regexp: {fault}"))?;
+    let pattern = compile_alone(pattern)
+        .map_err(|fault| format!("Failed to compile status regexp: {fault}"))?;
     let segment = call.text("segment").unwrap_or(ALL_SEGMENTS);
     let mut query = vec![("segment", segment)];
     query.extend(
