@@ -11,7 +11,7 @@ mod sockets;
 mod tls;
 
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -97,6 +97,7 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
     let gauges = gauges::follow(handle.clone(), config.datacenter.clone(), CONSUL_VERSION);
     let entries = config.bootstrap_entries();
     let data_dir = config.data_dir.clone();
+    let disk = config.data_dir.clone().unwrap_or_else(|| PathBuf::from("/"));
     let spool = config.data_dir.clone().unwrap_or_else(std::env::temp_dir);
     let reload = Arc::new(Reload {
         sources,
@@ -118,6 +119,7 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
         leave: Arc::clone(&leave),
         server_address: http.identity.server_address(),
         spool,
+        disk,
         data_dir,
     };
     let survey = Survey::default();

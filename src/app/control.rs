@@ -29,6 +29,8 @@ pub(super) struct Program {
     pub(super) server_address: String,
     /// Where files are put that are too large for memory.
     pub(super) spool: PathBuf,
+    /// A place on the disk that is told of.
+    pub(super) disk: PathBuf,
     /// Where this node keeps what it knows; nothing when it keeps nothing.
     pub(super) data_dir: Option<PathBuf>,
 }
@@ -165,7 +167,7 @@ impl Control for Program {
     }
 
     fn host_json(&self) -> String {
-        host::json()
+        host::json(&self.disk)
     }
 }
 
