@@ -37,7 +37,7 @@ use self::sockets::{Served, Sockets};
 use crate::config::{CONSUL_VERSION, Config, Sources, reason};
 use crate::roles::surveyor::Surveyor;
 use crate::roles;
-use crate::telemetry::{LogFile, LogSettings, Rotation, Telemetry, level, gauges, profile};
+use crate::telemetry::{LogFile, LogSettings, Rotation, Syslog, Telemetry, level, gauges, profile};
 
 /// Open requests get as long to end when the program stops.
 const DRAIN_MAX: Duration = Duration::from_millis(200);
@@ -277,5 +277,8 @@ fn start_telemetry(config: &Config) -> Result<Telemetry, String> {
         })
     };
     let file = log.file.as_deref().map(open).transpose()?;
-    Ok(Telemetry::start(LogSettings { level: level(&log.level), json: log.json }, file))
+    let syslog = log.syslog.as_deref().map(Syslog::open).transpose();
+    let syslog = syslog.map_err(|fault| format!("Syslog setup did not succeed: {fault}"))?;
+    let settings = LogSettings { level: level(&log.level), json: log.json };
+    Ok(Telemetry::start(settings, file, syslog))
 }

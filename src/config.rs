@@ -424,6 +424,8 @@ pub(crate) struct Log {
     pub(crate) rotate_after: Duration,
     /// Closed files kept; 0 is all, -1 none.
     pub(crate) rotate_max_files: i64,
+    /// The facility of the machine's log that gets the lines, too.
+    pub(crate) syslog: Option<String>,
 }
 
 /// What a stop does.

@@ -7,6 +7,7 @@ pub(crate) mod gauges;
 mod monitor;
 mod names;
 pub(crate) mod profile;
+mod syslog;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -29,6 +30,7 @@ use self::format::Line;
 pub(crate) use self::monitor::Listening;
 use self::monitor::Monitors;
 pub(crate) use self::names::Naming;
+pub(crate) use self::syslog::Syslog;
 
 /// How often measurements are folded: a busy server keeps a few megabytes of them meanwhile.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -78,7 +80,11 @@ fn targets(level: LevelFilter) -> Targets {
 impl Telemetry {
     /// Starts logging to standard output, and to a file, and counting. Once in a process; a second call leaves the
     /// first in force.
-    pub(crate) fn start(logs: LogSettings, file: Option<LogFile>) -> Self {
+    pub(crate) fn start(
+        logs: LogSettings,
+        file: Option<LogFile>,
+        syslog: Option<Syslog>,
+    ) -> Self {
         let (filter, level) = LogLevel::new(logs.level);
         let (heard, monitored) = LogLevel::new(LevelFilter::OFF);
         let monitors = Monitors::default();
@@ -89,7 +95,11 @@ impl Telemetry {
             let lines = tracing_subscriber::fmt::layer().event_format(Line { json: logs.json });
             lines.with_ansi(false).with_writer(file)
         });
-        let written = lines.and_then(file).with_filter(filter);
+        let syslog = syslog.map(|syslog| {
+            let lines = tracing_subscriber::fmt::layer().event_format(Line { json: logs.json });
+            lines.with_ansi(false).with_writer(syslog)
+        });
+        let written = lines.and_then(file).and_then(syslog).with_filter(filter);
         // Each filters for itself: in a list none hides what another wants.
         let monitoring = monitors.clone().with_filter(heard);
         let layers = vec![written.boxed(), monitoring.boxed()];

@@ -182,7 +182,7 @@ const FLAGS: &[Flag] = &[
     flag("serf-wan-port", "ports.serf_wan", Int, "Port that members' answers name."),
     flag("server", "server", Bool, "Keeps the catalog."),
     flag("server-port", "ports.server", Int, "Port for traffic between servers."),
-    flag("syslog", "enable_syslog", Bool, "Accepted; logs go to standard output and to -log-file."),
+    flag("syslog", "enable_syslog", Bool, "Logs to the machine's log, too."),
     flag("ui", "ui_config.enabled", Bool, "Asks for the web interface."),
     flag("ui-content-path", "ui_config.content_path", Text, "Path of the web interface."),
     flag("ui-dir", "ui_config.dir", Text, "Folder with a web interface."),

@@ -328,5 +328,7 @@ pub(super) fn log(raw: &Raw, dev: bool, faults: &mut Faults) -> Log {
             Duration::ZERO,
         ),
         rotate_max_files: raw.int("log_rotate_max_files").unwrap_or(0),
+        syslog: (raw.flag("enable_syslog") == Some(true))
+            .then(|| raw.text("syslog_facility").unwrap_or("LOCAL0").to_owned()),
     }
 }
