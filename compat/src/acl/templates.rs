@@ -93,4 +93,12 @@ mod tests {
             assert_eq!(check(find(template).unwrap(), name), taken, "{template} {name:?}");
         }
     }
+
+    #[test]
+    fn a_made_policy_is_named_by_its_rules() {
+        let policy = make(find("builtin/dns").unwrap(), "", None);
+        let digits: String = policy.rules.bytes().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(*policy.id, format!("{digits}{NOTHING_HASHED}"));
+        assert_eq!(*policy.name, format!("synthetic-policy-{}", policy.id));
+    }
 }
