@@ -45,6 +45,7 @@ pub use crate::cached::Remembered;
 pub use crate::control::{Control, Profile, Profiling, Reloading, Stats};
 pub use crate::issuer::{CaError, CaSettings, Issuer};
 pub use crate::login::{Fetch, FetchError, FetchRequest, Fetched, Fetching, Logins};
+pub use crate::counts::tell_counts;
 pub use crate::reply::Pieces;
 pub use crate::routes::AUTOPILOT_SETTING;
 pub use crate::server::{Api, Certificates, Listener, serve};

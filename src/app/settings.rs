@@ -65,7 +65,6 @@ pub(super) fn http(config: &Config, node_id: &str) -> Result<proconsul_compat::S
             .collect(),
         debug: config.enable_debug,
         prometheus: !config.telemetry.prometheus_retention.is_zero(),
-        ..defaults
     })
 }
 

@@ -22,6 +22,7 @@ pub(crate) async fn follow(handle: Handle, datacenter: String, version: &'static
         tell_state(&handle.snapshot(), &datacenter);
         tell_group(&handle, &datacenter);
         tell_process();
+        proconsul_compat::tell_counts();
         tokio::time::sleep(INTERVAL).await;
     }
 }

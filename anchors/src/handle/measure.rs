@@ -20,11 +20,6 @@ macro_rules! timer {
     }};
 }
 
-/// Notes how long it took to find out what a caller may do.
-pub(super) fn resolved(took: Duration) {
-    timer!("consul.acl.ResolveToken").record(millis(took));
-}
-
 /// The timer of a write, from its arrival until it is durable and seen; nothing where Consul has no name for it.
 pub(super) fn timer(change: &Change) -> Option<&'static Histogram> {
     Some(match change {
