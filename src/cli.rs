@@ -149,7 +149,6 @@ const ENTRIES: &[&[Entry]] = &[
 /// Consul's commands that are not here yet.
 const LATER: &[&str] = &[
     "connect envoy",
-    "connect expose",
     "connect proxy",
     "connect redirect-traffic",
     "exec",

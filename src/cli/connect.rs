@@ -1,4 +1,6 @@
-//! `connect ca get-config|set-config`: who signs services' certificates.
+//! `connect ca get-config|set-config`: who signs services' certificates. `connect expose`.
+
+mod expose;
 
 use std::fs;
 
@@ -24,6 +26,13 @@ pub(super) const ENTRIES: &[Entry] = &[
         about: "Changes how services' certificates are signed",
         flags: set_flags,
         run: |call| told(set(call)),
+    },
+    Entry {
+        path: &["connect", "expose"],
+        words: "",
+        about: "Lets a service be reached through an ingress gateway",
+        flags: expose::flags,
+        run: |call| told(expose::expose(call)),
     },
 ];
 

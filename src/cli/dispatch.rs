@@ -23,7 +23,7 @@ struct Asked<'a> {
 /// No command has more words.
 const WORDS_MAX: usize = 3;
 /// Commands that tell a fault of their flags once more, after the list of flags.
-const TOLD_TWICE: &[&str] = &["connect ca", "operator", "tls", "troubleshoot"];
+const TOLD_TWICE: &[&str] = &["connect ca", "connect expose", "operator", "tls", "troubleshoot"];
 /// Commands that tell it once more as it is.
 const REPEATED: &[&str] = &["snapshot inspect", "validate"];
 /// Commands whose exit code 1 says something else.

@@ -2,6 +2,8 @@
 
 mod create;
 
+pub(super) use create::target;
+
 use clap::Arg;
 use reqwest::Method;
 use serde_json::Value;
@@ -111,7 +113,7 @@ fn delete(call: &Call) -> Result<String, String> {
 }
 
 /// The intention between two services, if there is one.
-fn exact(api: &Api, source: &str, destination: &str) -> Result<Option<Value>, String> {
+pub(super) fn exact(api: &Api, source: &str, destination: &str) -> Result<Option<Value>, String> {
     let query = [("source", source), ("destination", destination)];
     found(api, "connect/intentions/exact", &query)
 }

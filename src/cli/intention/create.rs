@@ -57,7 +57,7 @@ fn create(call: &Call) -> Result<String, String> {
 }
 
 /// A name, perhaps with a namespace and partition: `partition/namespace/name`.
-fn target(word: &str) -> Result<[&str; 3], String> {
+pub(in super::super) fn target(word: &str) -> Result<[&str; 3], String> {
     match word.split('/').collect::<Vec<_>>()[..] {
         [name] => Ok(["", "", name]),
         [namespace, name] => Ok(["", namespace, name]),
