@@ -5,6 +5,8 @@
 pub mod execute;
 pub mod interpolate;
 mod template;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -8,7 +8,9 @@ use rand::{Rng as _, SeedableRng as _};
 
 use super::*;
 use crate::change::{KvChange, PutWhen, Registration, Removal};
+use crate::prepared::PreparedQuery;
 use crate::query::Query;
+use crate::record::{AnyRecord, Coordinate, RecordChange, TableId, When};
 use crate::service::{Behavior, Checked, Status};
 use crate::txn::{CheckOp, KeyOp, KeyVerb, Misfit, NodeOp, ServiceOp, TxnFault, TxnOp, Verb};
 
@@ -69,6 +71,14 @@ fn change(line: &str) -> Change {
             Change::OpenSession(Box::new(session(node, id, checks)))
         }
         ["-session", id] => Change::CloseSession { id: (*id).into() },
+        ["query", id, name] => query(id, name, ""),
+        ["query", id, name, session] => query(id, name, session),
+        ["-query", id] => Change::Records(vec![RecordChange::Remove {
+            table: TableId::PreparedQuery,
+            key: (*id).into(),
+            when: When::Always,
+        }]),
+        ["coordinate", node, height] => coordinate(node, height.parse().unwrap()),
         other => panic!("no such change: {other:?}"),
     }
 }
@@ -173,6 +183,30 @@ fn session(node: &str, id: &str, checks: &[&str]) -> Session {
     }
 }
 
+fn query(id: &str, name: &str, session: &str) -> Change {
+    let query = PreparedQuery {
+        id: id.into(),
+        name: name.into(),
+        session: session.into(),
+        ..PreparedQuery::default()
+    };
+    let record = AnyRecord::PreparedQuery(Box::new(query));
+    Change::Records(vec![RecordChange::Put { record, when: When::Always }])
+}
+
+fn coordinate(node: &str, height: f64) -> Change {
+    let coordinate = Coordinate {
+        node: node.into(),
+        segment: "".into(),
+        vec: vec![0.0; 8],
+        error: 1.5,
+        adjustment: 0.0,
+        height,
+    };
+    let record = AnyRecord::Coordinate(Box::new(coordinate));
+    Change::Records(vec![RecordChange::Put { record, when: When::Always }])
+}
+
 /// The reads that the tests look at, by short names.
 fn reads() -> BTreeMap<&'static str, Query> {
     BTreeMap::from([
@@ -186,6 +220,8 @@ fn reads() -> BTreeMap<&'static str, Query> {
         ("keys:a/", Query::Keys("a/".into())),
         ("keys:x/", Query::Keys("x/".into())),
         ("sessions", Query::Sessions),
+        ("queries", Query::Table(TableId::PreparedQuery)),
+        ("coordinates", Query::Table(TableId::Coordinate)),
     ])
 }
 
@@ -230,6 +266,8 @@ fn a_change_moves_the_reads_that_show_it_and_those_that_consul_moves() {
     check_moves("deltree a", "key:a/b keys:a/");
     check_moves("session n1 s2", "sessions");
     check_moves("-session s1", "sessions");
+    check_moves("query q1 web", "queries");
+    check_moves("coordinate n1 0.1", "coordinates");
 }
 
 #[test]
@@ -246,6 +284,8 @@ fn a_write_that_changes_nothing_moves_nothing() {
         "-service n1 nothing",
         "-session nothing",
         "unlock a/b s1 v",
+        "-query nothing",
+        "coordinate nobody 0.1",
     ] {
         check_moves(line, "");
     }
@@ -295,8 +335,51 @@ fn refusals_name_their_reason() {
         ("session nobody s9", "node nobody is not registered"),
         ("session n1 s9 nothing", "check nothing is not registered"),
         ("lock a/b nobody v", "session nobody does not exist"),
+        ("query q1 web nobody", "session nobody does not exist"),
     ] {
         assert_eq!(scope.tell(line).verdict.unwrap_err().to_string(), refusal, "{line}");
+    }
+}
+
+#[test]
+fn what_hangs_on_others_goes_with_them() {
+    let left = |line: &str| {
+        let mut scope = Scope::told(TWO);
+        for before in ["query q1 web s1", "query q2 db", "coordinate n1 0.1", "coordinate n2 0.2"] {
+            assert_eq!(scope.tell(before).verdict, Ok(true), "{before}");
+        }
+        scope.tell(line);
+        let queries = scope.index.records::<PreparedQuery>().map(|row| row.record.id.to_string());
+        let nodes = scope.index.records::<Coordinate>().map(|row| row.record.node.to_string());
+        queries.chain(nodes).collect::<Vec<_>>().join(" ")
+    };
+    for (line, expected) in [
+        ("put a 1", "q1 q2 n1 n2"),
+        ("-session s1", "q2 n1 n2"),
+        ("check n1 alive critical", "q2 n1 n2"),
+        ("-node n1", "q2 n2"),
+        ("-node N2", "q1 q2 n1"),
+        ("txn -node n1 ; -node n2", "q2"),
+    ] {
+        assert_eq!(left(line), expected, "{line}");
+    }
+}
+
+#[test]
+fn no_two_queries_answer_to_one_name() {
+    const ID: &str = "11111111-2222-3333-4444-555555555555";
+    let mut scope = Scope::told(&format!("query q1 web\n query {ID} db"));
+    let (taken, id) = ("WEB", ID);
+    for (line, expected) in [
+        ("query q2 other".to_owned(), Ok(true)),
+        ("query q1 Web".to_owned(), Ok(true)),
+        (
+            format!("query q2 {taken}"),
+            Err(Refusal::NameTaken { table: TableId::PreparedQuery, name: taken.into() }),
+        ),
+        (format!("query q2 {id}"), Err(Refusal::NameIsId(id.into()))),
+    ] {
+        assert_eq!(scope.tell(&line).verdict, expected, "{line}");
     }
 }
 
@@ -349,7 +432,7 @@ fn random_line(rng: &mut StdRng) -> String {
     }
     let ops: Vec<String> = (0..rng.random_range(1..5))
         .map(|_| random_change(rng))
-        .filter(|op| !op.contains("session"))
+        .filter(|op| !["session", "query", "coordinate"].iter().any(|word| op.contains(word)))
         .collect();
     if ops.is_empty() { "put a 0".to_owned() } else { format!("txn {}", ops.join(" ; ")) }
 }
@@ -362,7 +445,7 @@ fn random_change(rng: &mut StdRng) -> String {
     let key = ["a", "a/b", "a/b/c", "x"][rng.random_range(0..4)];
     let session = ["s1", "s2", "del"][rng.random_range(0..3)];
     let number = rng.random_range(0..4);
-    match rng.random_range(0..16) {
+    match rng.random_range(0..19) {
         0 | 1 => format!("node {node} 10.0.0.{number}"),
         2..=4 => format!("service {node} {id} {name} v{number}"),
         5 => format!("check {node} c{number} {status}"),
@@ -374,6 +457,9 @@ fn random_change(rng: &mut StdRng) -> String {
         12 => format!("lock {key} {session} {number}"),
         13 => format!("session {node} {session}"),
         14 => format!("-session {session}"),
+        15 => format!("query q{number} {name} {session}"),
+        16 => format!("coordinate {node} 0.{number}"),
+        17 => format!("-query q{number}"),
         _ if number == 0 => format!("deltree {key}"),
         _ => format!("del {key}"),
     }
