@@ -87,6 +87,9 @@ pub(crate) enum Reject {
     /// The inner one was found when the query's headers had been set already.
     #[error("{0}")]
     Queried(Box<Self>),
+    /// Who asks whether a service may be called is not known.
+    #[error("Could not resolve token to authorizer: {0}")]
+    AuthorizerToken(Box<Self>),
     #[error("No path to datacenter")]
     NoPathToDatacenter,
     #[error("No cluster leader")]
@@ -245,7 +248,7 @@ impl Reject {
     /// The status that goes with it.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::Queried(inner) => inner.status(),
+            Self::Queried(inner) | Self::AuthorizerToken(inner) => inner.status(),
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::AclDisabled => StatusCode::UNAUTHORIZED,
             Self::Acl(reject) => reject.status(),

@@ -145,7 +145,8 @@ pub(crate) async fn authorize(mut ask: Ask) -> Result<Reply, Reject> {
     }
     let client = Identity::parse(&form.client_uri).map_err(|_| Reject::NotConnectId)?;
     let Identity::Service { service, .. } = client else { return Err(Reject::NotServiceId) };
-    let authority = ask.authority()?;
+    let unknown = |reject| Reject::AuthorizerToken(Box::new(reject));
+    let authority = ask.authority().map_err(unknown)?;
     authority.demand(Act::service_write(&form.target))?;
     let index = ask.site.handle.snapshot();
     let has_instances = |name: &str| index.service(name).is_some();

@@ -1,6 +1,6 @@
 //! `/v1/internal/ui/…`: what the web interface reads, and `/v1/internal/federation-state…`.
 
-use proconsul_anchors::acl::Act;
+use proconsul_anchors::acl::{Act, Denial};
 use proconsul_anchors::index::Index;
 use proconsul_anchors::index::connect::Gateway;
 use proconsul_anchors::query::Query;
@@ -129,7 +129,9 @@ fn links(index: &Index) -> Vec<(Box<str>, Box<str>)> {
 pub(crate) async fn catalog_overview(ask: Ask) -> Result<Reply, Reject> {
     let options = ask.read_options()?;
     blocking::own_datacenter(&ask.site, &options)?;
-    ask.demand(Act::operator_read())?;
+    // Consul does not tell here who was refused.
+    let nobody = |denial| Denial { accessor: Some("".into()), ..denial };
+    ask.authority()?.demand(Act::operator_read()).map_err(nobody)?;
     let index = ask.site.handle.snapshot();
     Ok(Reply::json(&OverviewOut::of(index.nodes().map(|row| &**row))))
 }
@@ -138,6 +140,7 @@ pub(crate) async fn catalog_overview(ask: Ask) -> Result<Reply, Reject> {
 pub(crate) async fn exported_services(ask: Ask) -> Result<Reply, Reject> {
     let options = ask.read_options()?;
     ask.refuse_enterprise(Tenancy::Both)?;
+    ask.authority()?;
     if ask.params.first("peer").is_empty() {
         return Err(Reject::from(OperatorFault::MissingPeer).queried());
     }
