@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use clap::Arg;
+use proconsul_anchors::duration;
 use reqwest::Method;
 use serde_json::Value;
+use time::OffsetDateTime;
 
 use super::child::{Input, command, finished, start};
 use super::client::{Api, server_flags, unexpected};
-use super::go::text;
+use super::go::{rfc3339, text};
 use super::json::{self, Tree};
 use super::monitor::interrupted;
 use super::{Call, Entry, FAILED, boolean, form, print_err, print_out, text as text_flag, texts};
@@ -214,10 +216,7 @@ async fn follow(call: &Call, api: &Api, plan: &Plan) -> u8 {
                 failures += 1;
                 index = 0;
                 let wait = RETRY.saturating_mul(failures.saturating_mul(failures)).min(RETRY_MAX);
-                let kind = call.text("type").unwrap_or("");
-                print_err(&format!(
-                    "[ERROR] watch: Watch errored: type={kind} error={fault:?} retry={wait:?}"
-                ));
+                complain(call, &fault, wait);
                 tokio::time::sleep(wait).await;
                 continue;
             }
@@ -243,6 +242,21 @@ async fn follow(call: &Call, api: &Api, plan: &Plan) -> u8 {
         }
         last = Some(answer);
     }
+}
+
+/// Tells a failed read in the form of Consul's log.
+fn complain(call: &Call, fault: &str, wait: Duration) {
+    let now = OffsetDateTime::now_utc();
+    let second = rfc3339(now.replace_nanosecond(0).unwrap_or(now));
+    let second = second.trim_end_matches('Z');
+    let (kind, wait) = (call.text("type").unwrap_or(""), duration::show_wait(wait));
+    // Only what could be misread is quoted there.
+    let fault =
+        if fault.contains([' ', '"', '=']) { format!("{fault:?}") } else { fault.to_owned() };
+    print_err(&format!(
+        "{second}.{:03}Z [ERROR] watch.watch: Watch errored: type={kind} error={fault} retry={wait}",
+        now.millisecond()
+    ));
 }
 
 /// One read: where the data stands, and the answer in its form.

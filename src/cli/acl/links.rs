@@ -248,3 +248,36 @@ pub(super) fn one_template(what: &str) -> String {
          -templated-policy-file"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identities_are_read_from_words() {
+        let services = |word: &str| service_identities(&[word]);
+        let nodes = |word: &str| node_identities(&[word]);
+        for (read, expected) in [
+            (services("web"), Ok(json!([{ "ServiceName": "web" }]))),
+            (services("web:a,b"), Ok(json!([{ "ServiceName": "web", "Datacenters": ["a", "b"] }]))),
+            (services("a:b:c"), Err("Malformed -service-identity argument: \"a:b:c\"".to_owned())),
+            (nodes("n:dc1"), Ok(json!([{ "NodeName": "n", "Datacenter": "dc1" }]))),
+            (nodes("n"), Err("Malformed -node-identity argument: \"n\"".to_owned())),
+        ] {
+            assert_eq!(read.map(Value::Array), expected);
+        }
+    }
+
+    #[test]
+    fn links_are_listed_below_their_titles() {
+        let role = json!({
+            "Policies": [{ "ID": "1", "Name": "p" }],
+            "TemplatedPolicies": [{ "TemplateName": "t", "TemplateVariables": { "Name": "v" } }],
+        });
+        let expected = "Policies:\n   1 - p\nTemplated Policies:\n   t\n      Name: v\n      Datacenters: all\n";
+        assert_eq!(show(&role, ""), expected);
+        let indented = expected.lines().map(|line| format!("  {line}\n")).collect::<String>();
+        assert_eq!(show(&role, "  "), indented);
+        assert_eq!(show(&json!({ "Policies": [] }), ""), "");
+    }
+}

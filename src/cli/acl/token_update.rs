@@ -247,3 +247,37 @@ pub(super) fn templates(call: &Call, named: &str) -> Result<Templates, String> {
     let told = links::templated(call, &name, &format!("{name}-file"))?;
     Ok(Templates { replace, told })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn list(value: Value) -> Vec<Value> {
+        value.as_array().cloned().unwrap_or_default()
+    }
+
+    #[test]
+    fn links_are_added_once() {
+        let now = list(json!([{ "ID": "1", "Name": "a" }]));
+        for (new, count) in [
+            (json!([{ "ID": "", "Name": "a" }]), 1),
+            (json!([{ "ID": "1", "Name": "" }]), 1),
+            (json!([{ "ID": "2", "Name": "" }, { "ID": "", "Name": "b" }]), 3),
+        ] {
+            assert_eq!(with_missing(&now, list(new), same_link).len(), count);
+        }
+    }
+
+    #[test]
+    fn a_service_identity_takes_the_place_of_its_namesake() {
+        let now = list(json!([{ "ServiceName": "a" }, { "ServiceName": "b" }]));
+        let new =
+            list(json!([{ "ServiceName": "a", "Datacenters": ["x"] }, { "ServiceName": "c" }]));
+        let expected = json!([
+            { "ServiceName": "a", "Datacenters": ["x"] }, { "ServiceName": "b" }, { "ServiceName": "c" }
+        ]);
+        assert_eq!(Value::Array(with_services(&now, new)), expected);
+    }
+}

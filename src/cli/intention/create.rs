@@ -120,3 +120,20 @@ fn replaced(api: &Api, intention: &Value) -> Result<bool, String> {
     done.map_err(|fault| format!("Error replacing intention {named}: {fault}"))?;
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_has_at_most_three_parts() {
+        for (word, parts) in [
+            ("web", Ok(["", "", "web"])),
+            ("ns/web", Ok(["", "ns", "web"])),
+            ("p/ns/web", Ok(["p", "ns", "web"])),
+            ("a/b/c/d", Err("input can contain at most two '/'".to_owned())),
+        ] {
+            assert_eq!(target(word), parts, "{word}");
+        }
+    }
+}
