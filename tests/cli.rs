@@ -9,7 +9,8 @@
 //! ```
 //! Ids that the agent made are numbered as they appear, `<id-1>`, and a command may name one so. Commands run in a folder of
 //! their own, which holds copies of the files beside the fixtures.
-//! `CONSUL_BINARY=/path/to/consul cargo test --test cli` records all of them again.
+//! `CONSUL_BINARY=/path/to/consul cargo test --test cli` records all of them again; `CONSUL_CLI=/path/to/consul` instead types
+//! every command into Consul's own program, against our agent.
 
 #![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
 
@@ -70,7 +71,7 @@ const FIXED: [&str; 2] = ["00000000-", "11111111-"];
 
 /// An agent and the program whose commands ask it; it ends with the test.
 struct Subject {
-    binary: PathBuf,
+    program: PathBuf,
     agent: Child,
     http: u16,
     /// Ports that answers tell, and what stands for them.
@@ -100,7 +101,7 @@ fn folder_of(session: &str) -> PathBuf {
 }
 
 impl Subject {
-    fn start(binary: PathBuf, session: &Session) -> Self {
+    fn start(binary: &Path, program: PathBuf, session: &Session) -> Self {
         let [http, dns, server, serf, wan] = [(); 5].map(|()| free_port());
         let ports = [
             ("http", http),
@@ -110,7 +111,7 @@ impl Subject {
             ("serf-wan", wan),
         ];
         let folder = folder_of(session.name);
-        let mut command = Command::new(&binary);
+        let mut command = Command::new(binary);
         command
             .args([
                 "agent",
@@ -132,7 +133,7 @@ impl Subject {
             .unwrap();
         let told = [(serf, "<serf>"), (server, "<server>"), (wan, "<wan>")];
         let (token, ids) = (session.token, RefCell::default());
-        let subject = Self { binary, agent, http, told, token, folder, ids };
+        let subject = Self { program, agent, http, told, token, folder, ids };
         for _ in 0..ASKS_MAX {
             if has_leader(http) && (!token.is_empty() || subject.knows_itself()) {
                 return subject;
@@ -149,7 +150,7 @@ impl Subject {
     }
 
     fn run(&self, words: &[String]) -> Output {
-        let mut command = Command::new(&self.binary);
+        let mut command = Command::new(&self.program);
         command
             .args(words)
             .current_dir(&self.folder)
@@ -276,9 +277,12 @@ fn words(line: &str) -> Vec<String> {
 fn replay(session: &Session) {
     let path = fixtures().join(format!("{}.txt", session.name));
     let expected = fs::read_to_string(&path).unwrap();
-    let binary = std::env::var_os("CONSUL_BINARY").map(PathBuf::from);
+    let told = |variable| std::env::var_os(variable).map(PathBuf::from);
     let ours = || env!("CARGO_BIN_EXE_proconsul").into();
-    let subject = Subject::start(binary.clone().unwrap_or_else(ours), session);
+    let binary = told("CONSUL_BINARY");
+    let agent: PathBuf = binary.clone().unwrap_or_else(ours);
+    let program = binary.clone().or_else(|| told("CONSUL_CLI")).unwrap_or_else(ours);
+    let subject = Subject::start(&agent, program, session);
     let typed = expected.lines().filter_map(|line| line.strip_prefix("$ "));
     let played: String = typed.map(|line| subject.play(line)).collect();
     if binary.is_some() {
