@@ -19,9 +19,9 @@ use crate::extract::{Ask, Said, caller, params, path};
 use crate::reject::Reject;
 use crate::reply::{Finish, Pretty, Sent, TEXT_UTF8, bare, translated, with_options};
 use crate::routes::{Found, Route, Working};
-use crate::server::{Api, HEADER_SLOP};
 use crate::server::course::{Answering, Tracked};
 use crate::server::gate::Gate;
+use crate::server::{Api, HEADER_SLOP};
 
 /// Consul's timers count milliseconds.
 const MILLIS: f64 = 1000.0;
@@ -114,6 +114,10 @@ fn refuse_head(head: &http::request::Parts, bytes_max: usize) -> Option<Sent> {
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             "431 Request Header Fields Too Large",
         ));
+    }
+    // Go's HTTP/2 knows nothing of the rest.
+    if head.version == Version::HTTP_2 {
+        return None;
     }
     let hosts = head.headers.get_all(HOST).iter().count();
     if hosts == 0 && head.version == Version::HTTP_11 {

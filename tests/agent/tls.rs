@@ -144,14 +144,22 @@ fn http_2_is_spoken_with_who_chooses_it() {
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(b"h2".as_slice()));
         let (mut sender, connection) = h2::client::handshake(stream).await.unwrap();
         tokio::spawn(connection);
-        let mut ask = |path: &str| {
-            let request = http::Request::get(format!("https://localhost{path}")).body(()).unwrap();
+        let mut ask = |method: &str, path: &str| {
+            let request =
+                http::Request::builder().method(method).uri(format!("https://localhost{path}"));
+            let request = request.body(()).unwrap();
             sender.send_request(request, true).unwrap().0
         };
         // What comes after its time is not sent; the connection goes on.
-        let late = ask("/v1/kv/a?index=9999&wait=5m").await.unwrap_err();
+        let late = ask("GET", "/v1/kv/a?index=9999&wait=5m").await.unwrap_err();
         assert_eq!(late.reason(), Some(h2::Reason::INTERNAL_ERROR));
-        let mut response = ask("/v1/kv/a?raw").await.unwrap();
+        let head = ask("HEAD", "/v1/kv/a").await.unwrap();
+        assert_eq!(
+            (head.status().as_u16(), &head.headers()["content-length"]),
+            (405, &"23".parse().unwrap())
+        );
+        assert!(head.into_body().data().await.is_none());
+        let mut response = ask("GET", "/v1/kv/a?raw").await.unwrap();
         assert_eq!(response.headers()["x-consul-knownleader"], "true");
         response.body_mut().data().await.unwrap().unwrap()
     });

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http_body_util::Full;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
@@ -129,6 +130,13 @@ impl Drop for Request {
 }
 
 // === impl Tracked ===
+
+impl Tracked {
+    /// The same request without a word.
+    pub(super) fn silent(self) -> Self {
+        Self { body: Outgoing::Whole(Full::default()), ..self }
+    }
+}
 
 impl Body for Tracked {
     type Data = Bytes;

@@ -9,6 +9,9 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::FutureExt as _;
+use http::header::CONTENT_LENGTH;
+use http::{Method, Response};
+use hyper::body::Body as _;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -18,7 +21,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::server::TlsStream;
 use tracing::debug;
 
-use super::course::Answering;
+use super::course::{Answering, Tracked};
 use super::socket::Socket;
 use super::{Counter, TOO_MANY, http1, send_last};
 use crate::dispatch;
@@ -85,8 +88,9 @@ async fn http2(counter: &Counter, stream: TlsStream<Socket>, peer: SocketAddr) {
     let (api, course) = (Arc::clone(&counter.api), answering.clone());
     // An answer that does not come in time takes its stream with it, and no other.
     let service = service_fn(move |request| {
+        let method = request.method().clone();
         timeout(write, dispatch::answer(&api, &answering, peer, request))
-            .map(|answer| answer.map(|Ok(sent)| sent))
+            .map(move |answer| answer.map(|Ok(sent)| framed(&method, sent)))
     });
     let header_bytes_max = u32::try_from(counter.header_bytes_max).unwrap_or(u32::MAX);
     let serving = http2::Builder::new(TokioExecutor::new())
@@ -110,4 +114,12 @@ async fn http2(counter: &Counter, stream: TlsStream<Socket>, peer: SocketAddr) {
             }
         }
     }
+}
+
+/// An answer as Go's HTTP/2 sends it: its length is told, and HEAD gets no body. HTTP/1.1's library sees to both.
+fn framed(method: &Method, mut sent: Response<Tracked>) -> Response<Tracked> {
+    if let Some(length) = sent.body().size_hint().exact() {
+        sent.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| length.into());
+    }
+    if method == Method::HEAD { sent.map(Tracked::silent) } else { sent }
 }
