@@ -14,7 +14,7 @@ pub(crate) fn uuid_key(text: &str) -> Result<String, String> {
     if hyphens > HYPHENS {
         return Err(format!("UUID should have maximum of 4 \"-\"; got {hyphens}"));
     }
-    if (LEN - hyphens) % 2 != 0 {
+    if !(LEN - hyphens).is_multiple_of(2) {
         return Err("Input (without hyphens) must be even length".to_owned());
     }
     match text.chars().filter(|c| *c != '-').find(|c| !c.is_ascii_hexdigit()) {

@@ -79,13 +79,14 @@ impl DiscoveryFault {
     /// The status that goes with it.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::TxnBody(_) => StatusCode::BAD_REQUEST,
             Self::TxnTooLarge { .. }
             | Self::UnsizedTxnTooLarge { .. }
             | Self::TxnTooMany { .. }
             | Self::TxnValue { .. }
             | Self::EventTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::MissingEventName | Self::UnsizedEvent => StatusCode::BAD_REQUEST,
+            Self::TxnBody(_) | Self::MissingEventName | Self::UnsizedEvent => {
+                StatusCode::BAD_REQUEST
+            }
             Self::QueryNotFound => StatusCode::NOT_FOUND,
             Self::CoordinatesDisabled => StatusCode::UNAUTHORIZED,
             Self::QueryId(_)

@@ -107,7 +107,10 @@ async fn list_checks(
     for row in rows {
         let record = HealthCheckOut::from(&**row);
         let shown = match asked {
-            Asked::First => narrow.takes(&record)? && sight.check(row),
+            Asked::First => {
+                let taken = narrow.takes(&record)?;
+                taken && sight.check(row)
+            }
             Asked::OfWhatIsSeen => sight.check(row) && narrow.takes(&record)?,
         };
         if shown {
