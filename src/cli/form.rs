@@ -93,6 +93,35 @@ pub(super) fn value(kind: &'static str, value: &Value) -> Value {
     plain(tree(kind, value))
 }
 
+/// What a file of configuration says, with the names of the API: `local_bind_port` is `LocalBindPort`. A single object stands
+/// for a list of it. What the form does not have is left as it is.
+pub(super) fn from_file(kind: &'static str, value: &Value) -> Value {
+    renamed(&Kind::read(kind), value)
+}
+
+fn renamed(kind: &Kind, value: &Value) -> Value {
+    match (kind, value) {
+        (Kind::Pointer(inner), _) => renamed(inner, value),
+        (Kind::List(inner), Value::Array(items)) => {
+            items.iter().map(|item| renamed(inner, item)).collect()
+        }
+        (Kind::List(inner), Value::Object(_)) => Value::Array(vec![renamed(inner, value)]),
+        (Kind::Map(inner), Value::Object(fields)) if **inner != Kind::Any => {
+            let fields = fields.iter().map(|(key, value)| (key.clone(), renamed(inner, value)));
+            Value::Object(fields.collect())
+        }
+        (Kind::Form(form), Value::Object(given)) => {
+            let own = |key: &str| fields(form).iter().find(|field| field.is_written(key));
+            let fields = given.iter().map(|(key, value)| match own(key) {
+                Some(field) => (field.name.to_owned(), renamed(&field.kind, value)),
+                None => (key.clone(), value.clone()),
+            });
+            Value::Object(fields.collect())
+        }
+        _ => value.clone(),
+    }
+}
+
 fn plain(tree: Tree) -> Value {
     match tree {
         Tree::Plain(value) => value,
@@ -112,6 +141,11 @@ impl Field {
         let kind = Kind::read(words.next().unwrap_or_default());
         let (name, omit) = name.strip_suffix('?').map_or((name, false), |name| (name, true));
         Self { name, omit, kind, aliases: words.collect() }
+    }
+
+    /// Whether a key of a file is its name, whatever the underscores.
+    fn is_written(&self, key: &str) -> bool {
+        self.is_called(&key.replace('_', ""))
     }
 
     /// The name in files that equals a key, whatever its letters' size.
@@ -287,6 +321,19 @@ mod tests {
             let printed = String::from_utf8(line(&tree(form, &value))).unwrap();
             assert_eq!(printed, expected, "{form}");
         }
+    }
+
+    #[test]
+    fn files_are_brought_to_the_names_of_the_api() {
+        let proxy = json!({
+            "destination_service_name": "web", "config": { "local_x": 1 }, "strange": 1,
+            "upstreams": { "destination_name": "db", "local_bind_port": 1 },
+        });
+        let expected = json!({
+            "DestinationServiceName": "web", "Config": { "local_x": 1 }, "strange": 1,
+            "Upstreams": [{ "DestinationName": "db", "LocalBindPort": 1 }],
+        });
+        assert_eq!(from_file("AgentServiceConnectProxyConfig", &proxy), expected);
     }
 
     #[test]

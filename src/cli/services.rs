@@ -11,7 +11,7 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use super::client::{Api, all_flags};
-use super::{Call, Entry, FAILED, print_err, text, texts, told};
+use super::{Call, Entry, FAILED, form, print_err, text, texts, told};
 use crate::config::{Config, Host, ServiceEntry, Sources, check_fields, service_fields};
 
 pub(super) const ENTRIES: &[Entry] = &[
@@ -171,11 +171,10 @@ fn address(text: &str) -> Result<Value, String> {
 fn body(entry: &ServiceEntry) -> Value {
     let mut body = service_fields(entry.service());
     let checks = entry.definition.checks.iter().map(check).collect();
-    for (name, value) in [
-        ("Checks", Value::Array(checks)),
-        ("Proxy", json!(entry.proxy)),
-        ("Connect", json!(entry.connect)),
-    ] {
+    let proxy = form::from_file("AgentServiceConnectProxyConfig", &json!(entry.proxy));
+    let connect = form::from_file("AgentServiceConnect", &json!(entry.connect));
+    for (name, value) in [("Checks", Value::Array(checks)), ("Proxy", proxy), ("Connect", connect)]
+    {
         body.insert(name.to_owned(), value);
     }
     without_empty(Value::Object(body))
