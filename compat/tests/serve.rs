@@ -326,7 +326,12 @@ async fn profiles_are_for_whom_they_are_open() {
         (true, "goroutine?debug=2", 200, "ThreadsText"),
         (true, "cmdline", 200, "program\0agent"),
         (true, "nope", 404, "Unknown profile\n"),
-        (true, "mutex", 501, "there is no mutex profile: this program is not written in Go; there are profile, heap, allocs, goroutine, threadcreate"),
+        (
+            true,
+            "mutex",
+            501,
+            "there is no mutex profile: this program is not written in Go; there are profile, heap, allocs, goroutine, threadcreate",
+        ),
     ] {
         let server = Server::start(Settings { debug, ..Settings::default() }).await;
         let answer = server.ask(&format!("GET /debug/pprof/{path}"), "").await;
