@@ -128,7 +128,7 @@ mod tests {
         tracing::debug!("small");
         tracing::warn!(at = 3, "large");
         drop(guard);
-        let mut hear = |listening: &mut Listening| {
+        let hear = |listening: &mut Listening| {
             std::iter::from_fn(|| listening.lines.try_recv().ok())
                 .map(|line| String::from_utf8(line.to_vec()).unwrap())
                 .collect::<String>()
