@@ -89,7 +89,8 @@ mod tests {
     fn a_change_counts_once_when_it_has_come_to_rest() {
         let seen = |length| Seen::from([(PathBuf::from("a"), (None, length))]);
         let mut files = Watched::new(seen(1));
-        let looks = [(1, false), (2, false), (3, false), (3, true), (3, false), (1, false), (1, true)];
+        let looks =
+            [(1, false), (2, false), (3, false), (3, true), (3, false), (1, false), (1, true)];
         for (length, changed) in looks {
             assert_eq!(files.changed(seen(length)), changed, "{length}");
         }
