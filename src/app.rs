@@ -2,8 +2,8 @@
 
 mod acl;
 mod control;
-mod files;
 mod fetch;
+mod files;
 mod host;
 mod reload;
 mod settings;
@@ -17,10 +17,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use proconsul_anchors::agent::Agent;
-use proconsul_anchors::events::Events;
 use proconsul_anchors::caller::Caller;
 use proconsul_anchors::change::Change;
 use proconsul_anchors::clock::{Clock, Time};
+use proconsul_anchors::events::Events;
 use proconsul_anchors::group::GroupSettings;
 use proconsul_anchors::handle::Handle;
 use proconsul_anchors::record::{AnyRecord, RecordChange, Setting, When};
@@ -35,9 +35,9 @@ use self::control::Program;
 use self::reload::Reload;
 use self::sockets::{Served, Sockets};
 use crate::config::{CONSUL_VERSION, Config, Sources, reason};
-use crate::roles::surveyor::Surveyor;
 use crate::roles;
-use crate::telemetry::{LogFile, LogSettings, Rotation, Syslog, Telemetry, level, gauges, profile};
+use crate::roles::surveyor::Surveyor;
+use crate::telemetry::{LogFile, LogSettings, Rotation, Syslog, Telemetry, gauges, level, profile};
 
 /// Open requests get as long to end when the program stops.
 const DRAIN_MAX: Duration = Duration::from_millis(200);

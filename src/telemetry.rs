@@ -80,11 +80,7 @@ fn targets(level: LevelFilter) -> Targets {
 impl Telemetry {
     /// Starts logging to standard output, and to a file, and counting. Once in a process; a second call leaves the
     /// first in force.
-    pub(crate) fn start(
-        logs: LogSettings,
-        file: Option<LogFile>,
-        syslog: Option<Syslog>,
-    ) -> Self {
+    pub(crate) fn start(logs: LogSettings, file: Option<LogFile>, syslog: Option<Syslog>) -> Self {
         let (filter, level) = LogLevel::new(logs.level);
         let (heard, monitored) = LogLevel::new(LevelFilter::OFF);
         let monitors = Monitors::default();
