@@ -1,8 +1,12 @@
 //! Doors for the fuzzers (`fuzz/`), and a test that shows them again what they once found.
 
+mod mesh;
+
 use proconsul_anchors::node::definition::{CheckDefinition, ServiceDefinition};
 use proconsul_anchors::service::{Check, Service};
+use proconsul_mesh::intentions::Draft;
 
+pub use self::mesh::entries;
 use crate::filter::{AGENT_SERVICE, CHECK_SERVICE_NODE, Filter, HEALTH_CHECK, MEMBER, NODE};
 use crate::wire::acl::auth_method::AuthMethodForm;
 use crate::wire::acl::binding_rule::BindingRuleForm;
@@ -11,6 +15,7 @@ use crate::wire::acl::role::RoleForm;
 use crate::wire::acl::token::TokenForm;
 use crate::wire::agent::{CheckForm, ServiceForm, UpdateForm};
 use crate::wire::decode::{Hint, Read, body};
+use crate::wire::intention::IntentionForm;
 use crate::wire::register::{DeregisterForm, RegisterForm};
 use crate::wire::session::SessionForm;
 use crate::wire::txn::OpForms;
@@ -37,6 +42,7 @@ pub fn bodies(text: &[u8]) {
     let _role = read::<RoleForm>(text);
     let _rule = read::<BindingRuleForm>(text);
     let _method = read::<AuthMethodForm>(text);
+    let _intention = read::<IntentionForm>(text).map(Draft::from);
 }
 
 fn read<T: Read>(text: &[u8]) -> Option<T> {
@@ -66,6 +72,7 @@ mod tests {
 
     #[test]
     fn what_fuzzers_found_is_answered() {
+        found("entries").iter().for_each(|text| super::entries(text));
         found("bodies").iter().for_each(|text| super::bodies(text));
         found("filter").iter().for_each(|text| super::filter(&String::from_utf8_lossy(text)));
     }

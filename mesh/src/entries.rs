@@ -42,6 +42,9 @@ use service_router::ServiceRouter;
 use service_splitter::ServiceSplitter;
 use terminating_gateway::TerminatingGateway;
 
+/// How many objects and lists an entry may have inside each other: what is stored must be readable again.
+const DEPTH_MAX: usize = 64;
+
 /// What judging an entry takes that this crate does not know.
 pub trait Outside {
     /// Whether a text is an expression of the filter language, or why not.
@@ -233,6 +236,9 @@ impl Entry {
     /// # Errors
     /// What is wrong with it.
     pub fn decode(raw: &Map<String, Value>) -> Result<Self, Invalid> {
+        if raw.values().any(|value| is_deeper(value, DEPTH_MAX)) {
+            refuse!("config entries may be nested {DEPTH_MAX} deep");
+        }
         let kind = match raw.get("Kind").or_else(|| raw.get("kind")) {
             None => refuse!("Payload does not contain a kind/Kind key at the top level"),
             Some(Value::String(kind)) => Kind::parse(kind)?,
@@ -435,6 +441,16 @@ impl Serialize for Entry {
             return Kinded { kind: self.kind(), body: &self.body }.serialize(serializer);
         }
         self.body.print(serializer)
+    }
+}
+
+/// Whether a value has more objects and lists inside each other.
+fn is_deeper(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Array(_) | Value::Object(_) if levels == 0 => true,
+        Value::Array(items) => items.iter().any(|item| is_deeper(item, levels - 1)),
+        Value::Object(map) => map.values().any(|value| is_deeper(value, levels - 1)),
+        _ => false,
     }
 }
 

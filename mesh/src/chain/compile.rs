@@ -13,6 +13,9 @@ use crate::entries::shared::is_http_like;
 use crate::text::{Invalid, Verdict, quote, refuse};
 use crate::wire::{List, Wire as _};
 
+/// How many splitters may stand below each other: following them takes of the stack.
+const SPLITTER_DEPTH_MAX: usize = 64;
+
 /// A chain in the making.
 pub(super) struct Compiler<'a> {
     pub(super) service: &'a str,
@@ -29,6 +32,8 @@ pub(super) struct Compiler<'a> {
     pub(super) protocol: String,
     pub(super) start: String,
     advanced: bool,
+    /// How many splitters are being followed.
+    depth: usize,
     /// Whether the protocol that was wished for knows no requests.
     plain: bool,
     pub(super) customized: Customized,
@@ -72,12 +77,13 @@ pub(crate) fn compile(
         protocol: String::new(),
         start: String::new(),
         advanced: false,
+        depth: 0,
         plain: !overrides.protocol.is_empty() && !is_http_like(&overrides.protocol),
         customized: Customized::default(),
     };
     compiler.assemble()?;
     compiler.find_circles()?;
-    compiler.flatten_splits();
+    compiler.flatten_splits()?;
     compiler.drop_unused();
     compiler.finish()
 }
@@ -147,6 +153,11 @@ impl Compiler<'_> {
             self.customized.protocol = true;
             return Ok(None);
         }
+        if self.depth == SPLITTER_DEPTH_MAX {
+            let chain = quote(self.service);
+            refuse!("discovery chain {chain} has more than {SPLITTER_DEPTH_MAX} nested splitters");
+        }
+        self.depth += 1;
         let mut node = Node::new(SPLITTER, qualified(service));
         let key = node.key();
         // It is there before its parts: they may lead back to it.
@@ -164,6 +175,7 @@ impl Compiler<'_> {
         }
         self.nodes.insert(key.clone(), node);
         self.advanced = true;
+        self.depth -= 1;
         Ok(Some(key))
     }
 

@@ -126,3 +126,25 @@ fn contradictions_are_told() {
     let told = "failed to compile discovery chain: detected circular reference: [splitter:a.default.default -> splitter:b.default.default -> splitter:a.default.default]";
     assert_eq!(compile("a", "{}", &circle).map(|_| ()), Err(told.to_owned()));
 }
+
+/// So many splitters, each with ways to the next two.
+fn growing(levels: usize) -> String {
+    let way = |to: usize| format!(r#"{{"Weight":50,"Service":"s{to}"}}"#);
+    let split = |at: usize| {
+        let ways = format!("{},{}", way(at + 1), way(at + 2));
+        format!(r#"{{"Kind":"service-splitter","Name":"s{at}","Splits":[{ways}]}}"#)
+    };
+    let levels: Vec<String> = (0..levels).map(split).collect();
+    format!("{HTTP}\n{}", levels.join("\n"))
+}
+
+#[test]
+fn chains_that_grow_with_every_level_are_bounded() {
+    let told = |levels| compile("s0", "{}", &growing(levels)).map(|chain| chain.chain.nodes.len());
+    let refused = |what: &str| {
+        Err(format!("failed to compile discovery chain: discovery chain \"s0\" {what}"))
+    };
+    assert_eq!(told(10), Ok(3));
+    assert_eq!(told(40), refused("splits into more than 10000 ways"));
+    assert_eq!(told(65), refused("has more than 64 nested splitters"));
+}

@@ -5,8 +5,11 @@ use std::collections::BTreeSet;
 use crate::chain::compile::Compiler;
 use crate::chain::node::{SPLITTER, Split};
 use crate::entries::service_splitter::rounded;
-use crate::text::{Verdict, refuse};
+use crate::text::{Verdict, quote, refuse};
 use crate::wire::Share;
+
+/// How many ways one splitter may have once the splitters below it are part of it. Each level multiplies them.
+const SPLITS_MAX: usize = 10_000;
 
 /// A step of the walk along all ways.
 enum Step {
@@ -21,11 +24,16 @@ impl Compiler<'_> {
     pub(super) fn find_circles(&self) -> Verdict {
         let mut todo = vec![Step::Enter(self.start.clone())];
         let mut way: Vec<String> = Vec::new();
+        // No way from these comes back: one look at each is enough, however many ways lead there.
+        let mut cleared: BTreeSet<String> = BTreeSet::new();
         while let Some(step) = todo.pop() {
             let Step::Enter(key) = step else {
-                way.pop();
+                cleared.extend(way.pop());
                 continue;
             };
+            if cleared.contains(&key) {
+                continue;
+            }
             let circular = way.contains(&key);
             way.push(key.clone());
             if circular {
@@ -40,19 +48,30 @@ impl Compiler<'_> {
     }
 
     /// Makes one split of a split of a split.
-    pub(super) fn flatten_splits(&mut self) {
+    pub(super) fn flatten_splits(&mut self) -> Verdict {
         loop {
             let nested = self
                 .nodes
                 .iter()
                 .find(|(_, node)| node.splits.iter().any(|split| split.next.starts_with(SPLITTER)));
-            let Some((key, node)) = nested else { return };
+            let Some((key, node)) = nested else { return Ok(()) };
+            let ways: usize = node.splits.iter().map(|split| self.ways(split)).sum();
+            if ways > SPLITS_MAX {
+                let service = quote(self.service);
+                refuse!("discovery chain {service} splits into more than {SPLITS_MAX} ways");
+            }
             let (key, splits) = (key.clone(), node.splits.clone());
             let flat = splits.into_iter().flat_map(|split| self.flattened(split)).collect();
             if let Some(node) = self.nodes.get_mut(&key) {
                 node.splits = flat;
             }
         }
+    }
+
+    /// How many splits take the place of this one.
+    fn ways(&self, split: &Split) -> usize {
+        let below = self.nodes.get(&split.next).filter(|next| next.kind == SPLITTER);
+        below.map_or(1, |below| below.splits.len())
     }
 
     fn flattened(&self, split: Split) -> Vec<Split> {

@@ -1,5 +1,6 @@
 use serde_json::Value;
 
+use super::DEPTH_MAX;
 use crate::testing::entry;
 use crate::{Entry, Kind, Right};
 
@@ -69,4 +70,17 @@ fn keys_that_nothing_takes_are_told() {
     let told = "1 error occurred:\n\t* invalid config key \"Splits[1].foo\"\n\n";
     let splitter = r#"{"Kind":"service-splitter","Name":"web","Splits":[{"Weight":50},{"foo":1}]}"#;
     assert_eq!(entry(splitter).map(|_| ()), Err(told.to_owned()));
+}
+
+#[test]
+fn what_is_taken_can_be_read_again() {
+    let nested = |levels: usize| {
+        let config = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        entry(&format!(r#"{{"Kind":"proxy-defaults","Name":"global","Config":{{"a":{config}}}}}"#))
+    };
+    let deepest = nested(DEPTH_MAX - 1).unwrap();
+    let restored = Entry::restore(Kind::ProxyDefaults, &deepest.stored(), 1, 1).unwrap();
+    assert!(restored.is_same(&deepest));
+    let told = "config entries may be nested 64 deep".to_owned();
+    assert_eq!(nested(DEPTH_MAX).map(|_| ()), Err(told));
 }
