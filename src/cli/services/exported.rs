@@ -1,6 +1,7 @@
 //! `services export|exported-services|imported-services`: services that other clusters see.
 
 use clap::Arg;
+use proconsul_compat::filter::{Field, Filter, Kind, Schema};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -9,6 +10,33 @@ use super::super::go::{items, number, text, texts};
 use super::super::json as go_json;
 use super::super::table::columns;
 use super::super::{Call, Entry, form, text as text_flag, told};
+
+/// What may be asked of a service that peers see.
+static EXPORTED: Schema = Schema {
+    fields: &[
+        Field::new("Service", Kind::Text),
+        Field::new("Partition", Kind::Text),
+        Field::new("Namespace", Kind::Text),
+        Field::new(
+            "Consumers",
+            Kind::Record(&[
+                Field::new("Peers", Kind::Texts),
+                Field::new("Partitions", Kind::Texts),
+            ]),
+        ),
+    ],
+};
+
+/// What may be asked of a service that a peer shows.
+static IMPORTED: Schema = Schema {
+    fields: &[
+        Field::new("Service", Kind::Text),
+        Field::new("Partition", Kind::Text),
+        Field::new("Namespace", Kind::Text),
+        Field::new("SourcePeer", Kind::Text),
+        Field::new("SourcePartition", Kind::Text),
+    ],
+};
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
@@ -49,7 +77,7 @@ fn list_flags() -> Vec<Arg> {
     let mut flags = server_flags();
     flags.extend([
         partition_flag(),
-        text_flag("filter", "string", "Not supported: an expression that services must match."),
+        text_flag("filter", "string", "An expression that services must match."),
         text_flag("format", "string", "`pretty` or `json`.").default_value("pretty"),
     ]);
     flags
@@ -129,10 +157,23 @@ fn format(call: &Call) -> Result<&str, String> {
     if !matches!(format, "pretty" | "json") {
         return Err("Invalid format, valid formats are {pretty|json}".to_owned());
     }
-    if call.said("filter").is_some() {
-        return Err("-filter is not supported by this command".to_owned());
-    }
     Ok(format)
+}
+
+/// Those of the services that match the filter, if there is one.
+fn filtered(call: &Call, found: Value, schema: &'static Schema) -> Result<Vec<Value>, String> {
+    let Value::Array(mut services) = found else { return Ok(Vec::new()) };
+    let Some(expression) = call.said("filter") else { return Ok(services) };
+    let filter = Filter::compile(expression, schema).map_err(|fault| {
+        format!(
+            "Error while creating filter: Failed to create boolean expression evaluator: {fault}"
+        )
+    })?;
+    let matching: Result<Vec<bool>, _> = services.iter().map(|one| filter.matches(one)).collect();
+    let matching = matching.map_err(|fault| format!("Error while filtering response: {fault}"))?;
+    let mut matching = matching.into_iter();
+    services.retain(|_| matching.next() == Some(true));
+    Ok(services)
 }
 
 fn exported(call: &Call) -> Result<String, String> {
@@ -140,12 +181,15 @@ fn exported(call: &Call) -> Result<String, String> {
     let found: Value = api(call)?
         .get("exported-services", &[])
         .map_err(|fault| format!("Error reading exported services: {fault}"))?;
-    let services = found.as_array().map_or(&[][..], Vec::as_slice);
+    let services = filtered(call, found, &EXPORTED)?;
     if services.is_empty() {
         return Ok("No exported services found".to_owned());
     }
     if format == "json" {
-        return Ok(go_json::indented(&form::tree("[]ResolvedExportedService", &found), "    "));
+        return Ok(go_json::indented(
+            &form::tree("[]ResolvedExportedService", &services.into()),
+            "    ",
+        ));
     }
     let mut rows = vec![vec!["Service".to_owned(), "Consumer Peers".to_owned()]];
     rows.extend(services.iter().map(|one| {
@@ -160,12 +204,12 @@ fn imported(call: &Call) -> Result<String, String> {
     let found: Value = api(call)?
         .get("imported-services", &[])
         .map_err(|fault| format!("Error reading imported services: {fault}"))?;
-    let services = found.as_array().map_or(&[][..], Vec::as_slice);
+    let services = filtered(call, found, &IMPORTED)?;
     if services.is_empty() {
         return Ok("No imported services found".to_owned());
     }
     if format == "json" {
-        return Ok(go_json::indented(&form::tree("[]ImportedService", &found), "    "));
+        return Ok(go_json::indented(&form::tree("[]ImportedService", &services.into()), "    "));
     }
     let mut rows = vec![vec!["Service".to_owned(), "Source Peer".to_owned()]];
     rows.extend(
