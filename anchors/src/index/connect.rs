@@ -204,41 +204,47 @@ impl Write<'_> {
     }
 
     fn with_linked_addresses<'s>(&mut self, service: &'s Service) -> Cow<'s, Service> {
-        let linked = self.index.told_of(service.name.as_str());
-        if linked.is_empty() {
+        let given = self.linked_addresses(service.name.as_str());
+        if given.is_empty() {
             return Cow::Borrowed(service);
         }
-        let given: Vec<(String, ServiceAddress)> = linked
-            .into_iter()
-            .map(|of| {
-                let address = self.virtual_address(&of.as_ref().into()).to_string().into();
-                (format!("{VIRTUAL_ADDRESS}:{of}"), ServiceAddress { address, port: 0 })
-            })
-            .collect();
         let tagged = service.tagged_addresses.iter().flat_map(Pairs::iter);
         let tagged = tagged.map(|(tag, at)| (tag.to_owned(), at.clone())).chain(given);
         Cow::Owned(Service { tagged_addresses: Some(tagged.collect()), ..service.clone() })
     }
 
-    /// A terminating gateway is linked otherwise: its instances carry the addresses of those that it is linked with now.
+    /// The tags and addresses of all that a terminating gateway is linked with.
+    fn linked_addresses(&mut self, gateway: &str) -> Vec<(String, ServiceAddress)> {
+        let linked = self.index.told_of(gateway).into_iter();
+        linked
+            .map(|of| {
+                let address = self.virtual_address(&of.as_ref().into()).to_string().into();
+                (format!("{VIRTUAL_ADDRESS}:{of}"), ServiceAddress { address, port: 0 })
+            })
+            .collect()
+    }
+
+    /// A terminating gateway is linked otherwise: the instances of its name, of whatever kind, carry the addresses of those
+    /// that it is linked with now. As in Consul, they have metadata after that, if only empty ones, and keep what they carry
+    /// when the entry goes.
     fn relink(&mut self, gateway: &str) {
+        let given = self.linked_addresses(gateway);
+        let prefix = format!("{VIRTUAL_ADDRESS}:");
         let row = self.index.service(gateway).cloned();
         for instance in row.iter().flat_map(|row| row.instances.values()) {
-            if instance.service.kind() != Gateway::Terminating.as_str() {
+            let service = &instance.service;
+            let tagged = service.tagged_addresses.iter().flat_map(Pairs::iter);
+            let kept = tagged.filter(|(tag, _)| !tag.starts_with(&prefix));
+            let tagged: Pairs<_> = kept
+                .map(|(tag, at)| (tag.to_owned(), at.clone()))
+                .chain(given.iter().cloned())
+                .collect();
+            if service.tagged_addresses.as_ref() == Some(&tagged) {
                 continue;
             }
-            let prefix = format!("{VIRTUAL_ADDRESS}:");
-            let tagged = instance.service.tagged_addresses.iter().flat_map(Pairs::iter);
-            let kept: Pairs<_> = tagged
-                .filter(|(tag, _)| !tag.starts_with(&prefix))
-                .map(|(tag, at)| (tag, at.clone()))
-                .collect();
-            let tagged_addresses = (!kept.is_empty()).then_some(kept);
-            let bare = Service { tagged_addresses, ..instance.service.clone() };
-            self.put_service(&instance.node, &bare);
-        }
-        for of in self.index.told_of(gateway) {
-            self.virtual_address(&of.as_ref().into());
+            let meta = Some(service.meta.clone().unwrap_or_default());
+            let linked = Service { tagged_addresses: Some(tagged), meta, ..service.clone() };
+            self.put_service(&instance.node, &linked);
         }
     }
 
@@ -279,7 +285,8 @@ impl Write<'_> {
         if Gateway::ALL.iter().any(|one| one.as_str() == kind) {
             self.index.marks.gateways = self.revision();
             self.touch(WatchKey::Gateways);
-            if kind == Gateway::Terminating.as_str() {
+            let put = matches!(change, RecordChange::Put { .. });
+            if put && kind == Gateway::Terminating.as_str() {
                 self.relink(name);
             }
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::table::Row;
-use super::{Index, ServiceRow};
+use super::{Index, Instance, ServiceRow};
 use crate::name::Caseless;
 use crate::record::ConfigEntry;
 
@@ -165,7 +165,7 @@ impl Index {
     pub fn links_of(&self, gateway: &str) -> Option<Linked<'_>> {
         Gateway::ALL.into_iter().find_map(|kind| {
             let entry = self.record::<ConfigEntry>(&ConfigEntry::key_of(kind.as_str(), gateway))?;
-            Some(Linked { kind, entry, links: self.links(kind, &entry.record) })
+            Some(Linked { kind, entry, links: self.links(kind, entry) })
         })
     }
 
@@ -186,12 +186,12 @@ impl Index {
     }
 
     /// A link with every service gives way to those with single ones at the same port.
-    fn links(&self, kind: Gateway, entry: &ConfigEntry) -> Vec<Link> {
+    fn links(&self, kind: Gateway, entry: &Row<ConfigEntry>) -> Vec<Link> {
         let (any, single): (Vec<Link>, Vec<Link>) =
-            kind.told(&entry.body).into_iter().partition(|link| &*link.service == ANY);
+            kind.told(&entry.record.body).into_iter().partition(|link| &*link.service == ANY);
         let mut links: BTreeMap<(Box<str>, i64), Link> = BTreeMap::new();
         for link in any {
-            for name in self.within_any(kind) {
+            for name in self.within_any(kind, entry.modified) {
                 let service: Box<str> = name.as_str().into();
                 let one = Link { service, from_any: true, ..link.clone() };
                 links.insert((name.key().into(), link.port), one);
@@ -202,36 +202,45 @@ impl Index {
         links.into_values().collect()
     }
 
-    /// The services that a link with every service leads to.
-    fn within_any(&self, kind: Gateway) -> Vec<Caseless> {
+    /// The services that a link with every service, written at an index, leads to.
+    fn within_any(&self, kind: Gateway, since: u64) -> Vec<Caseless> {
         let reached = self.connect.values().filter(|row| !row.instances.is_empty());
         let registered = self.services().map(|row| &row.name);
         let mut names: Vec<Caseless> =
             registered.chain(reached.map(|row| &row.name)).cloned().collect();
         names.sort();
         names.dedup();
-        names.retain(|name| self.is_within_any(kind, name));
+        names.retain(|name| self.is_within_any(kind, since, name));
         names
     }
 
-    fn is_within_any(&self, kind: Gateway, service: &Caseless) -> bool {
+    /// Consul asks which services there are when the link is written, and then of each that is registered or gets a proxy.
+    fn is_within_any(&self, kind: Gateway, since: u64, service: &Caseless) -> bool {
         if service.key() == SERVERS {
             return false;
         }
         let row = self.services.get(service.key());
-        let reached =
-            || self.connect.get(service.key()).is_some_and(|row| !row.instances.is_empty());
-        match kind {
-            Gateway::Terminating => row.is_some_and(|row| has_plain(row)),
-            Gateway::Ingress => reached(),
-        }
+        let own = || row.into_iter().flat_map(|row| row.instances.values());
+        let row = self.connect.get(service.key());
+        let reached = || row.into_iter().flat_map(|row| row.instances.values());
+        let fits = match kind {
+            Gateway::Terminating => own().any(|one| !is_native(one)),
+            Gateway::Ingress => reached().next().is_some(),
+        };
+        fits && (own().any(|one| one.service.kind().is_empty())
+            || reached().any(|one| one.modified > since))
     }
 
     /// Whether an entry links its gateway with a service.
-    pub(super) fn is_linked(&self, kind: Gateway, entry: &ConfigEntry, service: &Caseless) -> bool {
-        let told = kind.told(&entry.body);
+    pub(super) fn is_linked(
+        &self,
+        kind: Gateway,
+        entry: &Row<ConfigEntry>,
+        service: &Caseless,
+    ) -> bool {
+        let told = kind.told(&entry.record.body);
         told.iter().any(|link| Caseless::from(&*link.service) == *service)
-            || (names_any(&told) && self.is_within_any(kind, service))
+            || (names_any(&told) && self.is_within_any(kind, entry.modified, service))
     }
 
     /// The entries that link a gateway of this kind with a service.
@@ -241,7 +250,7 @@ impl Index {
         service: &'a Caseless,
     ) -> impl Iterator<Item = &'a Arc<Row<ConfigEntry>>> {
         let entries = self.records_under::<ConfigEntry>(kind.prefix());
-        entries.filter(move |row| self.is_linked(kind, &row.record, service))
+        entries.filter(move |row| self.is_linked(kind, row, service))
     }
 
     /// The registered gateways of a kind that configuration entries link with a service.
@@ -254,10 +263,7 @@ fn names_any(links: &[Link]) -> bool {
     links.iter().any(|link| &*link.service == ANY)
 }
 
-/// Whether there are instances that are neither proxies nor speak the mesh's protocol.
-fn has_plain(row: &Arc<ServiceRow>) -> bool {
-    let plain = |service: &crate::service::Service| {
-        service.kind().is_empty() && !service.mesh().is_some_and(|mesh| mesh.native)
-    };
-    row.instances.values().any(|instance| plain(&instance.service))
+/// Whether it speaks the mesh's protocol itself.
+fn is_native(instance: &Instance) -> bool {
+    instance.service.mesh().is_some_and(|mesh| mesh.native)
 }

@@ -2,9 +2,12 @@
 //!
 //! Consul hashes the record that it prints, by its structure: FNV-1 of 64 bits over each value, a list's hashes chained in
 //! their order, a struct's and a map's XORed, each with the hash of its name. Clients that kept a hash of Consul's find the
-//! same content here. Only what a proxy is configured with is hashed in a way of our own: clients cannot tell.
+//! same content here.
+
+mod mesh;
 
 use crate::pairs::Pairs;
+use crate::service::mesh::{CONNECT_PROXY, Mesh};
 use crate::service::{Service, ServiceAddress, ServicePort};
 
 const OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
@@ -45,15 +48,15 @@ fn record<const N: usize>(name: &str, fields: [(&str, u64); N]) -> u64 {
     fields.iter().fold(text(name), |hash, (field, value)| hash ^ chained(text(field), *value))
 }
 
-/// The hash of a service of the agent, 16 hex digits.
+/// The hash of a service of the agent in hex digits, without leading zeros.
 pub(super) fn of(service: &Service) -> String {
     let rare = service.rare.as_deref();
-    let mesh = service.mesh();
+    let none = Mesh::default();
+    let part = service.mesh().unwrap_or(&none);
     // No pointer to the mesh's parts is a number 0 to Consul.
-    let proxy = mesh.map_or(number(0), |mesh| {
-        text(&serde_json::to_string(&mesh.proxy).expect("a proxy's configuration is plain data"))
-    });
-    let native = mesh.is_some_and(|mesh| mesh.native);
+    let proxies = service.kind() == CONNECT_PROXY || service.is_gateway();
+    let proxy = if proxies { mesh::proxy(&part.proxy) } else { number(0) };
+    let native = if part.native { mesh::native() } else { number(0) };
     let hash = record(
         "AgentService",
         [
@@ -73,11 +76,11 @@ pub(super) fn of(service: &Service) -> String {
             ("ModifyIndex", number(0)),
             ("ContentHash", text("")),
             ("Proxy", proxy),
-            ("Connect", if native { flag(true) } else { number(0) }),
+            ("Connect", native),
             ("PeerName", text("")),
         ],
     );
-    format!("{hash:016x}")
+    format!("{hash:x}")
 }
 
 fn port(port: &ServicePort) -> u64 {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use imbl::OrdMap;
 
 use super::definition::CheckSpec;
-use super::sidecar::{fill_in_proxy, sidecar_id};
+use super::sidecar::{forget_extensions, name_upstreams, sidecar_id};
 use super::{
     CheckDefinition, Existing, Leaf, LeafCheck, LeafService, Moved, NODE_MAINTENANCE, NodeError,
     SERVICE_MAINTENANCE_PREFIX, ServiceDefinition, Source,
@@ -33,13 +33,13 @@ impl Leaf {
     /// Nothing is changed when Consul would refuse any part of it.
     pub fn register_service(
         &mut self,
-        definition: ServiceDefinition,
+        mut definition: ServiceDefinition,
         existing: Existing,
         source: Source,
         now: Time,
     ) -> Result<Moved, NodeError> {
+        name_upstreams(&mut definition);
         definition.validate()?;
-        let mut definition = definition;
         if definition.service.id.is_empty() {
             definition.service.id = definition.service.name.clone();
         }
@@ -419,7 +419,7 @@ fn ip_version(address: &str) -> Option<u8> {
 
 /// Consul's defaults: an IP address is told by its version too.
 fn fill_in(service: &mut Service) {
-    fill_in_proxy(service);
+    forget_extensions(service);
     let tags: &[&str] = match ip_version(&service.address) {
         Some(4) => &["lan_ipv4", "wan_ipv4"],
         Some(_) => &["lan_ipv6", "wan_ipv6"],

@@ -126,19 +126,28 @@ fn default_checks(parent: &Service, sidecar: &Service) -> Vec<CheckDefinition> {
     vec![listening, aliasing]
 }
 
-/// Consul's defaults for a proxy that is registered with an agent: upstreams are services, and the extensions are those of
-/// the central configuration alone.
-pub(super) fn fill_in_proxy(service: &mut Service) {
-    let managed = service.kind() == CONNECT_PROXY || service.is_gateway();
-    let Some(mesh) = service.rare.as_deref_mut().and_then(|rare| rare.mesh.as_mut()) else {
-        return;
-    };
-    let proxy = &mut Arc::make_mut(mesh).proxy;
-    if managed {
+/// The extensions of a proxy that is registered with an agent are those of the central configuration alone.
+pub(super) fn forget_extensions(service: &mut Service) {
+    if (service.kind() == CONNECT_PROXY || service.is_gateway())
+        && let Some(proxy) = proxy_of(service)
+    {
         proxy.envoy_extensions.clear();
     }
-    let untold = proxy.upstreams.iter_mut().filter(|one| one.destination_type.is_empty());
+}
+
+/// The upstreams of what is registered with an agent are services where nothing else is told.
+pub(super) fn name_upstreams(definition: &mut ServiceDefinition) {
+    let upstreams = proxy_of(&mut definition.service).map(|proxy| proxy.upstreams.iter_mut());
+    let untold = upstreams.into_iter().flatten().filter(|one| one.destination_type.is_empty());
     untold.for_each(|upstream| upstream.destination_type = "service".into());
+    if let Some(sidecar) = &mut definition.sidecar {
+        name_upstreams(sidecar);
+    }
+}
+
+fn proxy_of(service: &mut Service) -> Option<&mut Proxy> {
+    let mesh = service.rare.as_deref_mut()?.mesh.as_mut()?;
+    Some(&mut Arc::make_mut(mesh).proxy)
 }
 
 #[cfg(test)]

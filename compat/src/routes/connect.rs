@@ -7,11 +7,12 @@ use std::net::IpAddr;
 use proconsul_anchors::acl::Act;
 use proconsul_anchors::change::Change;
 use proconsul_anchors::error::Refusal;
-use proconsul_anchors::index::connect::Gateway;
+use proconsul_anchors::index::connect::{Gateway, Link, Linked};
 use proconsul_anchors::index::{Index, Instance, NodeRow, Row};
 use proconsul_anchors::name::Caseless;
 use proconsul_anchors::query::Query;
-use proconsul_anchors::record::{AnyRecord, RecordChange, VirtualIp, When};
+use proconsul_anchors::record::{AnyRecord, RecordChange, TableId, VirtualIp, When};
+use proconsul_mesh::chain::{Compiled, Place, Wishes};
 
 use crate::blocking;
 use crate::extract::body::read_json;
@@ -27,6 +28,7 @@ use crate::wire::catalog::{
     CheckServiceNodeOut, ServiceNodeOut, list, write_catalog, write_health,
 };
 use crate::wire::decode::{Hint, body};
+use crate::wire::entries::Shelf;
 use crate::wire::gateway::{AssignedOut, GatewayServiceOut, PeeredNameOut, VirtualIpForm};
 
 /// As many addresses may be given to a service by hand: Consul's bound.
@@ -137,17 +139,33 @@ pub(crate) async fn gateway_services(ask: Ask) -> Result<Reply, Reject> {
 
 async fn list_links(ask: &Ask, options: &ReadOptions, name: &str) -> Result<Reply, Reject> {
     let any = ask.site.handle.snapshot().links_any(name);
-    let query = Query::GatewayServices { any };
+    // Where all services are linked, what they speak matters, too.
+    let spoken = any.then_some(Query::Table(TableId::ConfigEntry));
+    let query =
+        Query::Several([Query::GatewayServices { any }].into_iter().chain(spoken).collect());
     let answer = blocking::read(&ask.site, &ask.caller, options, &query).await?;
     answer.authority.demand(Act::service_read(name))?;
     let linked = answer.at.links_of(name);
+    let own = &ask.site.settings.identity.datacenter;
     let links = linked.iter().flat_map(|linked| {
-        linked.links.iter().map(|link| GatewayServiceOut::new(linked, link, &answer.at))
+        let links = linked.links.iter().filter(|link| speaks(linked, link, &answer.at, own));
+        links.map(|link| GatewayServiceOut::new(linked, link, &answer.at))
     });
     let (kept, hidden): (Vec<_>, Vec<_>) =
         links.partition(|link| answer.authority.allows(Act::service_read(link.service())));
     let meta = Meta::with_consistency(&answer, options);
     Ok(Reply::json(&kept).meta(meta.filtered(&answer.authority, !hidden.is_empty())))
+}
+
+/// Whether the service of a link speaks what the gateway listens for, which has to be so where an ingress gateway is
+/// linked with all services.
+fn speaks(linked: &Linked<'_>, link: &Link, index: &Index, datacenter: &str) -> bool {
+    if !link.from_any || linked.kind != Gateway::Ingress {
+        return true;
+    }
+    let place = Place { datacenter: datacenter.to_owned(), trust_domain: String::new() };
+    let chain = Compiled::of(&link.service, &place, &Wishes::default(), &Shelf(index));
+    chain.is_ok_and(|chain| chain.protocol() == &*link.protocol)
 }
 
 /// `PUT /v1/internal/service-virtual-ip`.

@@ -1,8 +1,9 @@
 //! Gateways' links and virtual addresses: what is read and what is printed.
 
-use proconsul_anchors::index::Index;
-use proconsul_anchors::index::connect::{Link, Linked};
-use proconsul_anchors::service::Service;
+use std::sync::Arc;
+
+use proconsul_anchors::index::connect::{Gateway, Link, Linked};
+use proconsul_anchors::index::{Index, Instance};
 use serde::Serialize;
 
 use crate::wire::check::{is_false, is_zero};
@@ -84,7 +85,9 @@ impl<'a> GatewayServiceOut<'a> {
     /// One of a gateway's links, as what is registered makes it.
     pub(crate) fn new(linked: &Linked<'a>, link: &'a Link, index: &Index) -> Self {
         let written = linked.entry.modified;
-        let since = registered(index, &link.service).unwrap_or(0).max(written);
+        let plain = || plain(index, &link.service);
+        let since = plain().map(|row| row.created).min().unwrap_or(0).max(written);
+        let told_since = plain().any(|row| row.modified > written);
         Self {
             gateway: NameOut { name: &linked.entry.record.name },
             service: NameOut { name: &link.service },
@@ -97,8 +100,12 @@ impl<'a> GatewayServiceOut<'a> {
             key_file: &link.key_file,
             sni: &link.sni,
             from_wildcard: link.from_any,
-            // Consul tells it of those that were registered after the gateway was linked.
-            service_kind: if since > written { "service" } else { "" },
+            // Consul tells it of those that were registered, again or not, after the gateway was linked.
+            service_kind: if told_since {
+                "service"
+            } else {
+                kind_when_linked(linked, link, index)
+            },
             create_index: if link.from_any { since } else { written },
             modify_index: since,
             auto_host_rewrite: link.auto_host_rewrite,
@@ -111,9 +118,17 @@ impl<'a> GatewayServiceOut<'a> {
     }
 }
 
-/// When a plain instance of a service was first registered, of those that are there.
-fn registered(index: &Index, service: &str) -> Option<u64> {
-    let plain = |service: &Service| service.kind().is_empty();
-    let row = index.service(service)?;
-    row.instances.values().filter(|row| plain(&row.service)).map(|row| row.created).min()
+/// The plain instances of a service that are there.
+fn plain<'i>(index: &'i Index, service: &str) -> impl Iterator<Item = &'i Arc<Instance>> + use<'i> {
+    let instances = index.service(service).into_iter().flat_map(|row| row.instances.values());
+    instances.filter(|row| row.service.kind().is_empty())
+}
+
+/// What Consul knew a service to be when the gateway was linked with it: it asked only where a terminating gateway names it.
+fn kind_when_linked(linked: &Linked<'_>, link: &Link, index: &Index) -> &'static str {
+    let asked = linked.kind == Gateway::Terminating && !link.from_any;
+    let then = |row: &Arc<Instance>| row.created <= linked.entry.modified;
+    let known =
+        asked && index.service(&link.service).is_some_and(|row| row.instances.values().any(then));
+    if known { "service" } else { "" }
 }
