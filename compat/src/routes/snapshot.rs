@@ -12,12 +12,14 @@ use proconsul_anchors::acl::Act;
 use proconsul_anchors::error::Refusal;
 use proconsul_anchors::handle::{Handle, RestoreError};
 use proconsul_anchors::snapshot::{self, SnapshotError};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 use tracing::info;
 
 use crate::extract::Ask;
-use crate::limits::{SNAPSHOT_PIECE_BYTES, SNAPSHOT_PIECES_AHEAD};
+use crate::limits::{
+    SNAPSHOT_BYTES_MAX, SNAPSHOT_PIECE_BYTES, SNAPSHOT_PIECES_AHEAD, SNAPSHOTS_AT_ONCE_MAX,
+};
 use crate::reject::{OperatorFault, Reject};
 use crate::reply::{Meta, Reply};
 
@@ -33,7 +35,7 @@ pub(crate) async fn snapshot(ask: Ask) -> Result<Reply, Reject> {
     }
     ask.demand(Act::acl_write())?;
     if ask.method == Method::GET {
-        return Ok(save(&ask.site.handle));
+        return Ok(save(&ask.site.handle).await);
     }
     if stale {
         return Err(OperatorFault::StaleRestore.into());
@@ -43,14 +45,19 @@ pub(crate) async fn snapshot(ask: Ask) -> Result<Reply, Reject> {
 
 // === saving ===
 
+/// Those that are sent now.
+static PLACES: Semaphore = Semaphore::const_new(SNAPSHOTS_AT_ONCE_MAX);
+
 /// The index as it is now, written while it is sent. A client that takes it slowly keeps this index, and nobody waits.
-fn save(handle: &Handle) -> Reply {
+async fn save(handle: &Handle) -> Reply {
+    let place = PLACES.acquire().await;
     let index = handle.snapshot();
     let about = handle.about(&index);
     let meta =
         Meta { index: index.revision(), known_leader: handle.has_leader(), ..Meta::default() };
     let (sender, receiver) = mpsc::channel(SNAPSHOT_PIECES_AHEAD);
     spawn_blocking(move || {
+        let _place = place;
         let mut out = Outlet { sender, piece: Vec::with_capacity(SNAPSHOT_PIECE_BYTES) };
         if let Err(error) = snapshot::write(&mut out, &index, &about) {
             info!(%error, "a snapshot was not taken to its end");
@@ -120,10 +127,15 @@ async fn receive(body: Option<Incoming>, mut file: File) -> Result<File, Reject>
         file.rewind()?;
         Ok(file)
     });
+    let mut length = 0;
     if let Some(mut body) = body {
         while let Some(frame) = body.frame().await {
             let cut = |_| told(RestoreError::from(SnapshotError::Cut));
             let Ok(data) = frame.map_err(cut)?.into_data() else { continue };
+            length += data.len() as u64;
+            if length > SNAPSHOT_BYTES_MAX {
+                return Err(Reject::BodyTooLarge { max: SNAPSHOT_BYTES_MAX });
+            }
             if sender.send(data).await.is_err() {
                 break;
             }
