@@ -40,8 +40,7 @@ impl Drop for Waiting {
 
 /// Tells the metrics what was counted since it was told last.
 pub fn tell_counts() {
-    let (reads, writes) =
-        (READS.swap(0, Ordering::Relaxed), WRITES.swap(0, Ordering::Relaxed));
+    let (reads, writes) = (READS.swap(0, Ordering::Relaxed), WRITES.swap(0, Ordering::Relaxed));
     counter!("consul.rpc.query").increment(reads);
     counter!("consul.rpc.request").increment(reads + writes);
     counter!("consul.client.rpc").increment(reads + writes);
