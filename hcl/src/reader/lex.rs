@@ -180,6 +180,16 @@ fn heredoc(text: &str) -> String {
     lines.split('\n').flat_map(|line| [&line[cut..], "\n"]).collect()
 }
 
+/// How often Consul's reader looks behind the end of the source to find the end of a token there. Each look moves the place
+/// that it tells next.
+fn looks_behind(kind: Kind) -> usize {
+    match kind {
+        Kind::Number | Kind::Fraction => 2,
+        Kind::End | Kind::Name | Kind::Bool => 1,
+        _ => 0,
+    }
+}
+
 /// Reads one token after the other.
 pub(super) struct Lexer<'a> {
     rest: &'a str,
@@ -199,6 +209,9 @@ impl<'a> Lexer<'a> {
         let (kind, length) = self.measure()?;
         let (text, at) = (&self.rest[..length], self.at);
         self.advance(length);
+        if self.rest.is_empty() {
+            self.at.column += looks_behind(kind);
+        }
         Ok(Token { kind, at, text })
     }
 

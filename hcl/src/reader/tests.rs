@@ -59,7 +59,12 @@ fn faults_are_told_as_consul_tells_them() {
         ),
         ("= 3", "At 1:1: no object keys found!"),
         ("data_dir = ", "{}"),
-        ("a {", "At 1:4: object expected closing RBRACE got: EOF"),
+        ("a {", "At 1:5: object expected closing RBRACE got: EOF"),
+        ("a {\n", "At 2:2: object expected closing RBRACE got: EOF"),
+        ("a { b = 1", "At 1:13: object expected closing RBRACE got: EOF"),
+        ("a { b = \"x\"", "At 1:13: object expected closing RBRACE got: EOF"),
+        ("a = [1", "At 1:9: error parsing list, expected comma or list end, got: EOF"),
+        ("foo", "At 1:5: key 'foo' expected start of object ('{') or assignment ('=')"),
         ("a = [1 2]", "At 1:8: error parsing list, expected comma or list end, got: NUMBER"),
         (
             "a = [{ b }]",

@@ -81,7 +81,7 @@ fn what_is_not_taken_is_told_in_consuls_words() {
         ),
         (
             "key \"a\" {",
-            "Failed to parse ACL rules: At 1:10: object expected closing RBRACE got: EOF",
+            "Failed to parse ACL rules: At 1:11: object expected closing RBRACE got: EOF",
         ),
         ("key = \"a\"", "Failed to parse ACL rules: At 1:1: unknown slice type: *ast.LiteralType"),
         (
