@@ -2,17 +2,26 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
-use jsonwebtoken::{Algorithm, DecodingKey, crypto};
+use ring::signature::{
+    self, RsaParameters, RsaPublicKeyComponents, UnparsedPublicKey, VerificationAlgorithm,
+};
 use serde_json::Value;
-use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::oid_registry::OID_SIG_ED25519;
+use x509_parser::prelude::FromDer as _;
+use x509_parser::public_key::PublicKey;
+use x509_parser::x509::SubjectPublicKeyInfo;
 
 use crate::go::json::{SyntaxError, parse};
 use crate::wire::decode::DecodeError;
 
 /// A longer token is refused: nothing of an HTTP body's length is one.
 const TOKEN_BYTES_MAX: usize = 64 * 1024;
+
+/// What a point of a curve begins with when both of its halves follow (SEC 1, 2.3.3).
+const UNCOMPRESSED: u8 = 4;
 
 /// Why a text is no token, in the words of the library that Consul uses.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,22 +48,18 @@ pub(crate) struct Jws {
     /// Header and payload as they were signed.
     signed: String,
     pub(crate) payload: Vec<u8>,
-    signature: String,
+    signature: Vec<u8>,
 }
 
-/// The kinds of keys; each signs in ways of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Family {
-    Rsa,
-    Ec,
-    Ed,
-}
-
-/// A public key of the settings.
+/// A public key: what of it verifies signatures.
 #[derive(Clone)]
-pub(crate) struct StaticKey {
-    family: Family,
-    key: DecodingKey,
+pub(crate) enum StaticKey {
+    /// Modulus and exponent, without zeros in front.
+    Rsa { n: Vec<u8>, e: Vec<u8> },
+    /// A point of a curve, uncompressed.
+    Ec(Vec<u8>),
+    /// Of Ed25519.
+    Ed(Vec<u8>),
 }
 
 /// A public key that was fetched.
@@ -77,7 +82,7 @@ impl Jws {
         let [header, payload, signature] = parts[..] else { return Err(JwsFault::Parts) };
         let header = decode(header)?;
         let payload = decode(payload)?;
-        decode(signature)?;
+        let signature = decode(signature)?;
         parse(&header).map_err(|fault| match fault {
             SyntaxError::Empty | SyntaxError::Cut => JwsFault::HeaderCut,
             fault @ SyntaxError::Character { .. } => JwsFault::Header(fault),
@@ -89,26 +94,27 @@ impl Jws {
             key_id: field("kid"),
             signed: format!("{}.{}", parts[0], parts[1]),
             payload,
-            signature: signature.to_owned(),
+            signature,
         })
     }
 
-    /// Whether this key signed it. Only signatures that a public key verifies count.
+    /// Whether this key signed it, in a way that such keys sign. Others, and secrets shared by both sides, count for nothing.
     pub(crate) fn is_signed_by(&self, key: &StaticKey) -> bool {
-        let algorithm = match (self.algorithm.as_str(), key.family) {
-            ("RS256", Family::Rsa) => Algorithm::RS256,
-            ("RS384", Family::Rsa) => Algorithm::RS384,
-            ("RS512", Family::Rsa) => Algorithm::RS512,
-            ("PS256", Family::Rsa) => Algorithm::PS256,
-            ("PS384", Family::Rsa) => Algorithm::PS384,
-            ("PS512", Family::Rsa) => Algorithm::PS512,
-            ("ES256", Family::Ec) => Algorithm::ES256,
-            ("ES384", Family::Ec) => Algorithm::ES384,
-            ("EdDSA", Family::Ed) => Algorithm::EdDSA,
-            _ => return false,
-        };
-        crypto::verify(&self.signature, self.signed.as_bytes(), &key.key, algorithm)
-            .unwrap_or(false)
+        match key {
+            StaticKey::Rsa { n, e } => rsa(&self.algorithm).is_some_and(|parameters| {
+                let key = RsaPublicKeyComponents { n, e };
+                key.verify(parameters, self.signed.as_bytes(), &self.signature).is_ok()
+            }),
+            StaticKey::Ec(point) => self.verifies(ec(&self.algorithm), point),
+            StaticKey::Ed(key) => self.verifies(ed(&self.algorithm), key),
+        }
+    }
+
+    fn verifies(&self, algorithm: Option<&'static dyn VerificationAlgorithm>, key: &[u8]) -> bool {
+        algorithm.is_some_and(|algorithm| {
+            let key = UnparsedPublicKey::new(algorithm, key);
+            key.verify(self.signed.as_bytes(), &self.signature).is_ok()
+        })
     }
 
     /// Whether one of these keys signed it; where it names one, that one.
@@ -136,13 +142,54 @@ pub(super) fn decode(part: &str) -> Result<Vec<u8>, JwsFault> {
     })
 }
 
+/// How RSA keys sign (RFC 7518, 3.3 and 3.5).
+fn rsa(algorithm: &str) -> Option<&'static RsaParameters> {
+    Some(match algorithm {
+        "RS256" => &signature::RSA_PKCS1_2048_8192_SHA256,
+        "RS384" => &signature::RSA_PKCS1_2048_8192_SHA384,
+        "RS512" => &signature::RSA_PKCS1_2048_8192_SHA512,
+        "PS256" => &signature::RSA_PSS_2048_8192_SHA256,
+        "PS384" => &signature::RSA_PSS_2048_8192_SHA384,
+        "PS512" => &signature::RSA_PSS_2048_8192_SHA512,
+        _ => return None,
+    })
+}
+
+/// How EC keys sign (RFC 7518, 3.4).
+fn ec(algorithm: &str) -> Option<&'static dyn VerificationAlgorithm> {
+    Some(match algorithm {
+        "ES256" => &signature::ECDSA_P256_SHA256_FIXED,
+        "ES384" => &signature::ECDSA_P384_SHA384_FIXED,
+        _ => return None,
+    })
+}
+
+/// How Ed25519 keys sign (RFC 8037).
+fn ed(algorithm: &str) -> Option<&'static dyn VerificationAlgorithm> {
+    (algorithm == "EdDSA").then_some(&signature::ED25519)
+}
+
 /// A public key, or the one of a certificate, from PEM.
 pub(crate) fn static_key(pem: &str) -> Option<StaticKey> {
     let pem = pem.as_bytes();
-    let read = |family, key: Result<DecodingKey, _>| key.ok().map(|key| StaticKey { family, key });
-    read(Family::Rsa, DecodingKey::from_rsa_pem(pem))
-        .or_else(|| read(Family::Ec, DecodingKey::from_ec_pem(pem)))
-        .or_else(|| read(Family::Ed, DecodingKey::from_ed_pem(pem)))
+    if let Ok(key) = SubjectPublicKeyInfoDer::from_pem_slice(pem) {
+        let (_, info) = SubjectPublicKeyInfo::from_der(&key).ok()?;
+        return key_of(&info);
+    }
+    let certificate = CertificateDer::from_pem_slice(pem).ok()?;
+    let (_, certificate) = X509Certificate::from_der(&certificate).ok()?;
+    key_of(certificate.public_key())
+}
+
+fn key_of(info: &SubjectPublicKeyInfo<'_>) -> Option<StaticKey> {
+    match info.parsed() {
+        Ok(PublicKey::RSA(key)) => Some(StaticKey::rsa(key.modulus, key.exponent)),
+        Ok(PublicKey::EC(point)) => Some(StaticKey::Ec(point.data().to_vec())),
+        _ if info.algorithm.algorithm == OID_SIG_ED25519 => {
+            Some(StaticKey::Ed(info.subject_public_key.data.to_vec()))
+        }
+        _ => None,
+    }
 }
 
 /// Whether a PEM text has a certificate.
@@ -159,24 +206,36 @@ pub(crate) fn key_set(set: &Value) -> Option<Vec<FetchedKey>> {
     Some(keys.iter().filter_map(fetched_key).collect())
 }
 
+/// A key of a set (RFC 7518, 6; RFC 8037, 2). A secret in a public set vouches for nobody.
 fn fetched_key(key: &Value) -> Option<FetchedKey> {
-    let jwk: Jwk = serde_json::from_value(key.clone()).ok()?;
-    let family = match &jwk.algorithm {
-        AlgorithmParameters::RSA(_) => Family::Rsa,
-        AlgorithmParameters::EllipticCurve(_) => Family::Ec,
-        AlgorithmParameters::OctetKeyPair(_) => Family::Ed,
-        // A secret in a public set vouches for nobody.
-        AlgorithmParameters::OctetKey(_) => return None,
+    let text = |name: &str| key.get(name).and_then(Value::as_str);
+    let bytes = |name: &str| decode(text(name)?).ok();
+    let key = match (text("kty")?, text("crv")) {
+        ("RSA", _) => StaticKey::rsa(&bytes("n")?, &bytes("e")?),
+        ("EC", Some("P-256" | "P-384")) => {
+            StaticKey::Ec([vec![UNCOMPRESSED], bytes("x")?, bytes("y")?].concat())
+        }
+        ("OKP", Some("Ed25519")) => StaticKey::Ed(bytes("x")?),
+        _ => return None,
     };
-    let id = jwk.common.key_id.clone().unwrap_or_default();
-    let key = DecodingKey::from_jwk(&jwk).ok()?;
-    Some(FetchedKey { id, key: StaticKey { family, key } })
+    Some(FetchedKey { id: text("kid").unwrap_or_default().to_owned(), key })
+}
+
+// === impl StaticKey ===
+
+impl StaticKey {
+    fn rsa(n: &[u8], e: &[u8]) -> Self {
+        let plain = |number: &[u8]| {
+            number.iter().copied().skip_while(|byte| *byte == 0).collect::<Vec<u8>>()
+        };
+        Self::Rsa { n: plain(n), e: plain(e) }
+    }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use base64::engine::general_purpose::STANDARD;
-    use jsonwebtoken::EncodingKey;
+    use ring::signature::Ed25519KeyPair;
     use serde_json::json;
 
     use super::*;
@@ -208,9 +267,8 @@ pub(crate) mod tests {
     pub(crate) fn signed(header: &Value, claims: &Value) -> String {
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let message = format!("{}.{}", part(header), part(claims));
-        let der = [bytes("302e020100300506032b657004220420"), bytes(SEED)].concat();
-        let key = EncodingKey::from_ed_der(&der);
-        let signature = crypto::sign(message.as_bytes(), &key, Algorithm::EdDSA).unwrap();
+        let key = Ed25519KeyPair::from_seed_and_public_key(&bytes(SEED), &bytes(PUBLIC)).unwrap();
+        let signature = URL_SAFE_NO_PAD.encode(key.sign(message.as_bytes()));
         format!("{message}.{signature}")
     }
 
