@@ -239,20 +239,21 @@ fn to(library: &dyn Library, name: &str) -> Vec<Shown> {
 }
 
 fn from(library: &dyn Library, name: &str, has_instances: &dyn Fn(&str) -> bool) -> Vec<Shown> {
-    let outside = |destination: &str| {
-        let defaults = library::service_defaults(library, destination);
-        defaults.is_some_and(|defaults| defaults.destination.is_some())
-            && !has_instances(destination)
-    };
     let entries = all(library).into_iter().filter(|entry| {
         entry.sources.iter().any(|source| source.name == name && source.peer.is_empty())
-            && !outside(&entry.name)
+            && !is_outside(library, &entry.name, has_instances)
     });
     let shown = |entry: ServiceIntentions| {
         let sources = entry.sources.iter().filter(|source| source.name == name);
         sources.map(|source| Shown::of(&entry, source)).collect::<Vec<_>>()
     };
     entries.flat_map(shown).collect()
+}
+
+/// Whether a name only stands for places outside the mesh: no intention of a source is about those.
+fn is_outside(library: &dyn Library, name: &str, has_instances: &dyn Fn(&str) -> bool) -> bool {
+    let defaults = library::service_defaults(library, name);
+    defaults.is_some_and(|defaults| defaults.destination.is_some()) && !has_instances(name)
 }
 
 /// Whether a source may open a connection to a destination; what nothing is said of is as `default`.
@@ -263,10 +264,19 @@ pub fn allowed(
     default: bool,
     has_instances: &dyn Fn(&str) -> bool,
 ) -> bool {
-    let found = matching(library, Side::Source, source, has_instances).into_iter().find(
-        |intention| matches!(intention.destination(), name if name == WILDCARD || name == destination),
-    );
-    found.map_or(default, |intention| intention.allows())
+    let entries = [destination, WILDCARD]
+        .into_iter()
+        .filter(|name| !is_outside(library, name, has_instances))
+        .filter_map(|name| library::intentions(library, name));
+    let found = entries.flat_map(|entry| {
+        let meant = |other: &&Source| {
+            other.peer.is_empty() && (other.name == source || other.name == WILDCARD)
+        };
+        let sources = entry.sources.iter().filter(meant);
+        sources.map(|source| Shown::of(&entry, source)).collect::<Vec<_>>()
+    });
+    let most_exact = sorted(found.collect()).into_iter().next();
+    most_exact.map_or(default, |intention| intention.allows())
 }
 
 // === writes ===
