@@ -181,10 +181,14 @@ fn all(library: &dyn Library) -> Vec<ServiceIntentions> {
 
 fn sorted(mut intentions: Vec<Shown>) -> Vec<Shown> {
     intentions.sort_by(|Shown(a), Shown(b)| {
-        let key = |i: &Intention| (i.source_peer.clone(), i.source.clone(), i.destination.clone());
         b.precedence.cmp(&a.precedence).then_with(|| key(a).cmp(&key(b)))
     });
     intentions
+}
+
+/// By what intentions of one precedence are put in order.
+fn key(intention: &Intention) -> [&str; 3] {
+    [&intention.source_peer, &intention.source, &intention.destination]
 }
 
 /// All intentions, the more exact first.
