@@ -278,10 +278,9 @@ async fn read_one(ask: &Ask, options: &ReadOptions, id: &str) -> Result<Reply, R
     blocking::own_datacenter(&ask.site, options)?;
     let key = uuid_key(id).map_err(DiscoveryFault::QueryId)?;
     let find = |index: &Index| index.record::<PreparedQuery>(&key).cloned();
-    // Consul does not wait for one that is not there.
+    // Consul does not wait for one that is not there, nor looks at who asks for it.
     let missing = || Reject::from(DiscoveryFault::QueryNotFound);
     if find(&ask.site.handle.snapshot()).is_none() {
-        ask.authority()?;
         return Err(missing());
     }
     let query = Query::Record { table: TableId::PreparedQuery, key: key.as_str().into() };
@@ -304,8 +303,8 @@ async fn explain(ask: Ask, name: &str) -> Result<Reply, Reject> {
 
 async fn explained(ask: &Ask, options: &ReadOptions, name: &str) -> Result<Reply, Reject> {
     let index = resolvable(ask, options).await?;
-    let authority = ask.authority()?;
     let Resolved { row, query } = resolve(&index, name)?;
+    let authority = ask.authority()?;
     if !may_read(&authority, &query) {
         return Err(Refusal::Forbidden.into());
     }
