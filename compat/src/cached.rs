@@ -8,6 +8,8 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use proconsul_anchors::caller::{Caller, Secret};
+
 use crate::extract::params::Params;
 use crate::limits::REMEMBERED_MAX;
 
@@ -31,10 +33,11 @@ pub(crate) enum Cache {
 const BESIDE: [&str; 4] = ["index", "wait", "pretty", "cached"];
 
 impl Remembered {
-    /// Whether this was looked up before, for a page that always looks into the cache; from now on it was.
-    pub(crate) fn look_up(&self, page: &str, what: &str) -> Cache {
+    /// Whether a caller's token looked this up before, for a page that always looks into the cache; from now on it did.
+    pub(crate) fn look_up(&self, page: &str, what: &str, caller: &Caller) -> Cache {
+        let token = caller.token.as_ref().map_or("", Secret::expose);
         let mut hash = DefaultHasher::new();
-        (page, what).hash(&mut hash);
+        (page, what, token).hash(&mut hash);
         self.insert(hash.finish())
     }
 

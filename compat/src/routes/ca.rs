@@ -52,7 +52,7 @@ pub(crate) async fn ca_roots(ask: Ask) -> Result<Reply, Reject> {
 pub(crate) async fn agent_roots(ask: Ask) -> Result<Reply, Reject> {
     let options = ask.read_options()?;
     let answer = read_roots(&ask, &options).await?;
-    let cache = ask.site.remembered.look_up("connect-ca-roots", "");
+    let cache = ask.site.remembered.look_up("connect-ca-roots", "", &ask.caller);
     Ok(from_cache(shown_roots(&answer)?.meta(Meta::of(&answer)), cache == Cache::Hit, 0))
 }
 
@@ -156,7 +156,7 @@ pub(crate) async fn authorize(mut ask: Ask) -> Result<Reply, Reject> {
         Some(intention) => (intention.allows(), told(intention)),
         None => (unsaid(&ask), DEFAULT.to_owned()),
     };
-    let cache = ask.site.remembered.look_up("intention-match", &form.target);
+    let cache = ask.site.remembered.look_up("intention-match", &form.target, &ask.caller);
     let reply = Reply::json(&AuthorizedOut { authorized, reason: &reason });
     Ok(from_cache(reply, cache == Cache::Hit, 0))
 }
