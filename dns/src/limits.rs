@@ -62,3 +62,20 @@ pub const TCP_IDLE_WAIT: Duration = Duration::from_secs(8);
 pub const TCP_WRITE_WAIT: Duration = Duration::from_secs(8);
 /// How long the listener rests when the system has no more descriptors.
 pub const ACCEPT_REST: Duration = Duration::from_millis(50);
+
+/// Datagrams that are received, answered and sent at a time.
+pub const DATAGRAMS_AT_ONCE: usize = 32;
+/// No query is shorter: a header, the root's name, a type and a class.
+pub const QUERY_BYTES_MIN: usize = 17;
+/// Longer messages are not usual: their replies are not kept.
+pub const KEPT_KEY_BYTES_MAX: usize = 300;
+/// Messages whose replies a listener keeps; then it begins anew.
+pub const KEPT_MESSAGES_MAX: usize = 2048;
+/// Replies to a message that are kept: as many orders of its answers.
+pub const KEPT_REPLIES_MAX: usize = 64;
+/// So often kept replies about one instance are sent before one of them is made anew …
+pub const KEPT_SERVINGS_MAX: usize = 192;
+/// … and so often those about many.
+pub const KEPT_SERVINGS_MIN: usize = 2;
+/// A listener that nobody asks looks so often whether it is to stop.
+pub const STOP_HEARD_MAX: Duration = Duration::from_millis(100);

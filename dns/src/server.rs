@@ -3,12 +3,14 @@
 mod datagrams;
 mod decode;
 mod door;
+mod kept;
 mod tcp;
 mod telemetry;
 mod udp;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use proconsul_anchors::acl::Authority;
@@ -21,6 +23,7 @@ use proconsul_anchors::sealed::SealedSecret;
 use rand::RngCore;
 
 use self::decode::Incoming;
+use self::kept::{Basis, Counted, Kept, Made};
 pub use self::tcp::serve_tcp;
 use self::telemetry::Timers;
 pub use self::udp::serve_udp;
@@ -93,17 +96,56 @@ impl<D: Door> Service<D> {
         chance: &mut dyn RngCore,
     ) -> Option<Vec<u8>> {
         let settings = self.settings.load();
-        let reply = match decode::decode(bytes, transport) {
+        self.make(&settings, transport, from, bytes, chance).map(|(reply, _)| reply)
+    }
+
+    /// Answers a datagram, with a reply that was kept where there is one. Whether it deserves an answer.
+    fn respond_again(
+        &self,
+        kept: &mut Kept,
+        from: Option<IpAddr>,
+        bytes: &[u8],
+        chance: &mut dyn RngCore,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let settings = self.settings.load();
+        kept.turn(self.door.snapshot(), &settings);
+        // Whoever reads the log of queries reads each of them.
+        if !tracing::enabled!(tracing::Level::DEBUG)
+            && let Some(counted) = kept.reply(bytes, chance, out)
+        {
+            self.timers.count(counted, Duration::ZERO);
+            return true;
+        }
+        let made = self.make(&settings, Transport::Udp, from, bytes, chance);
+        let Some((reply, made)) = made else { return false };
+        out.extend_from_slice(&reply);
+        if let Some(made) = made {
+            kept.keep(bytes, &reply, made);
+        }
+        true
+    }
+
+    /// The bytes of an answer, and how it came to be where it may be kept.
+    fn make(
+        &self,
+        settings: &Settings,
+        transport: Transport,
+        from: Option<IpAddr>,
+        bytes: &[u8],
+        chance: &mut dyn RngCore,
+    ) -> Option<(Vec<u8>, Option<Made>)> {
+        let (reply, made) = match decode::decode(bytes, transport) {
             Incoming::Noise => return None,
-            Incoming::Reject(reply) => reply,
+            Incoming::Reject(reply) => (reply, None),
             Incoming::Query { question: Some(question), asker } => {
-                self.reply(&settings, from, &question, &asker, chance)
+                self.reply(settings, from, &question, &asker, chance)
             }
             Incoming::Query { question: None, asker } => {
-                shape(answer::refusal(), None, &asker, &settings)
+                (shape(answer::refusal(), None, &asker, settings), None)
             }
         };
-        Some(reply.to_bytes_within(bytes_max(transport)))
+        Some((reply.to_bytes_within(bytes_max(transport)), made))
     }
 
     /// The way of a query.
@@ -114,9 +156,10 @@ impl<D: Door> Service<D> {
         question: &Question,
         asker: &Asker,
         chance: &mut dyn RngCore,
-    ) -> Reply {
+    ) -> (Reply, Option<Made>) {
         let watch = self.timers.start();
         let place = question::parse(question, settings);
+        let mut open = None;
         let draft = match whom(&place) {
             Whom::Nobody => answer::refusal(),
             Whom::Index => {
@@ -124,6 +167,7 @@ impl<D: Door> Service<D> {
                 let (index, authority) = self
                     .index(from, &place)
                     .unwrap_or_else(|| (Arc::default(), Authority::nothing()));
+                open = authority.is_open().then(|| Arc::clone(&index));
                 let view = View {
                     index: &index,
                     authority: &authority,
@@ -137,7 +181,12 @@ impl<D: Door> Service<D> {
         };
         let reply = shape(draft, Some(question), asker, settings);
         watch.served(&place, question, asker.transport, from);
-        reply
+        let made = open.and_then(|index| {
+            let basis = Basis::of(&place, &reply, &index)?;
+            let counted = Counted { reverse: place == Place::Reverse, kind: question.kind };
+            Some(Made { index, basis, counted })
+        });
+        (reply, made)
     }
 
     /// The index as the asker may read it; nothing when it may not.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,12 +11,16 @@ use arc_swap::ArcSwap;
 use nix::unistd::{Gid, Uid, User};
 use proconsul_anchors::handle::Handle;
 use proconsul_compat::{Api, Certificates, Listener};
-use tokio::net::{TcpListener, UdpSocket, UnixListener};
+use socket2::{Domain, Socket, Type};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::warn;
 
 use crate::config::{Config, Listen, UnixSockets, reason};
+
+/// More threads than these would wait for each other.
+const DNS_LISTENERS_MAX: usize = 16;
 
 /// The sockets.
 pub(super) struct Sockets {
@@ -58,12 +62,10 @@ impl Sockets {
             files,
         };
         for address in &config.dns.listen {
-            sockets.dns_udp.push(
-                UdpSocket::bind(address)
-                    .await
-                    .map_err(|error| cannot_listen("DNS", *address, &error))?,
-            );
+            // First, because it is shared with nobody.
             sockets.dns_tcp.push(tcp("DNS", *address).await?);
+            let shared = udp_shared(*address);
+            sockets.dns_udp.extend(shared.map_err(|error| cannot_listen("DNS", *address, &error))?);
         }
         Ok(sockets)
     }
@@ -110,6 +112,19 @@ async fn bind(
 
 async fn tcp(what: &str, address: SocketAddr) -> Result<TcpListener, String> {
     TcpListener::bind(address).await.map_err(|error| cannot_listen(what, address, &error))
+}
+
+/// A socket for each core; the system spreads the clients over them.
+fn udp_shared(address: SocketAddr) -> io::Result<Vec<UdpSocket>> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let bind = || {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
+        // As the standard library binds: an address of both families stands for its own.
+        socket.set_reuse_port(true)?;
+        socket.bind(&address.into())?;
+        Ok(socket.into())
+    };
+    (0..cores.min(DNS_LISTENERS_MAX)).map(|_| bind()).collect()
 }
 
 fn cannot_listen(what: &str, address: SocketAddr, error: &io::Error) -> String {

@@ -1,33 +1,50 @@
-//! Datagrams that are answered from the address to which they were sent.
+//! Datagrams, many at a time, answered from the address to which they were sent.
 //!
 //! A socket that is bound to all addresses would otherwise answer from the one that routing prefers, and a client that
 //! asked another one drops such a reply.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 
 use nix::cmsg_space;
 use nix::libc::{in_pktinfo, in6_pktinfo};
 use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg, setsockopt,
-    sockopt,
+    ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg,
+    sendmmsg, setsockopt, sockopt,
 };
-use tokio::io::Interest;
-use tokio::net::UdpSocket;
 
-use crate::limits::RECEIVE_BUFFER_BYTES;
+use crate::limits::{DATAGRAMS_AT_ONCE, RECEIVE_BUFFER_BYTES, REQUEST_BYTES_MAX, STOP_HEARD_MAX};
 
 /// A socket that tells for each datagram to which address it was sent.
-pub(super) struct Datagrams(UdpSocket);
+pub(super) struct Datagrams {
+    socket: UdpSocket,
+    v6: bool,
+}
+
+/// What came together.
+pub(super) struct Inbox {
+    headers: MultiHeaders<SockaddrStorage>,
+    buffers: Vec<Vec<u8>>,
+    came: Vec<(usize, Way)>,
+}
+
+/// What goes together.
+pub(super) struct Outbox {
+    headers: MultiHeaders<SockaddrStorage>,
+    replies: Vec<Vec<u8>>,
+    ways: Vec<Way>,
+}
 
 /// Where a datagram came from, and where it went.
+#[derive(Clone, Copy)]
 pub(super) struct Way {
     from: SockaddrStorage,
     to: Option<Here>,
 }
 
 /// One of our addresses, as the system tells it.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Here {
     V4(in_pktinfo),
     V6(in6_pktinfo),
@@ -38,47 +55,120 @@ enum Here {
 impl Datagrams {
     /// Has the system tell destinations from now on, and keep what comes while one is answered.
     pub(super) fn new(socket: UdpSocket) -> io::Result<Self> {
-        match socket.local_addr()? {
-            SocketAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?,
-            SocketAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?,
-        }
+        let v6 = match socket.local_addr()? {
+            SocketAddr::V4(_) => {
+                setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
+                false
+            }
+            SocketAddr::V6(_) => {
+                setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+                true
+            }
+        };
         // The system gives as much of it as it allows; with less, only bursts are lost sooner.
         if let Err(error) = setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER_BYTES) {
             tracing::debug!(%error, "the receive buffer keeps its size");
         }
-        Ok(Self(socket))
+        socket.set_nonblocking(false)?;
+        socket.set_read_timeout(Some(STOP_HEARD_MAX))?;
+        Ok(Self { socket, v6 })
     }
 
-    /// Waits for the next one, and says how long it is.
-    pub(super) async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, Way)> {
-        self.0.async_io(Interest::READABLE, || receive(&self.0, buffer)).await
+    /// Room for what comes.
+    pub(super) fn inbox() -> Inbox {
+        let space = cmsg_space!(in6_pktinfo);
+        Inbox {
+            headers: MultiHeaders::preallocate(DATAGRAMS_AT_ONCE, Some(space)),
+            buffers: vec![vec![0; REQUEST_BYTES_MAX]; DATAGRAMS_AT_ONCE],
+            came: Vec::with_capacity(DATAGRAMS_AT_ONCE),
+        }
     }
 
-    /// Sends a reply back the way that the query came.
-    pub(super) async fn reply(&self, way: &Way, bytes: &[u8]) -> io::Result<()> {
-        let to = [IoSlice::new(bytes)];
-        let from = way.to.as_ref().map(Here::message);
-        let send = || {
-            let descriptor = self.0.as_raw_fd();
-            sendmsg(descriptor, &to, from.as_slice(), MsgFlags::MSG_NOSIGNAL, Some(&way.from))
-                .map_err(Into::into)
-        };
-        self.0.async_io(Interest::WRITABLE, send).await.map(drop)
+    /// Room for what goes. The room for our own address has to be of its size.
+    pub(super) fn outbox(&self) -> Outbox {
+        let space = if self.v6 { cmsg_space!(in6_pktinfo) } else { cmsg_space!(in_pktinfo) };
+        Outbox {
+            headers: MultiHeaders::preallocate(DATAGRAMS_AT_ONCE, Some(space)),
+            replies: vec![Vec::new(); DATAGRAMS_AT_ONCE],
+            ways: Vec::with_capacity(DATAGRAMS_AT_ONCE),
+        }
+    }
+
+    /// Waits for the next ones, for a while.
+    pub(super) fn receive(&self, inbox: &mut Inbox) -> io::Result<()> {
+        inbox.take(self.socket.as_raw_fd())
+    }
+
+    /// Sends replies back the way that the queries came. What cannot be sent is told, and the others go.
+    pub(super) fn send(&self, outbox: &mut Outbox) {
+        let mut at = 0;
+        while at < outbox.ways.len() {
+            at += match outbox.give(self.socket.as_raw_fd(), at) {
+                Ok(sent) => sent,
+                Err(error) => {
+                    let bytes = outbox.replies[at].len();
+                    tracing::warn!(%error, bytes, "failed to respond");
+                    1
+                }
+            };
+        }
+        outbox.ways.clear();
     }
 }
 
-fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usize, Way)> {
-    let mut space = cmsg_space!(in6_pktinfo);
-    let mut into = [IoSliceMut::new(buffer)];
-    let received = recvmsg::<SockaddrStorage>(
-        socket.as_raw_fd(),
-        &mut into,
-        Some(&mut space),
-        MsgFlags::empty(),
-    )?;
-    let from = received.address.ok_or(io::ErrorKind::AddrNotAvailable)?;
-    let to = received.cmsgs()?.find_map(Here::of);
-    Ok((received.bytes, Way { from, to }))
+// === impl Inbox ===
+
+impl Inbox {
+    fn take(&mut self, descriptor: i32) -> io::Result<()> {
+        self.came.clear();
+        let mut into: Vec<_> =
+            self.buffers.iter_mut().map(|buffer| [IoSliceMut::new(buffer)]).collect();
+        let flags = MsgFlags::MSG_WAITFORONE;
+        let received = recvmmsg(descriptor, &mut self.headers, into.iter_mut(), flags, None)?;
+        for message in received {
+            let Some(from) = message.address else { continue };
+            let to = message.cmsgs()?.find_map(Here::of);
+            self.came.push((message.bytes, Way { from, to }));
+        }
+        Ok(())
+    }
+
+    /// What came last, each with its way.
+    pub(super) fn queries(&self) -> impl Iterator<Item = (&[u8], Way)> {
+        let came = self.came.iter().zip(&self.buffers);
+        came.map(|((length, way), buffer)| (&buffer[..*length], *way))
+    }
+}
+
+// === impl Outbox ===
+
+impl Outbox {
+    /// An empty place for the next reply. It goes when [`Outbox::put`] says where.
+    pub(super) fn place(&mut self) -> &mut Vec<u8> {
+        let next = &mut self.replies[self.ways.len()];
+        next.clear();
+        next
+    }
+
+    /// Sends what was written to the last place this way.
+    pub(super) fn put(&mut self, way: Way) {
+        self.ways.push(way);
+    }
+
+    /// Sends what is left from a place on, as far as it goes out from one address of ours.
+    fn give(&mut self, descriptor: i32, at: usize) -> io::Result<usize> {
+        let ways = &self.ways[at..];
+        let here = ways[0].to;
+        let together = ways.iter().take_while(|way| way.to == here).count();
+        let what: Vec<_> =
+            self.replies[at..at + together].iter().map(|reply| [IoSlice::new(reply)]).collect();
+        let whither: Vec<_> = ways[..together].iter().map(|way| Some(way.from)).collect();
+        let from = here.as_ref().map(Here::message);
+        let flags = MsgFlags::MSG_NOSIGNAL;
+        let sent =
+            sendmmsg(descriptor, &mut self.headers, what.iter(), whither, from.as_slice(), flags)?;
+        Ok(sent.count())
+    }
 }
 
 // === impl Way ===

@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 use std::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use metrics::{Histogram, histogram};
 
+use super::kept::Counted;
 use crate::question::{Place, Question};
 use crate::record::Kind;
 use crate::shape::Transport;
@@ -52,6 +53,18 @@ impl Timers {
         ))
     }
 
+    /// Counts a query that was answered.
+    pub(super) fn count(&self, counted: Counted, latency: Duration) {
+        // Whatever was asked of an address is counted as PTR.
+        let (timer, kind) =
+            if counted.reverse { (self.reverse(), Kind::PTR) } else { (self.zone(), counted.kind) };
+        let millis = latency.as_secs_f64() * 1000.0;
+        timer.record(millis);
+        if let Some(timer) = self.kind(kind) {
+            timer.record(millis);
+        }
+    }
+
     pub(super) fn start(&self) -> Watch<'_> {
         Watch { timers: self, since: Instant::now() }
     }
@@ -69,17 +82,11 @@ impl Watch<'_> {
         from: Option<IpAddr>,
     ) {
         let latency = self.since.elapsed();
-        let (timer, kind) = match place {
-            Place::Foreign => return,
-            // Whatever was asked of an address is counted as PTR.
-            Place::Reverse => (self.timers.reverse(), Kind::PTR),
-            Place::Ask { .. } | Place::Malformed => (self.timers.zone(), question.kind),
-        };
-        let millis = latency.as_secs_f64() * 1000.0;
-        timer.record(millis);
-        if let Some(timer) = self.timers.kind(kind) {
-            timer.record(millis);
+        if *place == Place::Foreign {
+            return;
         }
+        let reverse = *place == Place::Reverse;
+        self.timers.count(Counted { reverse, kind: question.kind }, latency);
         tracing::debug!(
             name = %question.name,
             kind = %question.kind,

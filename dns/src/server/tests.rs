@@ -42,7 +42,7 @@ async fn receive(stream: &mut TcpStream) -> Vec<u8> {
 
 #[tokio::test]
 async fn datagrams_are_answered_with_the_settings_of_the_moment() {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = socket.local_addr().unwrap();
     let (stop, stopped) = watch::channel(false);
     let (world, settings) = world();
@@ -52,7 +52,7 @@ async fn datagrams_are_answered_with_the_settings_of_the_moment() {
     let mut buffer = [0; 512];
     for (id, ttl) in [(7, 0), (8, 5)] {
         settings.store(Arc::new(Settings {
-            node_ttl: std::time::Duration::from_secs(ttl),
+            node_ttl: Duration::from_secs(ttl),
             ..Settings::default()
         }));
         // What is no query is skipped, and does not stop what comes after it.
@@ -75,7 +75,7 @@ async fn the_address_that_was_asked_answers() {
     for (everywhere, asked) in
         [("0.0.0.0:0", "127.0.0.2"), ("[::]:0", "::1"), ("[::]:0", "127.0.0.3")]
     {
-        let Ok(socket) = UdpSocket::bind(everywhere).await else { continue };
+        let Ok(socket) = std::net::UdpSocket::bind(everywhere) else { continue };
         let port = socket.local_addr().unwrap().port();
         let (_stop, stopped) = watch::channel(false);
         let (world, settings) = world();
@@ -116,4 +116,37 @@ async fn a_connection_ends_after_so_many_queries() {
 async fn a_silent_connection_ends() {
     let (mut stream, _stop, _server) = tcp().await;
     assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+}
+
+/// Answers from what is kept, as a listener does: the number of the reply and its addresses, in their order.
+fn ask_again(service: &Service<World>, kept: &mut Kept, message: &[u8]) -> (u16, Vec<u8>) {
+    let mut out = Vec::new();
+    assert!(service.respond_again(kept, None, message, &mut rand::rng(), &mut out));
+    (u16::from_be_bytes([out[0], out[1]]), out[2..].to_vec())
+}
+
+#[test]
+fn kept_replies_have_the_number_that_was_asked_with() {
+    let (world, settings) = world();
+    let (service, mut kept) = (Service::new(world, settings), Kept::default());
+    let (_, first) = ask_again(&service, &mut kept, &query(1));
+    for id in 2..900 {
+        assert_eq!(ask_again(&service, &mut kept, &query(id)), (id, first.clone()));
+    }
+}
+
+#[test]
+fn what_is_kept_goes_with_the_row_it_was_made_from() {
+    let text = "node n1 10.0.0.1\nnode n2 10.0.0.2\nservice n1 w1 web\nservice n2 a1 api";
+    let web = [&query(7)[..12], b"\x03web\x07service\x06consul\0\0\x01\0\x01"].concat();
+    let settings = Arc::new(ArcSwap::from_pointee(Settings::default()));
+    let mut kept = Kept::default();
+    let before = Service::new(World::read(text), Arc::clone(&settings));
+    let (_, old) = ask_again(&before, &mut kept, &web);
+    for _ in 0..20 {
+        assert_eq!(ask_again(&before, &mut kept, &web).1, old);
+    }
+    let after = Service::new(World::read(&text.replace("10.0.0.1", "10.0.0.9")), settings);
+    let (_, new) = ask_again(&after, &mut kept, &web);
+    assert_eq!(new[new.len() - 4..], [10, 0, 0, 9]);
 }
