@@ -63,6 +63,11 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
+    use proconsul_anchors::service::Service;
+
+    use crate::limits::JSON_DEPTH_MAX;
+    use crate::wire::register::RegisterForm;
+
     /// What a fuzzer once found, by target.
     fn found(target: &str) -> Vec<Vec<u8>> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/fuzz").join(target);
@@ -75,5 +80,23 @@ mod tests {
         found("entries").iter().for_each(|text| super::entries(text));
         found("bodies").iter().for_each(|text| super::bodies(text));
         found("filter").iter().for_each(|text| super::filter(&String::from_utf8_lossy(text)));
+    }
+
+    /// Objects around a service in what is kept of it: more than there are.
+    const AROUND: usize = 16;
+
+    #[test]
+    fn the_deepest_body_that_is_taken_can_be_kept() {
+        let levels = JSON_DEPTH_MAX - "body service proxy config".split(' ').count();
+        let config = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        let text = format!(
+            r#"{{"Node":"n","Service":{{"Service":"p","Proxy":{{"Config":{{"a":{config}}}}}}}}}"#
+        );
+        let mut form: RegisterForm = super::read(text.as_bytes()).unwrap();
+        let service = serde_json::to_string(&Service::from(*form.service.take().unwrap())).unwrap();
+        let kept = format!("{}{service}{}", "[".repeat(AROUND), "]".repeat(AROUND));
+        serde_json::from_str::<serde_json::Value>(&kept).unwrap();
+        let deeper = text.replace("[]", "[[]]");
+        assert!(super::read::<RegisterForm>(deeper.as_bytes()).is_none());
     }
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-/// Arrays and objects in each other that a body may have. Go takes 10,000; no body of the API has ten.
-pub(crate) const JSON_DEPTH_MAX: usize = 512;
+/// Arrays and objects in each other that a body may have. Go takes 10,000; no body of the API has ten. What is kept of a body
+/// is JSON again, inside other objects, and its reader takes 128: what were kept deeper could not be read at the next start.
+pub(crate) const JSON_DEPTH_MAX: usize = 64;
 
 /// A JSON body of more bytes is refused: the largest registrations seen have some hundred KiB.
 pub(crate) const BODY_BYTES_MAX: u64 = 8 * 1024 * 1024;

@@ -20,7 +20,8 @@ pub fn entries(text: &[u8]) {
         }
     }
     shelf.0.iter().for_each(|entry| look(&shelf, entry));
-    let _shown = (exported(&shelf, ["web"].into_iter()), imported(&shelf), intentions::list(&shelf));
+    let _shown =
+        (exported(&shelf, ["web"].into_iter()), imported(&shelf), intentions::list(&shelf));
 }
 
 /// The entry that a line is, when it is taken alone.
