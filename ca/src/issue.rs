@@ -1,14 +1,14 @@
 //! Certificates of those in the mesh.
 
-use rcgen::string::Ia5String;
 use rcgen::{
     CertificateParams, DistinguishedName, ExtendedKeyUsagePurpose, IsCa, KeyIdMethod,
-    KeyUsagePurpose, SanType, SerialNumber,
+    KeyUsagePurpose, SerialNumber,
 };
-use time::{Duration, OffsetDateTime};
+use time::Duration;
 
-use crate::keys::{KeyError, PrivateKey, encode, key_id};
-use crate::root::{Root, hex, until};
+use crate::certificate::{IssueError, hex, moment, until, uri_name};
+use crate::keys::{PrivateKey, encode, key_id};
+use crate::root::Root;
 use crate::spiffe::Identity;
 
 /// A certificate that was issued, with its key.
@@ -28,35 +28,6 @@ pub struct Leaf {
     pub not_after: i64,
     /// The root that signed it.
     pub root: Box<str>,
-}
-
-/// Why a certificate is not issued.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum IssueError {
-    /// A key cannot be used. Consul shows the key; here it stays hidden.
-    #[error("error generating CA: error parsing private key: {0}")]
-    Key(#[from] KeyError),
-    /// A text that should be a certificate is none.
-    #[error("no PEM-encoded data found")]
-    NoCertificate,
-    /// Neither an elliptic curve nor RSA.
-    #[error("error extracting root key info: unsupported key type")]
-    KeyType,
-    /// A name that cannot be written again.
-    #[error("the certificate has a name of an unknown form")]
-    Name,
-    /// A time that no certificate can tell.
-    #[error("the time does not fit into a certificate")]
-    Time,
-    /// The library that writes certificates says so.
-    #[error("error generating certificate: {0}")]
-    Certificate(String),
-}
-
-impl From<rcgen::Error> for IssueError {
-    fn from(error: rcgen::Error) -> Self {
-        Self::Certificate(error.to_string())
-    }
 }
 
 // === impl Root ===
@@ -114,15 +85,6 @@ fn serial_text(serial: u64) -> String {
     let bytes = serial.to_be_bytes();
     let first = bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len());
     hex(&bytes[first..])
-}
-
-pub(crate) fn uri_name(identity: &Identity) -> Result<SanType, IssueError> {
-    Ok(SanType::URI(Ia5String::try_from(identity.uri())?))
-}
-
-/// A moment in seconds since 1970.
-pub(crate) fn moment(seconds: i64) -> Result<OffsetDateTime, IssueError> {
-    OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| IssueError::Time)
 }
 
 #[cfg(test)]

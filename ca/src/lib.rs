@@ -7,6 +7,7 @@
 //! It is told the time, serial numbers and keys, and knows neither a network nor a store: whoever uses it keeps the roots
 //! and their keys. Only [`PrivateKey::generate`] draws from the system's randomness.
 
+mod certificate;
 mod der;
 mod issue;
 mod keys;
@@ -15,7 +16,8 @@ mod root;
 mod settings;
 mod spiffe;
 
-pub use self::issue::{IssueError, Leaf};
+pub use self::certificate::IssueError;
+pub use self::issue::Leaf;
 pub use self::keys::{KeyError, KeyKind, PrivateKey};
 pub use self::root::{NewRoot, Root};
 pub use self::settings::{InvalidSettings, Settings};

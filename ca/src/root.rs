@@ -6,13 +6,13 @@ use rcgen::{
 };
 use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
-use time::{Duration, OffsetDateTime};
+use time::Duration;
 use x509_parser::asn1_rs::Tag;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
-use crate::issue::{IssueError, moment, uri_name};
+use crate::certificate::{IssueError, hex, moment, until, uri_name};
 use crate::keys::{PrivateKey, encode, key_id};
 use crate::spiffe::TrustDomain;
 
@@ -225,18 +225,4 @@ fn base36(mut number: u64) -> String {
         number /= 36;
     }
     digits.into_iter().rev().collect()
-}
-
-/// Bytes as hex with colons between them.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    let texts: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    texts.join(":")
-}
-
-pub(crate) fn until(
-    from: OffsetDateTime,
-    ttl: std::time::Duration,
-) -> Result<OffsetDateTime, IssueError> {
-    let ttl = Duration::try_from(ttl).map_err(|_| IssueError::Time)?;
-    from.checked_add(ttl).ok_or(IssueError::Time)
 }
