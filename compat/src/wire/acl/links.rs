@@ -1,6 +1,7 @@
 //! What tokens and roles have in common: links to policies and roles, identities, templated policies.
 
-use proconsul_anchors::acl::{NodeIdentity, ServiceIdentity, TemplatedPolicy};
+use proconsul_anchors::acl::{NodeIdentity, Policy, Role, ServiceIdentity, TemplatedPolicy};
+use proconsul_anchors::index::{Index, Kept};
 use serde::Serialize;
 
 use crate::go::json::Json;
@@ -192,4 +193,23 @@ impl<'a> From<&'a TemplatedPolicy> for TemplatedPolicyOut<'a> {
 /// Prints each.
 pub(crate) fn each<'a, T, O: From<&'a T>>(items: &'a [T]) -> Vec<O> {
     items.iter().map(O::from).collect()
+}
+
+/// Links to the policies of these ids that are still there.
+pub(crate) fn policy_links<'a>(index: &'a Index, ids: &'a [Box<str>]) -> Vec<LinkOut<'a>> {
+    links(index, ids, |policy: &Policy| &policy.name)
+}
+
+/// Links to the roles of these ids that are still there.
+pub(crate) fn role_links<'a>(index: &'a Index, ids: &'a [Box<str>]) -> Vec<LinkOut<'a>> {
+    links(index, ids, |role: &Role| &role.name)
+}
+
+fn links<'a, T: Kept + 'a>(
+    index: &'a Index,
+    ids: &'a [Box<str>],
+    name: impl Fn(&'a T) -> &'a str,
+) -> Vec<LinkOut<'a>> {
+    let link = |id: &'a str| Some(LinkOut { id, name: name(&index.record::<T>(id)?.record) });
+    ids.iter().map(AsRef::as_ref).filter_map(link).collect()
 }

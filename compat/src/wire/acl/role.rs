@@ -9,9 +9,8 @@ use serde::Serialize;
 use crate::acl::hash;
 use crate::wire::acl::links::{
     LinkOut, NodeIdentities, NodeIdentityOut, RolePolicyLink, ServiceIdentities,
-    ServiceIdentityOut, TemplatedPolicies, TemplatedPolicyOut, each,
+    ServiceIdentityOut, TemplatedPolicies, TemplatedPolicyOut, each, policy_links,
 };
-use crate::wire::acl::token::policy_links;
 use crate::wire::decode::form;
 
 /// The body of a role's write.

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use proconsul_anchors::acl::{Policy, Role, Token};
+use proconsul_anchors::acl::Token;
 use proconsul_anchors::index::{Index, Row};
 use serde::Serialize;
 
@@ -10,7 +10,8 @@ use crate::acl::hash;
 use crate::go::time::show_time;
 use crate::wire::acl::links::{
     LinkOut, MomentForm, NodeIdentities, NodeIdentityOut, ServiceIdentities, ServiceIdentityOut,
-    TemplatedPolicies, TemplatedPolicyOut, TokenPolicyLink, TokenRoleLink, each,
+    TemplatedPolicies, TemplatedPolicyOut, TokenPolicyLink, TokenRoleLink, each, policy_links,
+    role_links,
 };
 use crate::wire::acl::policy::PolicyOut;
 use crate::wire::acl::role::RoleOut;
@@ -158,21 +159,4 @@ impl<'a> TokenOut<'a> {
     pub(crate) fn expanded(self, expanded: ExpandedOut<'a>) -> Self {
         Self { expanded: Some(expanded), ..self }
     }
-}
-
-/// Links to the policies of these ids that are still there.
-pub(crate) fn policy_links<'a>(index: &'a Index, ids: &'a [Box<str>]) -> Vec<LinkOut<'a>> {
-    let link = |id: &'a str| {
-        let policy: &Policy = &index.record::<Policy>(id)?.record;
-        Some(LinkOut { id, name: &policy.name })
-    };
-    ids.iter().map(AsRef::as_ref).filter_map(link).collect()
-}
-
-fn role_links<'a>(index: &'a Index, ids: &'a [Box<str>]) -> Vec<LinkOut<'a>> {
-    let link = |id: &'a str| {
-        let role: &Role = &index.record::<Role>(id)?.record;
-        Some(LinkOut { id, name: &role.name })
-    };
-    ids.iter().map(AsRef::as_ref).filter_map(link).collect()
 }
