@@ -6,7 +6,7 @@ use proconsul_anchors::acl::identity::Template;
 use proconsul_anchors::acl::{NodeIdentity, Policy, ServiceIdentity, TemplatedPolicy};
 
 use crate::acl::names::is_identity;
-use crate::reject::acl::TemplateFault;
+use crate::go::text::quote;
 
 /// What Consul's 128-bit FNV-1a gives for nothing: it ends the id of every made policy.
 const NOTHING_HASHED: &str = "6c62272e07bb014262b821756295c58d";
@@ -14,6 +14,25 @@ const NOTHING_HASHED: &str = "6c62272e07bb014262b821756295c58d";
 /// The template of service identities.
 pub(crate) const SERVICE: &str = "builtin/service";
 const NODE: &str = "builtin/node";
+
+/// Why a template cannot take its variables.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TemplateFault {
+    #[error(
+        "service identity {} has an invalid name. Only lowercase alphanumeric characters, '-' and '_' are allowed",
+        quote(.0)
+    )]
+    Service(String),
+    #[error(
+        "node identity {}  has an invalid name. Only lowercase alphanumeric characters, '-' and '_' are allowed",
+        quote(.0)
+    )]
+    Node(String),
+    #[error("1 error occurred:\n\t* Invalid type. Expected: object, given: null\n\n")]
+    NoVariables,
+    #[error("1 error occurred:\n\t* name is required\n\n")]
+    NoName,
+}
 
 /// The template of this name.
 pub(crate) fn find(name: &str) -> Option<&'static Template> {

@@ -2,6 +2,7 @@
 
 use proconsul_anchors::clock::Time;
 
+use crate::acl::templates::TemplateFault;
 use crate::go::text::quote;
 use crate::go::time::show_time;
 use crate::login::fetch::FetchError;
@@ -60,7 +61,7 @@ pub(crate) enum LoginFault {
     #[error("Bind name for templated-policy bind type does not match existing template name: {0}")]
     BindTemplate(String),
     #[error("templated policy failed validation: {0}")]
-    BindVariables(crate::reject::acl::TemplateFault),
+    BindVariables(TemplateFault),
 }
 
 /// Why there are no keys, or none of them signed it.

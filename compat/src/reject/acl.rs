@@ -5,6 +5,7 @@ use std::fmt;
 use http::StatusCode;
 use proconsul_anchors::acl::rules::RulesError;
 
+use crate::acl::templates::TemplateFault;
 use crate::acl::uuid::UuidFault;
 use crate::go::text::quote;
 use crate::login::LoginFault;
@@ -267,25 +268,6 @@ pub(crate) enum AclReject {
     AgentToken(String),
     #[error("{0}")]
     Program(String),
-}
-
-/// Why a template cannot take its variables.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum TemplateFault {
-    #[error(
-        "service identity {} has an invalid name. Only lowercase alphanumeric characters, '-' and '_' are allowed",
-        quote(.0)
-    )]
-    Service(String),
-    #[error(
-        "node identity {}  has an invalid name. Only lowercase alphanumeric characters, '-' and '_' are allowed",
-        quote(.0)
-    )]
-    Node(String),
-    #[error("1 error occurred:\n\t* Invalid type. Expected: object, given: null\n\n")]
-    NoVariables,
-    #[error("1 error occurred:\n\t* name is required\n\n")]
-    NoName,
 }
 
 // === impl AclReject ===
