@@ -19,8 +19,9 @@ use crate::extract::{Ask, Said, caller, params, path};
 use crate::reject::Reject;
 use crate::reply::{Finish, Pretty, Sent, TEXT_UTF8, bare, translated, with_options};
 use crate::routes::{Found, Route, Working};
-use crate::server::course::{Answering, Tracked};
+use crate::server::course::Answering;
 use crate::server::gate::Gate;
+use crate::server::tracked::Tracked;
 use crate::server::{Api, HEADER_SLOP};
 
 /// Consul's timers count milliseconds.

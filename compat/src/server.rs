@@ -7,6 +7,7 @@ mod guard;
 mod malformed;
 mod secure;
 mod socket;
+pub(crate) mod tracked;
 
 use std::future::Future;
 use std::net::SocketAddr;

@@ -1,18 +1,10 @@
 //! How far the exchange on a connection is: told by whoever answers, asked by the guard of its bytes.
 
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
-
-use crate::reply::Outgoing;
 
 /// How far a connection is with its requests.
 #[derive(Clone, Debug)]
@@ -33,13 +25,6 @@ struct Course {
     birth: Instant,
     /// How long an answer may take to its last piece, where nobody else looks.
     answer_max: Option<Duration>,
-}
-
-/// The body of an answer; when it goes, its request is done with.
-#[derive(Debug)]
-pub(crate) struct Tracked {
-    body: Outgoing,
-    request: Request,
 }
 
 /// A request that is worked on, and until when its answer may be sent.
@@ -116,48 +101,19 @@ impl Answering {
 // === impl Request ===
 
 impl Request {
-    /// The body of its answer, which is about to go out.
-    pub(crate) fn answer(self, mut body: Outgoing) -> Tracked {
-        body.begin(&self.0);
-        Tracked { body, request: self }
+    /// How far its connection is.
+    pub(super) fn answering(&self) -> &Answering {
+        &self.0
+    }
+
+    /// Whether its answer may not be sent any more.
+    pub(super) fn is_late(&self) -> bool {
+        self.1.is_some_and(|until| Instant::now() > until)
     }
 }
 
 impl Drop for Request {
     fn drop(&mut self) {
         self.0.0.open.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-// === impl Tracked ===
-
-impl Tracked {
-    /// The same request without a word.
-    pub(super) fn silent(self) -> Self {
-        Self { body: Outgoing::Whole(Full::default()), ..self }
-    }
-}
-
-impl Body for Tracked {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        let own = self.get_mut();
-        if own.request.1.is_some_and(|until| Instant::now() > until) {
-            return Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())));
-        }
-        Pin::new(&mut own.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

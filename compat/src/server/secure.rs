@@ -21,8 +21,9 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::server::TlsStream;
 use tracing::debug;
 
-use super::course::{Answering, Tracked};
+use super::course::Answering;
 use super::socket::Socket;
+use super::tracked::Tracked;
 use super::{Counter, TOO_MANY, http1, send_last};
 use crate::dispatch;
 
