@@ -190,12 +190,14 @@ fn check_upstream(
     keys: &mut BTreeSet<UpstreamKey>,
     binds: &mut BTreeSet<Box<str>>,
 ) -> Result<(), InvalidMesh> {
-    let elsewhere = !matches!(&*upstream.destination_partition, "" | "default");
-    if elsewhere && !upstream.destination_peer.is_empty() {
+    let partition = &*upstream.destination_partition;
+    if upstream.destination_peer.is_empty() {
+        // To Consul's community edition even "default" is another partition than none.
+        if !partition.is_empty() && !upstream.datacenter.is_empty() {
+            return Err(InvalidMesh::PartitionAndDatacenter);
+        }
+    } else if !matches!(partition, "" | "default") {
         return Err(InvalidMesh::PartitionOfPeer);
-    }
-    if elsewhere && !upstream.datacenter.is_empty() {
-        return Err(InvalidMesh::PartitionAndDatacenter);
     }
     upstream.validate()?;
     let key = UpstreamKey::of(upstream);
@@ -344,6 +346,36 @@ mod tests {
 
     fn to(name: &str, port: i64) -> Upstream {
         Upstream { destination_name: name.into(), local_bind_port: port, ..Upstream::default() }
+    }
+
+    #[test]
+    fn upstreams_elsewhere_are_told_apart() {
+        const DATACENTER: &[&str] =
+            &["upstreams cannot target another datacenter in non default partition"];
+        const BOTH: &[&str] = &["upstream cannot specify both destination peer and datacenter"];
+        const PEER: &[&str] = &["upstreams must target peers in the same partition as the service"];
+        let check = |partition: &str, datacenter: &str, peer: &str, expected: &[&str]| {
+            let upstream = Upstream {
+                destination_partition: partition.into(),
+                datacenter: datacenter.into(),
+                destination_peer: peer.into(),
+                ..to("a", 1)
+            };
+            let proxy = Proxy {
+                destination_service_name: "b".into(),
+                upstreams: vec![upstream],
+                ..Proxy::default()
+            };
+            let faults = told(&service(CONNECT_PROXY, 1, Mesh { native: false, proxy }));
+            assert_eq!(faults, expected, "{partition:?} {datacenter:?} {peer:?}");
+        };
+        check("", "dc2", "", &[]);
+        check("default", "", "", &[]);
+        check("default", "dc1", "", DATACENTER);
+        check("other", "dc1", "", DATACENTER);
+        check("default", "", "p", &[]);
+        check("default", "dc1", "p", BOTH);
+        check("other", "", "p", PEER);
     }
 
     #[test]
