@@ -16,13 +16,14 @@ use tracing::debug;
 use crate::Site;
 use crate::extract::path::{Asked, Path};
 use crate::extract::{Ask, Said, caller, params, path};
+use crate::limits::HEADER_SLOP;
 use crate::reject::Reject;
 use crate::reply::{Finish, Pretty, Sent, TEXT_UTF8, bare, translated, with_options};
 use crate::routes::{Found, Route, Working};
+use crate::server::api::Api;
 use crate::server::course::Answering;
 use crate::server::gate::Gate;
 use crate::server::tracked::Tracked;
-use crate::server::{Api, HEADER_SLOP};
 
 /// Consul's timers count milliseconds.
 const MILLIS: f64 = 1000.0;

@@ -21,10 +21,10 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::server::TlsStream;
 use tracing::debug;
 
+use super::connection::{Counter, TOO_MANY, http1, send_last};
 use super::course::Answering;
 use super::socket::Socket;
 use super::tracked::Tracked;
-use super::{Counter, TOO_MANY, http1, send_last};
 use crate::dispatch;
 
 /// What TLS is spoken with; whoever comes next gets what is there then.
@@ -55,7 +55,7 @@ pub(super) fn connection(
 ) -> impl Future<Output = ()> + Send + use<> {
     let (counter, certificates) = (Arc::clone(counter), Arc::clone(certificates));
     async move {
-        let place = counter.enter(peer);
+        let place = counter.api.enter(peer.ip());
         let patience = place.as_ref().map_or(REFUSAL_MAX, |_| counter.timeouts.handshake);
         let mut stream = match timeout(patience, greet(&certificates, socket)).await {
             Ok(Ok(stream)) => stream,
