@@ -122,7 +122,10 @@ async fn main() {
     let file = dir.join("snapshot");
     let index = handle.snapshot();
     let mut out = BufWriter::new(File::create(&file).expect("the directory is ours"));
-    snapshot::write(&mut out, &index, &handle.about(&index)).expect("the disk takes it");
+    let options = File::options().read(true).write(true).create_new(true).open(dir.join("spool"));
+    let spool = options.expect("the directory is ours");
+    let taken = (&*index, &handle.about(&index), &[][..]);
+    snapshot::archive::write(&mut out, spool, taken).expect("the disk takes it");
     drop((out, index));
     let saved = began.elapsed();
     report("saved", saved);

@@ -4,7 +4,10 @@
 //! bytes and as many bytes; the SHA-256 of everything before it. Numbers are big-endian. `H` is what the snapshot tells of
 //! itself, as JSON, and comes first; each `R` holds rows (see [`pack`]); `E` is the end, empty.
 //!
-//! It is written and read piece by piece: a piece is all that is in memory of it.
+//! It is written and read piece by piece: a piece is all that is in memory of it. Over the network and in files it lies in
+//! an [`archive`]; whoever reads finds out which of both it is.
+
+pub mod archive;
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -15,6 +18,7 @@ use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use self::archive::Archive;
 use crate::clock::Time;
 use crate::encoding::hex;
 use crate::index::{Index, RowId, pack, restore};
@@ -42,6 +46,15 @@ pub struct About {
     pub term: u64,
     /// When.
     pub at: Time,
+}
+
+// === impl About ===
+
+impl About {
+    /// What it is called, as Raft's library calls its own.
+    pub fn id(&self) -> String {
+        format!("{}-{}-{}", self.term, self.revision, self.at.as_millis())
+    }
 }
 
 /// A snapshot that was read to its end and found whole.
@@ -86,6 +99,9 @@ pub enum SnapshotError {
     /// It was written by another program.
     #[error("it is no snapshot of this program")]
     Foreign,
+    /// Consul wrote it.
+    #[error("it is a snapshot of Consul's own, and reading its state.bin is not there yet")]
+    Consul,
     /// A later version wrote it.
     #[error("it has format {0}, and this version reads format {VERSION}")]
     Newer(u32),
@@ -181,7 +197,7 @@ impl<W: Write> Writer<W> {
 
 /// A snapshot, piece by piece. What it gave counts only when it came to its end: then its digest was compared.
 pub struct Pieces<R: Read> {
-    reader: GzDecoder<BufReader<R>>,
+    reader: Source<R>,
     about: About,
     digest: Sha256,
     found: String,
@@ -195,13 +211,13 @@ impl<R: Read> Pieces<R> {
     /// # Errors
     /// [`SnapshotError`] when it is none.
     pub fn open(reader: R) -> Result<Self, SnapshotError> {
-        let mut reader = BufReader::new(reader);
-        check_gzip(&mut reader)?;
         let about = About { scope: "".into(), revision: 0, term: 0, at: Time(0) };
+        let mut digest = Sha256::new();
+        digest.update(MAGIC);
         let mut pieces = Self {
-            reader: GzDecoder::new(reader),
+            reader: Source::open(reader)?,
             about,
-            digest: Sha256::new(),
+            digest,
             found: String::new(),
             piece: Vec::new(),
             ended: false,
@@ -210,12 +226,8 @@ impl<R: Read> Pieces<R> {
         Ok(pieces)
     }
 
+    /// What follows the line that every snapshot begins with.
     fn read_head(&mut self) -> Result<(), SnapshotError> {
-        let mut magic = [0; MAGIC.len()];
-        self.take(&mut magic)?;
-        if magic != MAGIC {
-            return Err(SnapshotError::Foreign);
-        }
         let mut version = [0; 4];
         self.take(&mut version)?;
         match u32::from_be_bytes(version) {
@@ -286,6 +298,9 @@ impl<R: Read> Pieces<R> {
         if self.reader.read(&mut more).map_err(fault)? > 0 {
             return Err(damaged("something follows its end"));
         }
+        if let Source::Archived(reader) = &mut self.reader {
+            reader.get_mut().get_mut().end()?;
+        }
         self.found = hex::encode(&told);
         self.ended = true;
         Ok(())
@@ -295,6 +310,44 @@ impl<R: Read> Pieces<R> {
         self.reader.read_exact(bytes).map_err(fault)?;
         self.digest.update(bytes);
         Ok(())
+    }
+}
+
+/// Where the stream comes from: from itself, or from its archive, which is packed, too.
+enum Source<R: Read> {
+    Bare(GzDecoder<BufReader<R>>),
+    Archived(GzDecoder<BufReader<Archive<GzDecoder<BufReader<R>>>>>),
+}
+
+impl<R: Read> Source<R> {
+    /// Finds out which of both it is, and reads the first line of the stream.
+    fn open(reader: R) -> Result<Self, SnapshotError> {
+        let mut outer = BufReader::new(reader);
+        check_gzip(&mut outer)?;
+        let mut outer = GzDecoder::new(outer);
+        let mut begun = [0; MAGIC.len()];
+        outer.read_exact(&mut begun).map_err(fault)?;
+        if begun == MAGIC {
+            return Ok(Self::Bare(outer));
+        }
+        let mut inner = BufReader::new(Archive::open(outer, &begun)?);
+        match check_gzip(&mut inner) {
+            Err(SnapshotError::Io(error)) => return Err(fault(error)),
+            Err(_) => return Err(SnapshotError::Consul),
+            Ok(()) => {}
+        }
+        let mut inner = GzDecoder::new(inner);
+        inner.read_exact(&mut begun).map_err(fault)?;
+        if begun == MAGIC { Ok(Self::Archived(inner)) } else { Err(SnapshotError::Consul) }
+    }
+}
+
+impl<R: Read> Read for Source<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Bare(reader) => reader.read(bytes),
+            Self::Archived(reader) => reader.read(bytes),
+        }
     }
 }
 

@@ -57,7 +57,7 @@ pub(crate) const SNAPSHOT_PIECE_BYTES: usize = 64 * 1024;
 /// … of which so many wait for the client, or for the disk when one comes in.
 pub(crate) const SNAPSHOT_PIECES_AHEAD: usize = 8;
 
-/// Snapshots that are sent at a time: each takes a thread and keeps its index. Who comes later waits.
+/// Snapshots that are sent at a time: each takes a thread and a file. Who comes later waits.
 pub(crate) const SNAPSHOTS_AT_ONCE_MAX: usize = 16;
 
 /// A snapshot that comes in is not larger: packed, that is more than a hundred million instances, and a disk has it.

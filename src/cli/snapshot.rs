@@ -179,7 +179,7 @@ fn known(path: &str) -> Result<Found, String> {
     let mut file = opened(path)?;
     match inspect(&file) {
         Ok(summary) => Ok(Found::Own(Box::new(summary))),
-        Err(SnapshotError::Foreign) => {
+        Err(SnapshotError::Foreign | SnapshotError::Consul) => {
             file.rewind().map_err(|fault| reason(&fault))?;
             let about = archive::read(file)
                 .map_err(|fault| format!("failed to read snapshot file: {fault}"))?;
@@ -274,7 +274,7 @@ fn report(call: &Call, path: &str, summary: &Summary) -> Result<Report, String> 
     let keys = keys.filter(|keys| !keys.is_empty()).map(sorted);
     Ok(Report {
         meta: Meta {
-            id: format!("{}-{}-{}", about.term, about.revision, about.at.as_millis()),
+            id: about.id(),
             size: summary.bytes,
             index: about.revision,
             term: about.term,

@@ -55,6 +55,15 @@ fn save(handle: &Handle) -> Vec<u8> {
     out
 }
 
+/// The same in its archive.
+fn save_archive(handle: &Handle) -> Vec<u8> {
+    let (mut out, index) = (Vec::new(), handle.snapshot());
+    let server = archive::Server { suffrage: 0, id: "id".into(), address: "10.0.0.1:8300".into() };
+    let spool = Cursor::new(Vec::new());
+    archive::write(&mut out, spool, (&index, &handle.about(&index), &[server])).unwrap();
+    out
+}
+
 fn content(handle: &Handle) -> Vec<(RowId, Vec<u8>)> {
     handle.snapshot().rows().filter(|(id, _)| *id != RowId::Marks).collect()
 }
@@ -84,15 +93,17 @@ async fn a_stream_that_is_not_whole_is_none() {
     let dir = TempDir::new();
     let (handle, _) = written(dir.path()).await;
     let whole = save(&handle);
-    let summary = inspect(&*whole).unwrap();
-    for end in 0..whole.len() {
-        assert!(inspect(&whole[..end]).is_err(), "cut at {end}");
-    }
-    for at in 10..whole.len() {
-        let mut bent = whole.clone();
-        bent[at] ^= 0x10;
-        // A bit that fills up a byte between two blocks says nothing.
-        assert!(inspect(&*bent).map_or(true, |read| read == summary), "bent at {at}");
+    for whole in [whole.clone(), save_archive(&handle)] {
+        let summary = inspect(&*whole).unwrap();
+        for end in 0..whole.len() {
+            assert!(inspect(&whole[..end]).is_err(), "cut at {end}");
+        }
+        for at in 10..whole.len() {
+            let mut bent = whole.clone();
+            bent[at] ^= 0x10;
+            // A bit that fills up a byte between two blocks says nothing.
+            assert!(inspect(&*bent).map_or(true, |read| read == summary), "bent at {at}");
+        }
     }
     let more = [whole.as_slice(), b"more"].concat();
     for (stream, told) in [
@@ -111,11 +122,57 @@ async fn a_stream_that_is_not_whole_is_none() {
     assert!(matches!(inspect(&*foreign), Err(SnapshotError::Foreign)));
 }
 
+/// An archive of these bytes that is whole, with these sums unless they are the right ones.
+fn archived(state: &[u8], sums: impl FnOnce(String) -> String) -> Vec<u8> {
+    let meta = &b"{}"[..];
+    let right = [("state.bin", state), ("meta.json", meta)]
+        .map(|(name, bytes)| format!("{}  {name}\n", hex::encode(&Sha256::digest(bytes))));
+    let sums = sums(right.concat());
+    let mut out = GzEncoder::new(Vec::new(), Compression::fast());
+    for (name, content) in
+        [("meta.json", meta), ("state.bin", state), ("SHA256SUMS", sums.as_bytes())]
+    {
+        archive::file(&mut out, (name, content.len() as u64, 7), &mut &*content).unwrap();
+    }
+    out.write_all(&[0; 1024]).unwrap();
+    out.finish().unwrap()
+}
+
+#[tokio::test]
+async fn an_archive_is_compared_with_its_sums() {
+    let dir = TempDir::new();
+    let (handle, _) = written(dir.path()).await;
+    let (bare, right) = (save(&handle), |sums: String| sums);
+    assert_eq!(inspect(&*archived(&bare, right)).unwrap(), inspect(&*bare).unwrap());
+    let zeros = "0".repeat(64);
+    let more = [bare.as_slice(), &[0; 64 << 10]].concat();
+    for (archive, told) in [
+        (archived(&bare, |_| String::new()), "it is damaged: its sums are others"),
+        (
+            archived(&bare, |_| format!("{zeros}  meta.json\n{zeros}  state.bin\n")),
+            "it is damaged: its sums are others",
+        ),
+        (archived(&bare, |sums| sums + "00  more"), "it is damaged: its sums are others"),
+        (archived(&more, right), "it is damaged: something follows the end of state.bin"),
+        (archived(&bare[..bare.len() - 1], right), "unexpected EOF"),
+        (
+            archived(&[0x84, 0xa8, b'D', b'a', b't', b'a'], right),
+            "it is a snapshot of Consul's own, and reading its state.bin is not there yet",
+        ),
+        (
+            archived(b"", right),
+            "it is a snapshot of Consul's own, and reading its state.bin is not there yet",
+        ),
+    ] {
+        assert_eq!(inspect(&*archive).unwrap_err().to_string(), told);
+    }
+}
+
 #[tokio::test]
 async fn what_was_saved_comes_back_in_another_scope_too() {
     let (here, there) = (TempDir::new(), TempDir::new());
     let (handle, store) = written(here.path()).await;
-    let (saved, content_then) = (save(&handle), content(&handle));
+    let (saved, content_then) = (save_archive(&handle), content(&handle));
     put(&handle, "a", "2").await;
     put(&handle, "b", "2").await;
     let query = Query::Key("a".into());

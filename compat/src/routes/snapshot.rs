@@ -11,7 +11,8 @@ use hyper::body::Incoming;
 use proconsul_anchors::acl::Act;
 use proconsul_anchors::error::Refusal;
 use proconsul_anchors::handle::{Handle, RestoreError};
-use proconsul_anchors::snapshot::{self, SnapshotError};
+use proconsul_anchors::snapshot::archive::{self, Server, State};
+use proconsul_anchors::snapshot::{About, SnapshotError};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 use tracing::info;
@@ -35,7 +36,7 @@ pub(crate) async fn snapshot(ask: Ask) -> Result<Reply, Reject> {
     }
     ask.demand(Act::acl_write())?;
     if ask.method == Method::GET {
-        return Ok(save(&ask.site.handle).await);
+        return save(&ask).await;
     }
     if stale {
         return Err(OperatorFault::StaleRestore.into());
@@ -48,18 +49,22 @@ pub(crate) async fn snapshot(ask: Ask) -> Result<Reply, Reject> {
 /// Those that are sent now.
 static PLACES: Semaphore = Semaphore::const_new(SNAPSHOTS_AT_ONCE_MAX);
 
-/// The index as it is now, written while it is sent. A client that takes it slowly keeps this index, and nobody waits.
-async fn save(handle: &Handle) -> Reply {
+/// The index as it is now. It is spooled first, because its archive tells how long it is before it comes: a client that
+/// takes it slowly keeps a file, and nobody waits.
+async fn save(ask: &Ask) -> Result<Reply, Reject> {
     let place = PLACES.acquire().await;
-    let index = handle.snapshot();
-    let about = handle.about(&index);
-    let meta =
-        Meta { index: index.revision(), known_leader: handle.has_leader(), ..Meta::default() };
+    let handle = &ask.site.handle;
+    let known_leader = handle.has_leader();
+    let unkept = |error| told(RestoreError::from(SnapshotError::Io(error)));
+    let spooling = spool(ask).map(|file| spool_state(handle.clone(), file)).map_err(unkept)?;
+    let (file, state, about) = spooling.await.map_err(unkept)?;
+    let meta = Meta { index: about.revision, known_leader, ..Meta::default() };
+    let servers = [server(ask)];
     let (sender, receiver) = mpsc::channel(SNAPSHOT_PIECES_AHEAD);
     spawn_blocking(move || {
         let _place = place;
         let mut out = Outlet { sender, piece: Vec::with_capacity(SNAPSHOT_PIECE_BYTES) };
-        if let Err(error) = snapshot::write(&mut out, &index, &about) {
+        if let Err(error) = archive::finish(&mut out, file, &state, (&about, &servers)) {
             info!(%error, "a snapshot was not taken to its end");
             // The client learns that what it has is not the whole. It may be gone itself.
             let _ = out.sender.blocking_send(Err(error));
@@ -68,7 +73,24 @@ async fn save(handle: &Handle) -> Reply {
     let pieces = stream::unfold(receiver, |mut receiver| async {
         receiver.recv().await.map(|piece| (piece, receiver))
     });
-    Reply::stream(Box::pin(pieces), Some(GZIP)).meta(meta)
+    Ok(Reply::stream(Box::pin(pieces), Some(GZIP)).meta(meta))
+}
+
+async fn spool_state(handle: Handle, mut file: File) -> io::Result<(File, State, About)> {
+    let spooled = spawn_blocking(move || {
+        let index = handle.snapshot();
+        let about = handle.about(&index);
+        let state = archive::write_state(&mut file, &index, &about)?;
+        Ok((file, state, about))
+    });
+    spooled.await.unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
+/// This one, as the group's server.
+fn server(ask: &Ask) -> Server {
+    let identity = &ask.site.settings.identity;
+    let address = identity.server_address().into();
+    Server { suffrage: 0, id: identity.node_id.clone(), address }
 }
 
 /// Hands on what is written, in larger pieces.
@@ -159,6 +181,7 @@ fn told(error: RestoreError) -> Reject {
             SnapshotError::Short => "failed to decompress snapshot: unexpected EOF".to_owned(),
             SnapshotError::Cut
             | SnapshotError::Foreign
+            | SnapshotError::Consul
             | SnapshotError::Newer(_)
             | SnapshotError::Damaged(_) => format!("failed to read snapshot file: {error}"),
             SnapshotError::Io(error) => format!("failed to read or write snapshot data: {error}"),
