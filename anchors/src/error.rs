@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::acl::Denial;
 use crate::name::Caseless;
 use crate::record::TableId;
-use crate::txn::TxnFault;
+use crate::txn::Verb;
 
 /// A write or a read that was not carried out, and why. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -113,4 +113,144 @@ pub enum Refusal {
     /// The group is stopping.
     #[error("the group is stopping")]
     Stopping,
+}
+
+/// An operation that keeps the whole transaction from being carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TxnFault {
+    /// Its place in the transaction, from 0.
+    pub op: usize,
+    /// Why.
+    pub why: Misfit,
+}
+
+/// Why an operation cannot be carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum Misfit {
+    /// A key was changed by another.
+    #[error("key {0} was changed")]
+    StaleKey(Box<str>),
+    /// The same, where it was to be deleted.
+    #[error("key {0} was changed and is not deleted")]
+    StaleKeyDelete(Box<str>),
+    /// Another session holds the lock.
+    #[error("the lock on key {0} is held")]
+    LockHeld(Box<str>),
+    /// The key's last holder ended a moment ago.
+    #[error("the lock on key {0} is delayed")]
+    LockDelayed(Box<str>),
+    /// The session does not hold the lock.
+    #[error("the lock on key {0} is not held by this session")]
+    LockNotHeld(Box<str>),
+    /// No such key.
+    #[error("no key {0}")]
+    NoKey(Box<str>),
+    /// There is such a key.
+    #[error("key {0} exists")]
+    KeyExists(Box<str>),
+    /// No such key, whose index was to be compared.
+    #[error("no key {0} with an index")]
+    NoKeyForIndex(Box<str>),
+    /// No such key, whose session was to be compared.
+    #[error("no key {0} with a session")]
+    NoKeyForSession(Box<str>),
+    /// A key's index is another.
+    #[error("the index of key {key} is {is}, not {asked}")]
+    KeyIndex {
+        /// The key.
+        key: Box<str>,
+        /// Its modify index.
+        is: u64,
+        /// The one that was asked for.
+        asked: u64,
+    },
+    /// A key's holder is another.
+    #[error("key {key} is held by {is:?}, not {asked:?}")]
+    KeySession {
+        /// The key.
+        key: Box<str>,
+        /// Its holder; empty for none.
+        is: Box<str>,
+        /// The one that was asked for.
+        asked: Box<str>,
+    },
+    /// No such node.
+    #[error("no node {0}")]
+    NoNode(Caseless),
+    /// A node was changed by another.
+    #[error("node {0} was changed")]
+    StaleNode(Caseless),
+    /// The same, where it was to be deleted.
+    #[error("node {0} was changed and is not deleted")]
+    StaleNodeDelete(Caseless),
+    /// No such service.
+    #[error("no service {id} on node {node}")]
+    NoService {
+        /// The node.
+        node: Caseless,
+        /// The service's id.
+        id: Caseless,
+    },
+    /// A service was changed by another.
+    #[error("service {id} on node {node} was changed")]
+    StaleService {
+        /// The node.
+        node: Caseless,
+        /// The service's id.
+        id: Caseless,
+    },
+    /// The same, where it was to be deleted.
+    #[error("service {id} on node {node} was changed and is not deleted")]
+    StaleServiceDelete {
+        /// The node.
+        node: Caseless,
+        /// The service's id.
+        id: Caseless,
+    },
+    /// A service's meta breaks the rules.
+    #[error("the meta of service {id} on node {node} is invalid: {reason}")]
+    ServiceMeta {
+        /// The node.
+        node: Caseless,
+        /// The service's id.
+        id: Caseless,
+        /// Which rule.
+        reason: Box<str>,
+    },
+    /// No such check.
+    #[error("no check {id} on node {node}")]
+    NoCheck {
+        /// The node.
+        node: Caseless,
+        /// The check's id.
+        id: Caseless,
+    },
+    /// A check was changed by another.
+    #[error("check {id} on node {node} was changed")]
+    StaleCheck {
+        /// The node.
+        node: Caseless,
+        /// The check's id.
+        id: Caseless,
+    },
+    /// The same, where it was to be deleted.
+    #[error("check {id} on node {node} was changed and is not deleted")]
+    StaleCheckDelete {
+        /// The node.
+        node: Caseless,
+        /// The check's id.
+        id: Caseless,
+    },
+    /// A check has no id, or no node.
+    #[error("a check without an id or without a node cannot be looked up")]
+    NamelessCheck(Verb),
+    /// As the same write alone is refused.
+    #[error(transparent)]
+    Refused(Box<Refusal>),
+}
+
+impl From<Refusal> for Misfit {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(Box::new(refusal))
+    }
 }

@@ -27,7 +27,7 @@ use crate::caller::{Caller, Secret};
 pub use crate::change::Committed;
 use crate::change::{Change, KvChange, PutWhen};
 use crate::clock::{Clock, Time};
-use crate::error::Refusal;
+use crate::error::{Misfit, Refusal, TxnFault};
 use crate::group::{Group, GroupSettings, Proposal, StartError};
 use crate::index::Index;
 use crate::outcome::Outcome;
@@ -35,7 +35,7 @@ use crate::policy;
 use crate::query::Query;
 use crate::sealed::{SealedSecret, Sealer};
 use crate::store::Store;
-use crate::txn::{KeyOp, KeyVerb, Misfit, TxnFault, TxnOp};
+use crate::txn::{KeyOp, KeyVerb, TxnOp};
 
 /// The door to one scope; cheap to clone.
 #[derive(Clone)]

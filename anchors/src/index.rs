@@ -12,8 +12,10 @@ mod kv;
 mod marks;
 mod node_id;
 pub mod pack;
+mod records;
 pub mod restore;
 mod roster;
+pub(crate) mod row;
 mod rows;
 mod session;
 mod share;
@@ -25,24 +27,24 @@ mod watch;
 mod write;
 
 use std::ops::Bound;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use bytes::Bytes;
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use self::marks::Marks;
+pub use self::records::Kept;
 pub use self::roster::{Listed, Roster};
+pub use self::row::{
+    Bodies, CheckRow, ConnectRow, Instance, KeyRow, Memo, NodeRow, Row, ServiceRow, SessionRow,
+};
 pub use self::rows::{RowError, RowId};
-pub use self::table::{Kept, Row, Table};
+pub use self::table::Table;
 pub use self::watch::WatchKey;
-use self::write::Write;
-use crate::change::Change;
 use crate::clock::Time;
 use crate::error::Refusal;
 use crate::name::Caseless;
-use crate::service::{Check, Node, Service, Session};
 use crate::txn::TxnResult;
 
 /// One scope's index.
@@ -56,7 +58,7 @@ pub struct Index {
     /// A row without instances keeps the index of a service whose instances are registered under other names now.
     services: OrdMap<Arc<str>, Arc<ServiceRow>>,
     /// Who reaches a service, by its lower-case name.
-    connect: OrdMap<Arc<str>, Arc<connect::ConnectRow>>,
+    connect: OrdMap<Arc<str>, Arc<ConnectRow>>,
     keys: OrdMap<Arc<str>, Arc<KeyRow>>,
     /// Deleted keys: a prefix's index must not fall.
     graves: OrdMap<Arc<str>, Grave>,
@@ -73,7 +75,7 @@ pub struct Index {
     /// How far revisions are above the entries that make them.
     lift: u64,
     /// A restore under way.
-    staged: Option<Arc<restore::Staged>>,
+    staged: Option<Arc<Staged>>,
 }
 
 /// When a change is applied, and what it may draw from: all that a fold needs besides the change.
@@ -117,97 +119,6 @@ pub struct Touched {
     pub all: bool,
 }
 
-/// A node of the catalog with what runs on it.
-#[derive(Clone, Debug)]
-pub struct NodeRow {
-    /// Kept as long as the node stays registered.
-    pub uid: Uuid,
-    /// What was registered. Shared by the rows that follow each other as services come and go.
-    pub node: Arc<Node>,
-    /// The revision that made it.
-    pub created: u64,
-    /// The revision that last changed `node`.
-    pub modified: u64,
-    /// The index of reads of this node with its services.
-    pub index: u64,
-    /// The lineage entry that last spoke of it.
-    pub entry: u64,
-    /// By lower-case id.
-    pub services: Roster<Instance>,
-    /// All checks, of the node and of its services, by lower-case id.
-    pub checks: Roster<CheckRow>,
-}
-
-/// An instance of a service.
-#[derive(Clone, Debug)]
-pub struct Instance {
-    /// Kept over re-registration with the same id.
-    pub uid: Uuid,
-    /// The node's name as it was written with this registration.
-    pub node: Caseless,
-    /// What was registered.
-    pub service: Service,
-    /// The revision that made it.
-    pub created: u64,
-    /// The revision that last changed it.
-    pub modified: u64,
-    /// The lineage entry that last spoke of it.
-    pub entry: u64,
-}
-
-/// A check of a node or of one of its services.
-#[derive(Clone, Debug)]
-pub struct CheckRow {
-    /// Kept over re-registration with the same id.
-    pub uid: Uuid,
-    /// The node's name as it was written with this registration.
-    pub node: Caseless,
-    /// What was registered.
-    pub check: Check,
-    /// The revision that made it.
-    pub created: u64,
-    /// The revision that last changed it.
-    pub modified: u64,
-    /// The lineage entry that last spoke of it.
-    pub entry: u64,
-}
-
-/// All instances of one service name.
-#[derive(Clone, Debug)]
-pub struct ServiceRow {
-    /// The name.
-    pub name: Caseless,
-    /// The index of reads of this service. The row is replaced whenever it moves.
-    pub index: u64,
-    /// By node key and id key: the order of Consul's lists.
-    pub instances: OrdMap<(Arc<str>, Arc<str>), Arc<Instance>>,
-    /// For whole encoded answers.
-    pub bodies: Bodies,
-}
-
-/// A key and its value.
-#[derive(Clone, Debug)]
-pub struct KeyRow {
-    /// Kept until the key is deleted.
-    pub uid: Uuid,
-    /// Its name.
-    pub key: Arc<str>,
-    /// Its value.
-    pub value: Bytes,
-    /// A number that the writer keeps with it.
-    pub flags: u64,
-    /// How often it was taken as a lock.
-    pub lock_index: u64,
-    /// The session that holds it.
-    pub session: Option<Arc<str>>,
-    /// The revision that made it.
-    pub created: u64,
-    /// The revision that last changed it.
-    pub modified: u64,
-    /// The lineage entry that last spoke of it.
-    pub entry: u64,
-}
-
 /// What a deleted key leaves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Grave {
@@ -218,34 +129,21 @@ struct Grave {
     tree: Option<Arc<str>>,
 }
 
-/// A session.
+/// An index that is being restored and that nobody reads yet.
 #[derive(Clone, Debug)]
-pub struct SessionRow {
-    /// The record's uid (the session's own id is what clients know).
-    pub uid: Uuid,
-    /// What was created.
-    pub session: Session,
-    /// The revision that made it.
-    pub created: u64,
-    /// The revision that last changed it.
-    pub modified: u64,
-    /// The lineage entry that last spoke of it.
-    pub entry: u64,
+struct Staged {
+    about: StagedValue,
+    index: Index,
+    digest: [u8; 32],
 }
 
-/// A slot for an encoding that a server makes once from a record and then shares. The core does not know which one.
-#[derive(Debug, Default)]
-pub struct Memo(OnceLock<Bytes>);
-
-/// Slots for whole encoded answers about one service.
-#[derive(Debug, Default)]
-pub struct Bodies {
-    /// Instances with nodes and checks, all of them.
-    pub health: Memo,
-    /// The same, only those that pass.
-    pub passing: Memo,
-    /// Instances with nodes.
-    pub catalog: Memo,
+/// What is kept of it beside the lineage, where its pieces are.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct StagedValue {
+    /// Which restore it is.
+    id: Box<str>,
+    /// The entries of the lineage whose payloads are its pieces, in their order.
+    entries: Vec<u64>,
 }
 
 // === impl Index ===
@@ -254,15 +152,6 @@ impl Index {
     /// An index that knows nothing.
     pub fn new() -> Self {
         Self::default()
-    }
-
-    /// Carries out one change. On a refusal nothing has changed but the revision.
-    pub fn apply(&mut self, stamp: &Stamp, change: &Change) -> Applied {
-        debug_assert!(stamp.revision > self.revision, "revisions rise");
-        self.revision = stamp.revision;
-        let mut write = Write::new(self, stamp);
-        let verdict = write.carry_out(change);
-        write.finish(verdict)
     }
 
     /// The revision of the last change.
@@ -322,44 +211,5 @@ impl Index {
     pub fn node_sessions(&self, node: &str) -> impl Iterator<Item = &Arc<SessionRow>> {
         let ids = self.node_sessions.get(Caseless::from(node).key());
         ids.into_iter().flatten().filter_map(|id| self.sessions.get(id))
-    }
-}
-
-// === impl NodeRow ===
-
-impl NodeRow {
-    /// The checks of the node itself, by id.
-    pub fn node_checks(&self) -> impl Iterator<Item = &Arc<CheckRow>> {
-        self.checks.values().filter(|row| row.check.service.is_none())
-    }
-
-    /// The checks of one of its services, by id.
-    pub fn checks_of<'a>(
-        &'a self,
-        service: &'a Caseless,
-    ) -> impl Iterator<Item = &'a Arc<CheckRow>> {
-        self.checks.values().filter(move |row| row.check.service_id() == Some(service))
-    }
-}
-
-// === impl Memo ===
-
-impl Memo {
-    /// The encoding, made now if nobody did before.
-    pub fn get_or_make(&self, make: impl FnOnce() -> Bytes) -> Bytes {
-        self.0.get_or_init(make).clone()
-    }
-}
-
-impl Clone for Memo {
-    /// A copy of a record is about to be changed: its encoding starts anew.
-    fn clone(&self) -> Self {
-        Self::default()
-    }
-}
-
-impl Clone for Bodies {
-    fn clone(&self) -> Self {
-        Self::default()
     }
 }

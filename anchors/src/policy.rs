@@ -7,13 +7,13 @@
 use crate::acl::{Act, Authority};
 use crate::caller::Caller;
 use crate::change::{Change, KvChange, Registration, Removal};
-use crate::error::Refusal;
+use crate::error::{Refusal, TxnFault};
 use crate::index::{Index, NodeRow};
 use crate::node::sync::CONSUL_SERVICE;
 use crate::outcome::Outcome;
 use crate::query::Query;
 use crate::service::{Check, Node, Service};
-use crate::txn::{CheckOp, KeyOp, KeyVerb, ServiceOp, TxnFault, TxnOp, Verb};
+use crate::txn::{CheckOp, KeyOp, KeyVerb, ServiceOp, TxnOp, Verb};
 
 /// The name of the rule that lets everything through: a scope without a policy of its own.
 const OPEN: &str = "open";

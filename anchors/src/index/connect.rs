@@ -9,9 +9,8 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 pub use super::gateways::{Gateway, Link, Linked};
-use super::table::Row;
 use super::write::Write;
-use super::{Index, Instance, RowId, WatchKey};
+use super::{ConnectRow, Index, Instance, Row, RowId, WatchKey};
 use crate::name::Caseless;
 use crate::pairs::Pairs;
 use crate::record::{AnyRecord, ConfigEntry, RecordChange, TableId, VirtualIp, When};
@@ -29,17 +28,6 @@ const ADDRESSED_KINDS: [&str; 5] = [
     "service-defaults",
     "service-intentions",
 ];
-
-/// The instances through which a service is reached.
-#[derive(Clone, Debug)]
-pub struct ConnectRow {
-    /// The service that they reach; none needs to be registered under the name.
-    pub name: Caseless,
-    /// The revision that last moved it.
-    pub index: u64,
-    /// By node key and id key: the order of Consul's lists.
-    pub instances: OrdMap<(Arc<str>, Arc<str>), Arc<Instance>>,
-}
 
 // === impl Index ===
 

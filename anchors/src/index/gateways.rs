@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::table::Row;
-use super::{Index, Instance, ServiceRow};
+use super::{Index, Instance, Row, ServiceRow};
 use crate::name::Caseless;
 use crate::record::ConfigEntry;
 

@@ -2,32 +2,14 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::pack;
 use super::write::Write;
-use super::{Index, RowError, RowId};
+use super::{Index, RowError, RowId, Staged, StagedValue};
 use crate::change::Restore;
 use crate::encoding::hex;
 use crate::error::Refusal;
-
-/// An index that is being restored and that nobody reads yet.
-#[derive(Clone, Debug)]
-pub(super) struct Staged {
-    about: StagedValue,
-    index: Index,
-    digest: [u8; 32],
-}
-
-/// What is kept of it beside the lineage, where its pieces are.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct StagedValue {
-    /// Which restore it is.
-    id: Box<str>,
-    /// The entries of the lineage whose payloads are its pieces, in their order.
-    entries: Vec<u64>,
-}
 
 /// The digest of the pieces up to one, from the digest before it: SHA-256 of that and the piece.
 pub fn chain(before: &[u8; 32], piece: &[u8]) -> [u8; 32] {

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 
-use super::{CheckRow, Instance};
 use crate::name::Caseless;
 
 /// As many are copied for each that comes or goes; beyond it a tree is cheaper.
@@ -28,18 +27,6 @@ enum Shape<V> {
 pub trait Listed {
     /// The id.
     fn id(&self) -> &Caseless;
-}
-
-impl Listed for Instance {
-    fn id(&self) -> &Caseless {
-        &self.service.id
-    }
-}
-
-impl Listed for CheckRow {
-    fn id(&self) -> &Caseless {
-        &self.check.id
-    }
 }
 
 impl<V> Default for Roster<V> {

@@ -11,10 +11,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::restore::Staged;
 use super::{
     Bodies, CheckRow, Index, Instance, KeyRow, Marks, NodeRow, Roster, ServiceRow, SessionRow,
-    share,
+    Staged, share,
 };
 use crate::name::Caseless;
 use crate::record::TableId;

@@ -7,12 +7,13 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use super::*;
-use crate::change::{KvChange, PutWhen, Registration, Removal};
+use crate::change::{Change, KvChange, PutWhen, Registration, Removal};
+use crate::error::{Misfit, TxnFault};
 use crate::prepared::PreparedQuery;
 use crate::query::Query;
 use crate::record::{AnyRecord, Coordinate, RecordChange, TableId, When};
-use crate::service::{Behavior, Checked, Status};
-use crate::txn::{CheckOp, KeyOp, KeyVerb, Misfit, NodeOp, ServiceOp, TxnFault, TxnOp, Verb};
+use crate::service::{Behavior, Check, Checked, Node, Service, Session, Status};
+use crate::txn::{CheckOp, KeyOp, KeyVerb, NodeOp, ServiceOp, TxnOp, Verb};
 
 /// An index and the stamps that it was given.
 #[derive(Default)]

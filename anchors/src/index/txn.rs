@@ -5,12 +5,10 @@ use std::sync::Arc;
 use super::write::Write;
 use super::{CheckRow, Index, Instance, KeyRow, NodeRow};
 use crate::change::{KvChange, PutWhen, Registration};
-use crate::error::Refusal;
+use crate::error::{Misfit, Refusal, TxnFault};
 use crate::name::Caseless;
 use crate::node::definition::validate_service_meta;
-use crate::txn::{
-    CheckOp, KeyOp, KeyVerb, Misfit, NodeOp, ServiceOp, TxnFault, TxnOp, TxnResult, Verb,
-};
+use crate::txn::{CheckOp, KeyOp, KeyVerb, NodeOp, ServiceOp, TxnOp, TxnResult, Verb};
 
 /// What one operation tells.
 type Told = Result<Vec<TxnResult>, Misfit>;

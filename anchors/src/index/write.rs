@@ -20,15 +20,30 @@ pub(super) struct Write<'a> {
     minted: u32,
 }
 
+// === impl Index ===
+
+impl Index {
+    /// Carries out one change. On a refusal nothing has changed but the revision.
+    pub fn apply(&mut self, stamp: &Stamp, change: &Change) -> Applied {
+        debug_assert!(stamp.revision > self.revision, "revisions rise");
+        self.revision = stamp.revision;
+        let mut write = Write::new(self, stamp);
+        let verdict = write.carry_out(change);
+        write.finish(verdict)
+    }
+}
+
+// === impl Write ===
+
 impl<'a> Write<'a> {
-    pub(super) fn new(index: &'a mut Index, stamp: &'a Stamp) -> Self {
+    fn new(index: &'a mut Index, stamp: &'a Stamp) -> Self {
         // As many as a registration of a service with a check touches.
         let (keys, rows) = (Vec::with_capacity(16), Vec::with_capacity(8));
         let touched = Touched { keys, rows, ..Touched::default() };
         Self { index, stamp, touched, subject: None, results: Vec::new(), minted: 0 }
     }
 
-    pub(super) fn carry_out(&mut self, change: &Change) -> Result<bool, Refusal> {
+    fn carry_out(&mut self, change: &Change) -> Result<bool, Refusal> {
         match change {
             Change::Register(registration) => self.register(registration).map(|()| true),
             Change::Deregister(Removal::Node { node }) => Ok(self.remove_node(node)),
@@ -43,7 +58,7 @@ impl<'a> Write<'a> {
         }
     }
 
-    pub(super) fn finish(mut self, verdict: Result<bool, Refusal>) -> Applied {
+    fn finish(mut self, verdict: Result<bool, Refusal>) -> Applied {
         self.write_row(RowId::Marks);
         let (uid, previous) = match self.subject {
             Some((uid, previous)) => (Some(uid), previous),

@@ -2,10 +2,10 @@
 
 use http::StatusCode;
 use proconsul_anchors::coordinate::BadCoordinate;
-use proconsul_anchors::error::Refusal;
+use proconsul_anchors::error::{Misfit, Refusal};
 use proconsul_anchors::events::BadFilter;
 use proconsul_anchors::prepared::{BadTemplate, Unresolved};
-use proconsul_anchors::txn::{Misfit, Verb};
+use proconsul_anchors::txn::Verb;
 
 use super::{Reject, refusal};
 use crate::go::text::quote;

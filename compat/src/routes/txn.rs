@@ -3,11 +3,9 @@
 use http::StatusCode;
 use proconsul_anchors::acl::{Act, Authority};
 use proconsul_anchors::change::Change;
-use proconsul_anchors::error::Refusal;
+use proconsul_anchors::error::{Misfit, Refusal, TxnFault};
 use proconsul_anchors::policy::vet_op;
-use proconsul_anchors::txn::{
-    CheckOp, KeyOp, KeyVerb, Misfit, NodeOp, ServiceOp, TxnFault, TxnOp, TxnResult, Verb,
-};
+use proconsul_anchors::txn::{CheckOp, KeyOp, KeyVerb, NodeOp, ServiceOp, TxnOp, TxnResult, Verb};
 
 use crate::blocking;
 use crate::extract::body::{self, TooLong};
