@@ -1,11 +1,20 @@
 //! Which names the records of the access control may have.
 
-use crate::reject::acl::AclReject;
-
 const SERVICE_BYTES_MAX: usize = 256;
 const POLICY_BYTES_MAX: usize = 128;
 const ROLE_BYTES_MAX: usize = 256;
 const METHOD_BYTES_MAX: usize = 128;
+
+/// Why a policy may not have a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum PolicyNameFault {
+    #[error("Length must be greater than 0 and less than 128")]
+    Length,
+    #[error("Names cannot be prefixed with '/' or 'builtin/'")]
+    Prefix,
+    #[error("Only alphanumeric characters, a single '/', '-' and '_' are allowed")]
+    Letter,
+}
 
 /// Whether a service or a node may be spoken for by this name: lower case, with `-` and `_` inside.
 pub(crate) fn is_identity(name: &str) -> bool {
@@ -37,18 +46,18 @@ fn is_letter(byte: u8) -> bool {
 }
 
 /// Whether a policy may have this name.
-pub(crate) fn check_policy(name: &str) -> Result<(), AclReject> {
+pub(crate) fn check_policy(name: &str) -> Result<(), PolicyNameFault> {
     if !(1..=POLICY_BYTES_MAX).contains(&name.len()) {
-        return Err(AclReject::PolicyNameLength);
+        return Err(PolicyNameFault::Length);
     }
     if name.starts_with('/') || name.starts_with("builtin/") {
-        return Err(AclReject::PolicyNamePrefix);
+        return Err(PolicyNameFault::Prefix);
     }
     let (head, tail) = name.split_once('/').unwrap_or((name, ""));
     if !head.is_empty() && head.bytes().chain(tail.bytes()).all(is_letter) {
         Ok(())
     } else {
-        Err(AclReject::PolicyName)
+        Err(PolicyNameFault::Letter)
     }
 }
 

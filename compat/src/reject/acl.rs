@@ -5,6 +5,7 @@ use std::fmt;
 use http::StatusCode;
 use proconsul_anchors::acl::rules::RulesError;
 
+use crate::acl::names::PolicyNameFault;
 use crate::acl::templates::TemplateFault;
 use crate::acl::uuid::UuidFault;
 use crate::go::text::quote;
@@ -155,14 +156,8 @@ pub(crate) enum AclReject {
     // --- policies ---
     #[error("Invalid Policy: no Name is set")]
     NoPolicyName,
-    #[error("Invalid Policy: invalid Name. Length must be greater than 0 and less than 128")]
-    PolicyNameLength,
-    #[error("Invalid Policy: invalid Name. Names cannot be prefixed with '/' or 'builtin/'")]
-    PolicyNamePrefix,
-    #[error(
-        "Invalid Policy: invalid Name. Only alphanumeric characters, a single '/', '-' and '_' are allowed"
-    )]
-    PolicyName,
+    #[error("Invalid Policy: invalid Name. {0}")]
+    PolicyName(#[from] PolicyNameFault),
     #[error("Policy ID invalid UUID")]
     PolicyId,
     #[error("Invalid Policy: A Policy with Name {} already exists", quote(.0))]
