@@ -13,6 +13,7 @@ use proconsul_anchors::error::Refusal;
 use proconsul_anchors::node::NodeError;
 use proconsul_anchors::record::TableId;
 
+use crate::acl::uuid::UuidFault;
 use crate::go::text::{NumberError, quote};
 use crate::issuer::CaError;
 use crate::wire::decode::{BodyFault, DecodeError};
@@ -109,7 +110,7 @@ pub(crate) enum Reject {
     #[error("Must provide address if SkipNodeUpdate is not set")]
     NoAddress,
     #[error("Bad node ID: {0}")]
-    NodeId(String),
+    NodeId(UuidFault),
     #[error(
         "service name (Service.Service) is required; both Service ID (Service.ID) and Service Name cannot be empty"
     )]

@@ -15,6 +15,7 @@ use proconsul_anchors::query::Query;
 use proconsul_anchors::service::{Check, Service};
 use serde::Serialize;
 
+use crate::acl::uuid;
 use crate::blocking;
 use crate::extract::body::read_json;
 use crate::extract::{Ask, ReadOptions, Tenancy};
@@ -79,28 +80,12 @@ fn check_node(form: &RegisterForm) -> Result<(), Reject> {
         return Err(Reject::NoNode);
     }
     if !form.id.is_empty() {
-        check_uuid(&form.id).map_err(Reject::NodeId)?;
+        uuid::check(&form.id).map_err(Reject::NodeId)?;
     }
     if form.address.is_empty() && !form.skip_node_update {
         return Err(Reject::NoAddress);
     }
     Ok(())
-}
-
-/// Whether a text is a UUID, in the words of the parser that Consul uses.
-pub(crate) fn check_uuid(text: &str) -> Result<(), String> {
-    if text.len() != 36 {
-        return Err("uuid string is wrong length".to_owned());
-    }
-    let bytes = text.as_bytes();
-    if ![8, 13, 18, 23].into_iter().all(|at| bytes.get(at) == Some(&b'-')) {
-        return Err("uuid is improperly formatted".to_owned());
-    }
-    let odd = text.chars().filter(|c| *c != '-').find(|c| !c.is_ascii_hexdigit());
-    match odd {
-        Some(c) => Err(format!("encoding/hex: invalid byte: U+{:04X} '{c}'", u32::from(c))),
-        None => Ok(()),
-    }
 }
 
 fn catalog_service(form: NodeServiceForm, node: &str) -> Result<Service, Reject> {

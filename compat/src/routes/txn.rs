@@ -7,6 +7,7 @@ use proconsul_anchors::error::{Misfit, Refusal, TxnFault};
 use proconsul_anchors::policy::vet_op;
 use proconsul_anchors::txn::{CheckOp, KeyOp, KeyVerb, NodeOp, ServiceOp, TxnOp, TxnResult, Verb};
 
+use crate::acl::uuid;
 use crate::blocking;
 use crate::extract::body::{self, TooLong};
 use crate::extract::{Ask, Consistency};
@@ -15,7 +16,7 @@ use crate::limits::TXN_OPS_MAX;
 use crate::reject::Reject;
 use crate::reject::discovery::{DiscoveryFault, NO_KEY, misfit, unknown_verb};
 use crate::reply::Reply;
-use crate::routes::catalog::{check_service, check_uuid};
+use crate::routes::catalog::check_service;
 use crate::wire::decode::{Hint, body};
 use crate::wire::txn::{
     CheckOpForm, ErrorOut, KeyOpForm, NodeOpForm, OpForm, OpForms, QueryMetaOut, ResultOut,
@@ -188,7 +189,7 @@ impl Check<'_> {
                 return Err(Reject::NoNode.to_string());
             }
             if !node.id.is_empty() {
-                check_uuid(&node.id).map_err(|reason| Reject::NodeId(reason).to_string())?;
+                uuid::check(&node.id).map_err(|fault| Reject::NodeId(fault).to_string())?;
             }
         }
         Ok(TxnOp::Node(Box::new(NodeOp { verb, node, index })))
