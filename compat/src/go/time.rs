@@ -40,6 +40,12 @@ pub(crate) fn show_time(time: Time) -> String {
     show(Moment::from(time.0))
 }
 
+/// The nearest whole second.
+pub(crate) fn rounded(time: Time) -> Time {
+    const SECOND: u64 = 1_000_000_000;
+    Time((time.0 + SECOND / 2) / SECOND * SECOND)
+}
+
 /// Reads a moment.
 ///
 /// # Errors
@@ -186,6 +192,9 @@ mod tests {
             assert_eq!(show(parse(text).unwrap()), printed);
         }
         assert_eq!(parse(ZERO_TEXT), Ok(ZERO));
+        assert_eq!(show_time(Time(951_782_400_500_000_000)), "2000-02-29T00:00:00.5Z");
+        assert_eq!(rounded(Time(1_499_999_999)), Time(1_000_000_000));
+        assert_eq!(rounded(Time(1_500_000_000)), Time(2_000_000_000));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::blocking;
 use crate::extract::body::read_json;
 use crate::extract::{Ask, Tenancy};
 use crate::filter::{Filter, INTENTION};
-use crate::go::rfc3339::rfc3339;
+use crate::go::time::show_time;
 use crate::go::text::quote;
 use crate::reject::{Faults, MeshFault, Reject};
 use crate::reply::{Meta, Reply};
@@ -103,7 +103,7 @@ async fn create(mut ask: Ask) -> Result<Reply, Reject> {
         return Err(MeshFault::GivenId.into());
     }
     let id = Uuid::new_v4().to_string();
-    let now = rfc3339(ask.site.handle.now());
+    let now = show_time(ask.site.handle.now());
     let _order = in_order().await;
     let index = ask.site.handle.snapshot();
     let mutation = intentions::create(&Shelf(&index), Draft::from(form), &id, &now);
@@ -454,7 +454,7 @@ async fn update(mut ask: Ask) -> Result<Reply, Reject> {
     ask.site.issuer.on()?;
     check_peer(&form)?;
     let id = ask.rest().to_owned();
-    let now = rfc3339(ask.site.handle.now());
+    let now = show_time(ask.site.handle.now());
     let _order = in_order().await;
     let index = ask.site.handle.snapshot();
     writable(&ask, &index, &id)?;

@@ -7,7 +7,7 @@ use proconsul_ca::Root;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::go::rfc3339::rfc3339;
+use crate::go::time::show_time;
 use crate::issuer::{Configuration, Issued, Wanted};
 use crate::wire::decode::{Ignored, form};
 use crate::wire::mesh::Opaque;
@@ -184,5 +184,5 @@ impl<'a> LeafOut<'a> {
 }
 
 fn moment(seconds: i64) -> String {
-    rfc3339(Time(u64::try_from(seconds).unwrap_or(0).saturating_mul(1_000_000_000)))
+    show_time(Time(u64::try_from(seconds).unwrap_or(0).saturating_mul(1_000_000_000)))
 }

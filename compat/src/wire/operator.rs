@@ -10,7 +10,7 @@ use proconsul_anchors::service::mesh::{CONNECT_PROXY, GATEWAYS};
 use serde::{Deserialize, Serialize};
 
 use crate::go::json::Json;
-use crate::go::rfc3339::{rfc3339, rounded};
+use crate::go::time::{rounded, show_time};
 use crate::wire::decode::{DecodeError, Ignored, Nanos, Place, Read, form};
 
 /// The members of the group (`raft/configuration`).
@@ -264,7 +264,7 @@ impl ServerHealth<'_> {
             last_index: self.index,
             healthy: self.leads,
             voter: true,
-            stable_since: rfc3339(rounded(self.since)),
+            stable_since: show_time(rounded(self.since)),
         };
         HealthOut { healthy: self.leads, failure_tolerance: 0, servers: [server] }
     }
@@ -281,7 +281,7 @@ impl ServerHealth<'_> {
             last_term: self.term,
             last_index: self.index,
             healthy: self.leads,
-            stable_since: rfc3339(self.since),
+            stable_since: show_time(self.since),
             read_replica: false,
             status: if self.leads { "leader" } else { "voter" },
             meta: self.meta,
