@@ -19,6 +19,7 @@ mod host;
 mod keys;
 mod merge;
 mod mesh;
+mod metrics_proxy;
 mod raw;
 mod service;
 mod source;

@@ -7,6 +7,8 @@ use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
+use http::{HeaderMap, StatusCode};
+
 use crate::reply::Pieces;
 
 /// Sections of `/v1/agent/self`'s `Stats`, each with its pairs.
@@ -17,6 +19,28 @@ pub type Reloading<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send 
 
 /// A profile under way: what it found, in pprof's format or as text, or why there is none.
 pub type Profiling<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, String>> + Send + 'a>>;
+
+/// A question that is handed on as it is: a `GET`. No `Debug`: it may hold secrets.
+#[derive(Clone)]
+pub struct Forward {
+    /// Where to.
+    pub url: String,
+    /// Its headers; with a `Host` when another than the URL's is meant.
+    pub headers: HeaderMap,
+}
+
+/// What came back, whatever its status.
+pub struct Forwarded {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body, as it comes.
+    pub body: Pieces,
+}
+
+/// A question under way that was handed on: the answer, or why there is none, with no secret in it.
+pub type Forwarding<'a> = Pin<Box<dyn Future<Output = Result<Forwarded, String>> + Send + 'a>>;
 
 /// What is looked at.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,6 +80,9 @@ pub trait Control: Send + Sync + 'static {
 
     /// Takes a profile (`/debug/pprof/`).
     fn profile(&self, profile: Profile) -> Profiling<'_>;
+
+    /// Hands a question on to another server (`/v1/internal/ui/metrics-proxy/`). Redirects are answers.
+    fn forward(&self, question: Forward) -> Forwarding<'_>;
 
     /// The words that the program was started with, each followed by a zero byte.
     fn command_line(&self) -> Vec<u8>;

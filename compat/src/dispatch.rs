@@ -15,7 +15,7 @@ use tracing::debug;
 
 use crate::Site;
 use crate::extract::path::{Asked, Path};
-use crate::extract::{Ask, Said, caller, params, path};
+use crate::extract::{Ask, Said, Whole, caller, params, path};
 use crate::limits::HEADER_SLOP;
 use crate::reject::Reject;
 use crate::reply::{Finish, Pretty, Sent, TEXT_UTF8, bare, translated, with_options};
@@ -175,6 +175,10 @@ fn handle(
     if let Err(reject) = allowed {
         return Begun::done(site, finish.send(Err(reject)));
     }
+    let mut said = Said::of(&head.headers);
+    if route.hands_on() {
+        said.whole = Some(Box::new(Whole::of(&head.headers, &head.uri)));
+    }
     let ask = Ask {
         site: Arc::clone(site),
         method: head.method.clone(),
@@ -182,7 +186,7 @@ fn handle(
         matched: route.path.len(),
         path: path.decoded,
         params,
-        headers: Said::of(&head.headers),
+        headers: said,
         body: Some(body),
     };
     Begun::Working((route.run)(ask, route), finish, timer)

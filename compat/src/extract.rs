@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, Method, Uri, header};
 use hyper::body::Incoming;
 use proconsul_anchors::acl::{Act, AgentTokens, Authority};
 use proconsul_anchors::caller::{Caller, Secret};
@@ -43,6 +43,15 @@ pub(crate) struct Said {
     cache_control: Option<Box<str>>,
     pub(crate) accept: Option<Box<str>>,
     forwarded_for: Option<Box<str>>,
+    /// All of it, for the route alone that hands requests on.
+    pub(crate) whole: Option<Box<Whole>>,
+}
+
+/// All headers and the query as they came.
+#[derive(Debug, Default)]
+pub(crate) struct Whole {
+    pub(crate) headers: HeaderMap,
+    pub(crate) query: Box<str>,
 }
 
 /// How fresh a read has to be.
@@ -103,6 +112,7 @@ impl Said {
             cache_control: text("cache-control"),
             accept: text("accept"),
             forwarded_for: text("x-forwarded-for"),
+            whole: None,
         }
     }
 }
@@ -120,6 +130,22 @@ pub(crate) fn caller(
     let token = [params.first("token"), header("x-consul-token"), bearer(header("authorization"))];
     let token = token.into_iter().find(|token| !token.is_empty()).map(Secret::new);
     Caller { token: tokens.or_default(token), address: Some(canonical(peer.ip())), own: false }
+}
+
+// === impl Whole ===
+
+impl Whole {
+    /// The whole of what a request says, for whoever hands it on.
+    pub(crate) fn of(headers: &HeaderMap, uri: &Uri) -> Self {
+        Self { headers: headers.clone(), query: uri.query().unwrap_or("").into() }
+    }
+}
+
+/// The token that comes in a header.
+pub(crate) fn header_token(headers: &HeaderMap) -> Option<&str> {
+    let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let token = [header("x-consul-token"), bearer(header("authorization"))];
+    token.into_iter().find(|token| !token.is_empty())
 }
 
 fn bearer(authorization: &str) -> &str {

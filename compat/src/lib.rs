@@ -42,14 +42,18 @@ use proconsul_anchors::handle::Handle;
 use proconsul_anchors::survey::Survey;
 
 pub use crate::cached::Remembered;
-pub use crate::control::{Control, Profile, Profiling, Reloading, Stats};
+pub use crate::control::{
+    Control, Forward, Forwarded, Forwarding, Profile, Profiling, Reloading, Stats,
+};
+pub use crate::counts::tell_counts;
 pub use crate::issuer::{CaError, CaSettings, Issuer};
 pub use crate::login::{Fetch, FetchError, FetchRequest, Fetched, Fetching, Logins};
-pub use crate::counts::tell_counts;
 pub use crate::reply::Pieces;
 pub use crate::routes::AUTOPILOT_SETTING;
 pub use crate::server::{Api, Certificates, Listener, serve};
-pub use crate::settings::{Identity, LimitMode, Network, RequestLimits, Settings, Timeouts};
+pub use crate::settings::{
+    Identity, LimitMode, MetricsProxy, Network, RequestLimits, Settings, Timeouts,
+};
 
 /// Writes the entries of `config_entries.bootstrap`, in their order, each where there is none of its kind and name.
 ///

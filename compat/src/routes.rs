@@ -17,6 +17,7 @@ mod event;
 mod health;
 mod intention;
 mod kv;
+mod metrics_proxy;
 mod narrow;
 mod operator;
 mod process;
@@ -66,6 +67,16 @@ pub(crate) enum Found {
     /// It lacks its last slash.
     Directory(String),
     Nothing,
+}
+
+/// The path of the one route whose requests are handed on to another server.
+const METRICS_PROXY: &str = "/v1/internal/ui/metrics-proxy/";
+
+impl Route {
+    /// Whether the handler needs all of the request's head.
+    pub(crate) fn hands_on(&self) -> bool {
+        self.path == METRICS_PROXY
+    }
 }
 
 const GET: &[Method] = &[Method::GET];
@@ -232,7 +243,7 @@ static ROUTES: &[Route] = &[
     page!("/v1/internal/ui/gateway-services-nodes/", GET, topology::gateway_services),
     page!("/v1/internal/ui/gateway-intentions/", GET, topology::gateway_intentions),
     page!("/v1/internal/ui/service-topology/", GET, topology::service_topology),
-    page!("/v1/internal/ui/metrics-proxy/", GET, ui::metrics_proxy),
+    page!("/v1/internal/ui/metrics-proxy/", GET, metrics_proxy::metrics_proxy),
     page!("/v1/internal/federation-states", GET, ui::federation_states),
     page!("/v1/internal/federation-states/mesh-gateways", GET, ui::federated_gateways),
     page!("/v1/internal/federation-state/", GET, ui::federation_state),

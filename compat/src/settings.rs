@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Everything that answers depend on beside the catalog. The defaults are Consul's.
 #[derive(Clone, Debug)]
@@ -55,10 +55,29 @@ pub struct Settings {
     pub prometheus: bool,
     /// `ui_config.enabled`.
     pub ui: bool,
+    /// `ui_config.metrics_proxy`.
+    pub metrics_proxy: Option<MetricsProxy>,
     /// `domain` and `alt_domain`, without those that are empty.
     pub domains: Vec<String>,
     /// `enable_debug`: whether the program's profiles are open to everybody.
     pub debug: bool,
+}
+
+/// Where the web interface's questions for metrics go. `Debug` tells nothing: URL and headers may hold secrets.
+#[derive(Clone, Default)]
+pub struct MetricsProxy {
+    /// `base_url`: whatever is asked lies below it.
+    pub base_url: String,
+    /// `path_allowlist`: which paths may be asked for, the base's own included; empty for all.
+    pub path_allowlist: Vec<String>,
+    /// `add_headers`.
+    pub add_headers: HeaderMap,
+}
+
+impl std::fmt::Debug for MetricsProxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MetricsProxy").finish_non_exhaustive()
+    }
 }
 
 /// How long clients may take for each part of an exchange.
@@ -173,6 +192,7 @@ impl Default for Settings {
             timeouts: Timeouts::default(),
             prometheus: false,
             ui: false,
+            metrics_proxy: None,
             domains: vec!["consul.".to_owned()],
             debug: false,
         }

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::sync::Arc;
 
 use futures_util::stream;
+use http::{HeaderName, HeaderValue, StatusCode};
 use proconsul_anchors::agent::Agent;
 use proconsul_anchors::clock::{Clock, Time};
 use proconsul_anchors::group::GroupSettings;
@@ -13,8 +14,9 @@ use proconsul_anchors::node::LeafSettings;
 use proconsul_anchors::service::Node;
 use proconsul_anchors::store::Store;
 use proconsul_compat::{
-    Api, CaSettings, Control, Fetch, FetchError, FetchRequest, Fetching, Issuer, Logins, Pieces,
-    Profile, Profiling, Reloading, Settings, Site, Stats, serve,
+    Api, CaSettings, Control, Fetch, FetchError, FetchRequest, Fetching, Forward, Forwarded,
+    Forwarding, Issuer, Logins, MetricsProxy, Pieces, Profile, Profiling, Reloading, Settings,
+    Site, Stats, serve,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -64,6 +66,16 @@ impl Control for Nobody {
 
     fn profile(&self, profile: Profile) -> Profiling<'_> {
         Box::pin(async move { Ok(format!("{profile:?}").into_bytes()) })
+    }
+
+    fn forward(&self, question: Forward) -> Forwarding<'_> {
+        let told = format!("{} {:?}", question.url, question.headers.get("x-own"));
+        let headers = [("content-type", "a/b"), ("keep-alive", "timeout=5"), ("x-theirs", "1")];
+        let headers = headers
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let headers = headers.into_iter().collect();
+        let body: Pieces = Box::pin(stream::iter([Ok(told.into())]));
+        Box::pin(async { Ok(Forwarded { status: StatusCode::IM_A_TEAPOT, headers, body }) })
     }
 
     fn command_line(&self) -> Vec<u8> {
@@ -167,6 +179,31 @@ impl Server {
 
 fn header<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
     answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+}
+
+#[tokio::test]
+async fn questions_for_metrics_are_handed_on() {
+    let path = "GET /v1/internal/ui/metrics-proxy/api/query?q=1&token=2";
+    let none = Settings { ui: true, ..Settings::default() };
+    let told = "Metrics proxy is not enabled";
+    Server::start(none.clone()).await.check(&[(path, "", 404, told)]).await;
+    let own = [(HeaderName::from_static("x-own"), HeaderValue::from_static("2"))];
+    let metrics_proxy = MetricsProxy {
+        base_url: "http://they/a".to_owned(),
+        path_allowlist: vec!["/a/api/query".to_owned()],
+        add_headers: own.into_iter().collect(),
+    };
+    let settings = Settings { metrics_proxy: Some(metrics_proxy), ..none };
+    let server = Server::start(settings.clone()).await;
+    let asked = "http://they/a/api/query?q=1&token=2 Some(\"2\")";
+    let answer = server.ask(path, "").await;
+    assert!(answer.starts_with("HTTP/1.1 418 ") && answer.contains(asked), "{answer}");
+    let told = ["Content-Type", "X-Theirs", "Keep-Alive"].map(|name| header(&answer, name));
+    assert_eq!(told, [Some("a/b"), Some("1"), None]);
+    let other = "GET /v1/internal/ui/metrics-proxy/api/other";
+    server.check(&[(other, "", 403, "")]).await;
+    let off = Settings { ui: false, ..settings };
+    Server::start(off).await.check(&[(path, "", 404, "UI is not enabled")]).await;
 }
 
 #[tokio::test]

@@ -11,11 +11,13 @@ use std::time::SystemTime;
 use futures_util::stream;
 use proconsul_anchors::agent::Agent;
 use proconsul_anchors::handle::Handle;
-use proconsul_compat::{Control, Pieces, Profile, Profiling, Reloading, Stats};
+use proconsul_compat::{
+    Control, Forward, Forwarding, Pieces, Profile, Profiling, Reloading, Stats,
+};
 use tokio::sync::Notify;
 
-use super::host;
 use super::reload::Reload;
+use super::{fetch, host};
 use crate::config::CONSUL_VERSION;
 use crate::telemetry::{self, Telemetry};
 
@@ -79,6 +81,10 @@ impl Control for Program {
                 Profile::ThreadsText => Ok(telemetry::profile::threads_text().into_bytes()),
             }
         })
+    }
+
+    fn forward(&self, question: Forward) -> Forwarding<'_> {
+        Box::pin(fetch::forward(question))
     }
 
     fn command_line(&self) -> Vec<u8> {

@@ -1,12 +1,16 @@
-//! Asks other servers over HTTP what logins need to know: keys, and who a token's bearer is.
+//! Asks other servers over HTTP what logins need to know (keys, and who a token's bearer is), and hands on what the web
+//! interface asks for.
 
 use std::error::Error;
 use std::io;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use proconsul_compat::{Fetch, FetchError, FetchRequest, Fetched, Fetching};
+use futures_util::stream;
+use proconsul_compat::{Fetch, FetchError, FetchRequest, Fetched, Fetching, Forward, Forwarded};
 use reqwest::header::CONTENT_TYPE;
+use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, Response};
 
 use crate::probes::{os_words, tls_words};
@@ -50,6 +54,34 @@ async fn ask(request: FetchRequest) -> Result<Fetched, FetchError> {
         content_type: kind.unwrap_or_default().to_owned(),
         body: read(response).await.map_err(failed)?,
     })
+}
+
+// === handing on ===
+
+/// One client for all that is handed on: a page asks for many metrics at once. What its connections say is not followed.
+static FORWARDING: LazyLock<Option<Client>> = LazyLock::new(|| {
+    let _chosen = rustls::crypto::ring::default_provider().install_default();
+    // The `Host` may be another than the URL's: only HTTP/1.1 tells it as it is said.
+    let builder = Client::builder().http1_only().connect_timeout(CONNECT_PATIENCE);
+    let builder = builder.redirect(Policy::none());
+    builder.build().ok()
+});
+
+/// Hands a question on. Its answer may take as long as the client waits for it.
+///
+/// # Errors
+/// Why there is none.
+pub(super) async fn forward(question: Forward) -> Result<Forwarded, String> {
+    let Forward { url, headers } = question;
+    let client = FORWARDING.as_ref().ok_or("no certificates of whom to trust can be read")?;
+    let asked = client.get(&url).headers(headers).send().await;
+    let response = asked.map_err(|error| words(&error, &url))?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = stream::unfold(response, |mut response| async {
+        let piece = response.chunk().await.map_err(io::Error::other).transpose()?;
+        Some((piece, response))
+    });
+    Ok(Forwarded { status, headers, body: Box::pin(body) })
 }
 
 /// A URL as it may be shown.
@@ -137,6 +169,11 @@ fn place(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::StreamExt as _;
+    use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
     use super::*;
 
     #[test]
@@ -149,5 +186,46 @@ mod tests {
         ] {
             assert_eq!((without_password(url).as_str(), place(url).as_str()), (shown, at));
         }
+    }
+
+    /// Answers one request with a redirect, and tells what it was asked.
+    async fn redirecting(listener: TcpListener) -> String {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut asked = Vec::new();
+        while !asked.ends_with(b"\r\n\r\n") {
+            let read = stream.read_buf(&mut asked).await.unwrap();
+            assert!(read > 0, "the request is cut off");
+        }
+        let answer = "HTTP/1.1 302 Found\r\nLocation: /else\r\nContent-Length: 4\r\n\r\nthey";
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        String::from_utf8(asked).unwrap()
+    }
+
+    #[tokio::test]
+    async fn questions_are_handed_on_as_they_are() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(redirecting(listener));
+        let pairs = [("host", "they"), ("accept-encoding", "gzip")];
+        let pairs = pairs
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let url = format!("http://{address}/a%20b?q=%2B+1");
+        let headers = pairs.into_iter().collect();
+        let answer = forward(Forward { url: url.clone(), headers }).await.unwrap();
+        assert_eq!(
+            (answer.status.as_u16(), &answer.headers["location"]),
+            (302, &HeaderValue::from_static("/else"))
+        );
+        let body: Vec<_> = answer.body.collect().await;
+        let body: Vec<u8> = body.into_iter().flat_map(Result::unwrap).collect();
+        assert_eq!(body, b"they");
+        let asked = server.await.unwrap();
+        assert!(asked.starts_with("GET /a%20b?q=%2B+1 HTTP/1.1\r\n"), "{asked}");
+        for line in ["host: they\r\n", "accept-encoding: gzip\r\n"] {
+            assert!(asked.contains(line), "{asked}");
+        }
+        // Nobody listens there any more.
+        let gone = forward(Forward { url, headers: HeaderMap::new() }).await;
+        assert!(gone.is_err());
     }
 }

@@ -77,6 +77,7 @@ impl Reload {
         let next = current.reloaded(&loaded.config);
         let dns = settings::dns(&next)?;
         let http = settings::http(&next, &self.node_id)?;
+        let metrics_proxy = settings::metrics_proxy(&loaded.config)?;
         let debug_config = loaded.config.debug_view(&self.node_id).to_string();
         let material = tls::load(&next)
             .map_err(|fault| format!("Failed reloading tls configuration: {fault}"))?;
@@ -89,7 +90,7 @@ impl Reload {
         if let Some(api) = self.api.get().and_then(Weak::upgrade) {
             // What the files say now is shown, also where it counts after a restart only: as Consul shows it.
             let identity = Identity { debug_config: debug_config.into(), ..http.identity };
-            api.settle(Settings { identity, ..http });
+            api.settle(Settings { identity, metrics_proxy, ..http });
         }
         self.telemetry.set_level(level(&next.log.level));
         self.telemetry.set_naming(settings::naming(&next));

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use proconsul_anchors::node::{LeafSettings, Server};
 use proconsul_anchors::pairs::Pairs;
 use proconsul_anchors::service::Node;
@@ -58,6 +58,7 @@ pub(super) fn http(config: &Config, node_id: &str) -> Result<proconsul_compat::S
             idle: config.http.idle_timeout,
         },
         ui: config.ui,
+        metrics_proxy: metrics_proxy(config)?,
         domains: [&config.dns.domain, &config.dns.alt_domain]
             .into_iter()
             .filter(|domain| !domain.is_empty())
@@ -66,6 +67,27 @@ pub(super) fn http(config: &Config, node_id: &str) -> Result<proconsul_compat::S
         debug: config.enable_debug,
         prometheus: !config.telemetry.prometheus_retention.is_zero(),
     })
+}
+
+/// Where questions for metrics go; a reload takes it from what is said then.
+///
+/// # Errors
+/// The text names the header that is none.
+pub(super) fn metrics_proxy(
+    config: &Config,
+) -> Result<Option<proconsul_compat::MetricsProxy>, String> {
+    let Some(proxy) = config.metrics_proxy() else { return Ok(None) };
+    let mut add_headers = HeaderMap::new();
+    for (name, value) in &proxy.add_headers {
+        let key = "ui_config.metrics_proxy.add_headers";
+        // A value may be a secret: it is not told.
+        let bad = |part| format!("{key}: {name:?}: the {part} cannot stand in an HTTP header");
+        let header = HeaderName::try_from(name.as_str()).map_err(|_| bad("name"))?;
+        add_headers
+            .insert(header, HeaderValue::try_from(value.as_str()).map_err(|_| bad("value"))?);
+    }
+    let (base_url, path_allowlist) = (proxy.base_url, proxy.path_allowlist);
+    Ok(Some(proconsul_compat::MetricsProxy { base_url, path_allowlist, add_headers }))
 }
 
 fn request_limits(config: &Config) -> RequestLimits {

@@ -62,6 +62,8 @@ pub(crate) enum OperatorFault {
     UiOff,
     #[error("Metrics proxy is not enabled")]
     NoMetricsProxy,
+    #[error("Invalid path.")]
+    MetricsPath,
     #[error("Missing datacenter name")]
     MissingDatacenter,
 
@@ -99,6 +101,7 @@ impl OperatorFault {
             | Self::LocalOnlyWrite
             | Self::MissingServiceKind
             | Self::ServiceKind(_)
+            | Self::MetricsPath
             | Self::MissingDatacenter => StatusCode::BAD_REQUEST,
             Self::NoSuchProfile(_) => StatusCode::NOT_IMPLEMENTED,
             Self::UiOff | Self::NoMetricsProxy => StatusCode::NOT_FOUND,

@@ -154,12 +154,6 @@ async fn nothing(ask: &Ask, options: &ReadOptions) -> Result<Reply, Reject> {
     Ok(Reply::json::<[u8]>(&[]).meta(Meta { index: 1, known_leader, ..Meta::default() }))
 }
 
-/// `GET /v1/internal/ui/metrics-proxy/…`: there is no metrics backend to pass on to.
-pub(crate) async fn metrics_proxy(ask: Ask) -> Result<Reply, Reject> {
-    let on = ask.site.settings.ui;
-    Err(if on { OperatorFault::NoMetricsProxy } else { OperatorFault::UiOff }.into())
-}
-
 /// The state of a datacenter's federation: its mesh gateways, of which there are none.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]

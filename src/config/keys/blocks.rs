@@ -268,19 +268,19 @@ pub(in crate::config) const TELEMETRY: &[Key] = &[
 pub(in crate::config) const XDS: &[Key] = &[quiet("update_max_per_second", Float)];
 
 pub(in crate::config) const UI_METRICS_PROXY_ADD_HEADER: &[Key] =
-    &[quiet("name", Text), quiet("value", Text)];
+    &[live("name", Text), live("value", Text)];
 
 pub(in crate::config) const UI_METRICS_PROXY: &[Key] = &[
-    quiet("base_url", Text),
-    quiet("add_headers", Blocks(UI_METRICS_PROXY_ADD_HEADER)),
-    quiet("path_allowlist", Texts),
+    live("base_url", Text),
+    live("add_headers", Blocks(UI_METRICS_PROXY_ADD_HEADER)),
+    live("path_allowlist", Texts),
 ];
 
 pub(in crate::config) const UI: &[Key] = &[
     quiet("enabled", Bool),
     quiet("dir", Text),
     quiet("content_path", Text),
-    quiet("metrics_provider", Text),
+    live("metrics_provider", Text),
     quiet("metrics_provider_files", Texts),
     quiet("metrics_provider_options_json", Text),
     quiet("metrics_proxy", Block(UI_METRICS_PROXY)),
