@@ -44,21 +44,9 @@ mod tests {
     use crate::sealed::Sealer;
 
     fn token(number: usize, expires: Option<u64>) -> RecordChange {
-        let token = Token {
-            accessor: format!("t{number:04}").into(),
-            secret: Sealer::of_seed(&[1; 32]).seal(&number.to_string(), [1; 12]),
-            name: "".into(),
-            description: "".into(),
-            policies: Vec::new(),
-            roles: Vec::new(),
-            service_identities: Vec::new(),
-            node_identities: Vec::new(),
-            templated_policies: Vec::new(),
-            local: false,
-            auth_method: "".into(),
-            expires: expires.map(Time),
-            made: Time(1),
-        };
+        let secret = Sealer::of_seed(&[1; 32]).seal(&number.to_string(), [1; 12]);
+        let blank = Token::blank(format!("t{number:04}"), secret, Time(1));
+        let token = Token { expires: expires.map(Time), ..blank };
         RecordChange::Put { record: AnyRecord::Token(token.into()), when: When::Always }
     }
 

@@ -157,3 +157,26 @@ pub struct AuthMethod {
     /// The settings of its kind, a JSON object, sealed: they may hold secrets.
     pub config: SealedSecret,
 }
+
+// === impl Token ===
+
+impl Token {
+    /// A token that may do nothing.
+    pub fn blank(accessor: impl Into<Box<str>>, secret: SealedSecret, made: Time) -> Self {
+        Self {
+            accessor: accessor.into(),
+            secret,
+            name: "".into(),
+            description: "".into(),
+            policies: Vec::new(),
+            roles: Vec::new(),
+            service_identities: Vec::new(),
+            node_identities: Vec::new(),
+            templated_policies: Vec::new(),
+            local: false,
+            auth_method: "".into(),
+            expires: None,
+            made,
+        }
+    }
+}

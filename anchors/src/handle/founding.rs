@@ -79,19 +79,9 @@ impl Handle {
         policies: &[&str],
     ) -> Token {
         Token {
-            accessor: accessor.into(),
-            secret: self.seal(secret),
-            name: "".into(),
             description: description.into(),
             policies: policies.iter().map(|id| (*id).into()).collect(),
-            roles: Vec::new(),
-            service_identities: Vec::new(),
-            node_identities: Vec::new(),
-            templated_policies: Vec::new(),
-            local: false,
-            auth_method: "".into(),
-            expires: None,
-            made: self.now(),
+            ..Token::blank(accessor, self.seal(secret), self.now())
         }
     }
 

@@ -62,21 +62,7 @@ pub(crate) fn role(last: u8, name: &str) -> AnyRecord {
 }
 
 pub(crate) fn token(last: u8, secret: &str) -> Token {
-    Token {
-        accessor: id(last).into(),
-        secret: seal(secret),
-        name: "".into(),
-        description: "".into(),
-        policies: Vec::new(),
-        roles: Vec::new(),
-        service_identities: Vec::new(),
-        node_identities: Vec::new(),
-        templated_policies: Vec::new(),
-        local: false,
-        auth_method: "".into(),
-        expires: None,
-        made: NOW,
-    }
+    Token::blank(id(last), seal(secret), NOW)
 }
 
 pub(crate) fn rule(last: u8, selector: &str, bind: (&str, &str, Option<&str>)) -> AnyRecord {

@@ -53,21 +53,7 @@ impl Desk<'_> {
 
     /// A token that may do nothing.
     pub(crate) fn blank(&self, accessor: String, secret: &str) -> Token {
-        Token {
-            accessor: accessor.into(),
-            secret: (self.seal)(secret),
-            name: "".into(),
-            description: "".into(),
-            policies: Vec::new(),
-            roles: Vec::new(),
-            service_identities: Vec::new(),
-            node_identities: Vec::new(),
-            templated_policies: Vec::new(),
-            local: false,
-            auth_method: "".into(),
-            expires: None,
-            made: self.now,
-        }
+        Token::blank(accessor, (self.seal)(secret), self.now)
     }
 
     /// The token that a form makes of the one with its accessor.

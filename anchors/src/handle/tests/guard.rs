@@ -36,21 +36,7 @@ fn bearer(secret: &str) -> Caller {
 }
 
 fn token(handle: &Handle, secret: &str) -> Token {
-    Token {
-        accessor: format!("accessor-{secret}").into(),
-        secret: handle.seal(&Secret::new(secret)),
-        name: "".into(),
-        description: "".into(),
-        policies: Vec::new(),
-        roles: Vec::new(),
-        service_identities: Vec::new(),
-        node_identities: Vec::new(),
-        templated_policies: Vec::new(),
-        local: false,
-        auth_method: "".into(),
-        expires: None,
-        made: Time(0),
-    }
+    Token::blank(format!("accessor-{secret}"), handle.seal(&Secret::new(secret)), Time(0))
 }
 
 fn policy(id: &str, rules: &str, datacenters: &[&str]) -> AnyRecord {
