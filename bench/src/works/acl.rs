@@ -1,14 +1,13 @@
 //! What access control costs the hottest read: the same request with a token that may read it, under default-deny.
 
+use super::health::{self, CLIENTS, measure};
 use crate::Failure;
-use crate::bench::{Bench, micros_each, play, seed, turns};
+use crate::bench::{Bench, micros_each, seed};
 use crate::catalog::Fleet;
 use crate::findings::{Bound, Findings, Gauge, Subject};
 use crate::http;
-use crate::load::{Crowd, Script};
 use crate::server::{ACL_TOKEN, Server};
 
-const CLIENTS: usize = 32;
 const FLEET: Fleet = Fleet { nodes: 3, services: 1 };
 const INSTANCES: usize = 3;
 /// The secret of the reader: made up, and known to these servers alone.
@@ -34,11 +33,16 @@ pub(crate) async fn run(bench: &Bench) -> Result<Findings, Failure> {
     for server in &servers {
         seed(server, FLEET.registrations(0, INSTANCES)).await?;
     }
-    let path = super::health::path(&FLEET);
+    let path = health::path(&FLEET);
     findings.title = format!(
         "acl: GET {path} with a token of service:read and node:read, default deny, {INSTANCES} instances, {CLIENTS} connections"
     );
-    measure(bench, &path, &servers, &mut findings).await?;
+    measure(bench, &http::get_as(READER, &path), &servers, |server, load, cpu| {
+        findings.read(CPU, server.subject, micros_each(cpu, load.latencies.len()));
+        findings.read(RATE, server.subject, load.rate());
+        Ok(())
+    })
+    .await?;
     Ok(findings)
 }
 
@@ -51,33 +55,6 @@ async fn arrange(server: &Server) -> Result<(), Failure> {
     let requests = [("/v1/acl/policy", policy), ("/v1/acl/token", token)];
     for (path, body) in requests {
         seed(server, vec![http::put_as(ACL_TOKEN, path, &body)]).await?;
-    }
-    Ok(())
-}
-
-async fn measure(
-    bench: &Bench,
-    path: &str,
-    servers: &[Server],
-    findings: &mut Findings,
-) -> Result<(), Failure> {
-    let request = http::get_as(READER, path);
-    let mut crowds = Vec::new();
-    for server in servers {
-        let mut crowd = Crowd::connect(server.http, CLIENTS).await?;
-        crowd.play(&Script::lasting(vec![request.clone()], bench.round / 4)).await?;
-        crowds.push((server, crowd));
-    }
-    for round in 0..bench.rounds {
-        for (server, crowd) in turns(round, &mut crowds) {
-            let script = Script::lasting(vec![request.clone()], bench.round);
-            let (load, cpu) = play(crowd, &script, server.process).await?;
-            if load.refused > 0 {
-                return Err(format!("{:?} refused {} reads", server.subject, load.refused).into());
-            }
-            findings.read(CPU, server.subject, micros_each(cpu, load.latencies.len()));
-            findings.read(RATE, server.subject, load.rate());
-        }
     }
     Ok(())
 }

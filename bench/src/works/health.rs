@@ -1,15 +1,17 @@
 //! The hottest read: the healthy instances of one service.
 
+use std::time::Duration;
+
 use crate::Failure;
 use crate::bench::{Bench, mebibytes, micros_each, millis, play, seed, turns};
 use crate::catalog::Fleet;
 use crate::findings::{Bound, Findings, Gauge, Subject};
 use crate::http::{self, Connection};
-use crate::load::{Crowd, Script};
+use crate::load::{Crowd, Load, Script};
 use crate::server::Server;
 use crate::stats::percentile;
 
-const CLIENTS: usize = 32;
+pub(super) const CLIENTS: usize = 32;
 const FLEET: Fleet = Fleet { nodes: 3, services: 1 };
 const INSTANCES: usize = 3;
 
@@ -36,7 +38,15 @@ pub(crate) async fn run(bench: &Bench) -> Result<Findings, Failure> {
         subject.subject
     );
     servers.push(Server::bare_http(&recorded, &bench.dir).await?);
-    measure(bench, &path, &servers, &mut findings).await?;
+    measure(bench, &http::get(&path), &servers, |server, load, cpu| {
+        findings.read(CPU, server.subject, micros_each(cpu, load.latencies.len()));
+        findings.read(RATE, server.subject, load.rate());
+        findings.read(P50, server.subject, millis(percentile(&load.latencies, 50)));
+        findings.read(P99, server.subject, millis(percentile(&load.latencies, 99)));
+        findings.read(RSS, server.subject, mebibytes(server.process.resident()?));
+        Ok(())
+    })
+    .await?;
     Ok(findings)
 }
 
@@ -57,30 +67,27 @@ pub(super) async fn record(server: &Server, path: &str) -> Result<Vec<u8>, Failu
     Ok(recorded)
 }
 
-async fn measure(
+/// Plays one read on each server in turn; what each round gave is for `tell` to write down.
+pub(super) async fn measure(
     bench: &Bench,
-    path: &str,
+    request: &[u8],
     servers: &[Server],
-    findings: &mut Findings,
+    mut tell: impl FnMut(&Server, &Load, Duration) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let mut crowds = Vec::new();
     for server in servers {
         let mut crowd = Crowd::connect(server.http, CLIENTS).await?;
-        crowd.play(&Script::lasting(vec![http::get(path)], bench.round / 4)).await?;
+        crowd.play(&Script::lasting(vec![request.to_vec()], bench.round / 4)).await?;
         crowds.push((server, crowd));
     }
     for round in 0..bench.rounds {
         for (server, crowd) in turns(round, &mut crowds) {
-            let script = Script::lasting(vec![http::get(path)], bench.round);
+            let script = Script::lasting(vec![request.to_vec()], bench.round);
             let (load, cpu) = play(crowd, &script, server.process).await?;
             if load.refused > 0 {
                 return Err(format!("{:?} refused {} reads", server.subject, load.refused).into());
             }
-            findings.read(CPU, server.subject, micros_each(cpu, load.latencies.len()));
-            findings.read(RATE, server.subject, load.rate());
-            findings.read(P50, server.subject, millis(percentile(&load.latencies, 50)));
-            findings.read(P99, server.subject, millis(percentile(&load.latencies, 99)));
-            findings.read(RSS, server.subject, mebibytes(server.process.resident()?));
+            tell(server, &load, cpu)?;
         }
     }
     Ok(())
