@@ -3,7 +3,6 @@
 pub(crate) mod base64;
 pub(crate) mod json;
 pub(crate) mod print;
-pub(crate) mod rfc3339;
 pub(crate) mod text;
 pub(crate) mod time;
 pub(crate) mod uuid;

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::blocking;
 use crate::extract::{Ask, ReadOptions, Tenancy};
 use crate::filter::{CHECK_SERVICE_NODE, UI_NODE};
+use crate::go::time::show_time;
 use crate::reject::{OperatorFault, Reject};
 use crate::reply::{Meta, Reply};
 use crate::routes::narrow::Narrow;
@@ -186,7 +187,7 @@ const FEDERATED_AT: u64 = 1;
 fn federation(ask: &Ask) -> FederationOut<'_> {
     FederationOut {
         datacenter: &ask.site.settings.identity.datacenter,
-        updated_at: crate::go::rfc3339::rfc3339(ask.site.handle.leads().since),
+        updated_at: show_time(ask.site.handle.leads().since),
         primary_modify_index: FEDERATED_AT,
         create_index: FEDERATED_AT,
         modify_index: FEDERATED_AT,
