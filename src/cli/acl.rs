@@ -12,6 +12,7 @@ mod role;
 mod templated_policy;
 mod token;
 mod token_expanded;
+mod token_shared;
 mod token_update;
 
 use clap::Arg;

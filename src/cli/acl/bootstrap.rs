@@ -8,7 +8,8 @@ use super::super::client::{Api, server_flags};
 use super::super::go::source;
 use super::super::json::Tree;
 use super::super::{Call, Entry, told_if_any};
-use super::{format_flag, shown, token};
+use super::token_shared::pretty;
+use super::{format_flag, shown};
 
 pub(super) const ENTRIES: &[Entry] = &[Entry {
     path: &["acl", "bootstrap"],
@@ -46,5 +47,5 @@ fn bootstrapped(call: &Call) -> Result<String, String> {
         api.send(Method::PUT, "acl/bootstrap", &body)
     };
     let made: Value = made.map_err(|fault| format!("Failed ACL bootstrapping: {fault}"))?;
-    shown(call, "Token", &made, token::pretty)
+    shown(call, "Token", &made, pretty)
 }

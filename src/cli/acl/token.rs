@@ -1,19 +1,15 @@
 //! `acl token clone|create|delete|list|read|update`.
 
-use std::fmt::Write as _;
-
 use clap::Arg;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::super::client::{Api, all_flags};
-use super::super::go::{flag, number, text, time};
 use super::super::json::Tree;
-use super::super::{
-    Call, Entry, boolean, form, print_err, span, text as text_flag, told, told_if_any,
-};
+use super::super::{Call, Entry, boolean, form, span, text as text_flag, told, told_if_any};
 use super::links::{self, token_id};
-use super::{each, flags_with, hex, meta_flag, shown, shown_or, token_expanded, token_update};
+use super::token_shared::{id_flags, pretty, told_id};
+use super::{each, flags_with, meta_flag, shown, shown_or, token_expanded, token_update};
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
@@ -60,13 +56,6 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
 ];
 
-pub(super) fn id_flags() -> [Arg; 2] {
-    [
-        text_flag("accessor-id", "string", "Accessor id of the token, or its start."),
-        text_flag("id", "string", "Deprecated: the same as -accessor-id."),
-    ]
-}
-
 fn description_flag() -> Arg {
     text_flag("description", "string", "What the token is for.")
 }
@@ -107,20 +96,6 @@ fn read_flags() -> Vec<Arg> {
         boolean("self", "Prints the token that asks."),
     ]);
     flags
-}
-
-/// What `-accessor-id` tells, or the older `-id` after a warning.
-pub(super) fn told_id<'a>(
-    call: &'a Call,
-    missing: &str,
-    deprecated: &str,
-) -> Result<&'a str, String> {
-    if let Some(id) = call.said("accessor-id") {
-        return Ok(id);
-    }
-    let id = call.said("id").ok_or(missing)?;
-    print_err(deprecated);
-    Ok(id)
 }
 
 fn clone(call: &Call) -> Result<String, String> {
@@ -228,38 +203,4 @@ fn read(call: &Call) -> Result<String, String> {
         return shown(call, "Token", &found, pretty);
     }
     shown_or(call, "TokenExpanded", &found, |token, meta| token_expanded::pretty(&api, token, meta))
-}
-
-/// A token for people.
-pub(super) fn pretty(token: &Value, meta: bool) -> String {
-    head(token, meta) + &links::show(token, "")
-}
-
-/// All but what the token is linked to.
-pub(super) fn head(token: &Value, meta: bool) -> String {
-    let mut told = String::new();
-    let mut tell = |name: &str, value: &str| {
-        let _never_fails = writeln!(told, "{name:17} {value}");
-    };
-    tell("Name:", text(token, "Name"));
-    tell("AccessorID:", text(token, "AccessorID"));
-    tell("SecretID:", text(token, "SecretID"));
-    tell("Description:", text(token, "Description"));
-    tell("Local:", if flag(token, "Local") { "true" } else { "false" });
-    let method = text(token, "AuthMethod");
-    if !method.is_empty() {
-        let namespace = text(token, "AuthMethodNamespace");
-        tell("Auth Method:", &format!("{method} (Namespace: {namespace})"));
-    }
-    tell("Create Time:", &time(text(token, "CreateTime")));
-    let expires = text(token, "ExpirationTime");
-    if !expires.is_empty() && expires != "0001-01-01T00:00:00Z" {
-        tell("Expiration Time:", &time(expires));
-    }
-    if meta {
-        tell("Hash:", &hex(token, "Hash"));
-        tell("Create Index:", &number(token, "CreateIndex").to_string());
-        tell("Modify Index:", &number(token, "ModifyIndex").to_string());
-    }
-    told
 }

@@ -9,14 +9,14 @@ use super::super::client::Api;
 use super::super::go::{items, text, texts};
 use super::super::json::Tree;
 use super::links::places;
-use super::token;
+use super::token_shared::head;
 
 /// A token and all its rules, for people. Identities stand for templated policies; the server tells their rules.
 ///
 /// # Errors
 /// Rules that the server does not tell.
 pub(super) fn pretty(api: &Api, token: &Value, meta: bool) -> Result<String, String> {
-    let mut told = token::head(token, meta);
+    let mut told = head(token, meta);
     told.push_str(&linked(api, token, token, "")?);
     let roles = items(token, "Roles");
     if !roles.is_empty() {

@@ -8,7 +8,8 @@ use super::super::client::Api;
 use super::super::go::{items, text};
 use super::super::{Call, boolean, form, print_err, text as text_flag, texts as texts_flag};
 use super::links::{self, token_id};
-use super::{flags_with, meta_flag, shown, token};
+use super::token_shared::{id_flags, pretty, told_id};
+use super::{flags_with, meta_flag, shown};
 
 /// Flags that add, and their helps.
 const APPENDING: &[(&str, &str)] = &[
@@ -21,7 +22,7 @@ const APPENDING: &[(&str, &str)] = &[
 ];
 
 pub(super) fn flags() -> Vec<Arg> {
-    let mut flags = flags_with(token::id_flags());
+    let mut flags = flags_with(id_flags());
     flags.extend(links::policy_flags());
     flags.extend(links::role_flags());
     flags.extend(APPENDING.iter().map(|(name, help)| texts_flag(name, "value", help)));
@@ -58,7 +59,7 @@ pub(super) fn template_flags() -> [Arg; 5] {
 /// # Errors
 /// Flags that exclude each other, a token that is not there, and what the server refuses.
 pub(super) fn update(call: &Call) -> Result<String, String> {
-    let start = token::told_id(
+    let start = told_id(
         call,
         "Cannot update a token without specifying the -accessor-id parameter",
         "Use the -accessor-id parameter to specify token by Accessor ID",
@@ -79,7 +80,7 @@ pub(super) fn update(call: &Call) -> Result<String, String> {
     let changed =
         api.send(Method::PUT, &format!("acl/token/{accessor}"), &form::tree("Token", &token));
     let changed = changed.map_err(|fault| format!("Failed to update token {id}: {fault}"))?;
-    shown(call, "Token", &changed, token::pretty)
+    shown(call, "Token", &changed, pretty)
 }
 
 /// Changes what the token is linked to.
