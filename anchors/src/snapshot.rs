@@ -316,7 +316,7 @@ impl<R: Read> Pieces<R> {
 /// Where the stream comes from: from itself, or from its archive, which is packed, too.
 enum Source<R: Read> {
     Bare(GzDecoder<BufReader<R>>),
-    Archived(GzDecoder<BufReader<Archive<GzDecoder<BufReader<R>>>>>),
+    Archived(Box<GzDecoder<BufReader<Archive<GzDecoder<BufReader<R>>>>>>),
 }
 
 impl<R: Read> Source<R> {
@@ -338,7 +338,11 @@ impl<R: Read> Source<R> {
         }
         let mut inner = GzDecoder::new(inner);
         inner.read_exact(&mut begun).map_err(fault)?;
-        if begun == MAGIC { Ok(Self::Archived(inner)) } else { Err(SnapshotError::Consul) }
+        if begun == MAGIC {
+            Ok(Self::Archived(Box::new(inner)))
+        } else {
+            Err(SnapshotError::Consul)
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use proconsul_anchors::acl::Act;
+use proconsul_anchors::acl::{Act, Denial};
 use proconsul_anchors::caller::{Caller, Secret};
 use tracing::warn;
 
@@ -60,8 +60,10 @@ fn demand_all(site: &Site, ask: &Ask, whole: &Whole) -> Result<(), Reject> {
     let token = header_token(&whole.headers).map(Secret::new);
     let caller = Caller { token, ..ask.caller.clone() };
     let authority = site.handle.authority(&caller)?;
-    authority.demand(Act::node_read_all())?;
-    Ok(authority.demand(Act::service_read_all())?)
+    // Consul says here of what, in words.
+    let of = |all: &'static str| move |denial| Denial { name: Some(all.into()), ..denial };
+    authority.demand(Act::node_read_all()).map_err(of("all nodes"))?;
+    Ok(authority.demand(Act::service_read_all()).map_err(of("all services"))?)
 }
 
 /// Why nobody is asked.
