@@ -313,10 +313,13 @@ impl<R: Read> Pieces<R> {
     }
 }
 
+/// A gzip stream that is read.
+type Unpacked<R> = GzDecoder<BufReader<R>>;
+
 /// Where the stream comes from: from itself, or from its archive, which is packed, too.
 enum Source<R: Read> {
-    Bare(GzDecoder<BufReader<R>>),
-    Archived(Box<GzDecoder<BufReader<Archive<GzDecoder<BufReader<R>>>>>>),
+    Bare(Unpacked<R>),
+    Archived(Box<Unpacked<Archive<Unpacked<R>>>>),
 }
 
 impl<R: Read> Source<R> {
