@@ -63,11 +63,7 @@ pub fn compile(pattern: &str, allowance: &mut Allowance) -> Result<Regex, Refuse
 /// How a group begins whose match nobody asks for.
 const UNTOLD: &str = "(?:";
 
-fn build(
-    pattern: &str,
-    allowance: &mut Allowance,
-    group: &'static str,
-) -> Result<Regex, Refused> {
+fn build(pattern: &str, allowance: &mut Allowance, group: &'static str) -> Result<Regex, Refused> {
     let translated = Translator::new(pattern, allowance, group).translate()?;
     RegexBuilder::new(&translated)
         .size_limit(allowance.bytes)

@@ -23,10 +23,10 @@ mod strconv;
 
 use serde_json::Value;
 
+pub use mesh::{INTENTION, SERVICE_DEFAULTS};
 pub use parse::DEPTH_MAX;
 pub use proconsul_anchors::pattern::{CLASS_CODES_MAX, GROUPS_MAX};
 pub use schema::{Field, Kind, Schema};
-pub use mesh::{INTENTION, SERVICE_DEFAULTS};
 pub use schemas::{
     AGENT_SERVICE, CHECK_SERVICE_NODE, HEALTH_CHECK, MEMBER, NODE, NODE_SERVICE, SERVICE_NODE,
     UI_NODE,
