@@ -1,7 +1,7 @@
 //! Go's regular expressions, told to the `regex` crate.
 //!
 //! Both are RE2 in spirit, so what is left is spelling: Go's `\d`, `\w`, `\s` and `\b` know ASCII only, a `{` that starts no
-//! repetition is a character, a class knows no set operations, and each refusal has its own words. A [`Translator`] reads a
+//! repetition is a character, a class knows no set operations, and each refusal has its own words. A `Translator` reads a
 //! pattern as Go does, refuses what Go refuses, and writes every atom in a form that has one meaning for the crate.
 
 mod class;

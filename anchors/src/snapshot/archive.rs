@@ -79,7 +79,7 @@ pub fn write(
     finish(out, spool, &state, (about, servers))
 }
 
-/// The first half of [`write`]: what the second half, [`finish`], needs to know of the spooled `state.bin`.
+/// The first half of [`write()`]: what the second half, [`finish`], needs to know of the spooled `state.bin`.
 pub struct State {
     size: u64,
     sum: Box<str>,
