@@ -64,7 +64,7 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
     let material = tls::load(&config)?;
     let certificates: Option<Certificates> = material.https.map(|https| Arc::new(https.into()));
     let trust = Arc::new(ArcSwap::from(material.checks));
-    let sockets = Sockets::bind(&config).await?;
+    let sockets = Sockets::bind(&config)?;
     let store = Arc::new(open_store(&config)?);
     let node_id = config.node.id.clone().unwrap_or_else(|| store.node_id().to_string());
     if !config.log.json {

@@ -12,13 +12,15 @@ use nix::unistd::{Gid, Uid, User};
 use proconsul_anchors::handle::Handle;
 use proconsul_compat::{Api, Certificates, Listener};
 use socket2::{Domain, Socket, Type};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpSocket, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::warn;
 
 use crate::config::{Config, Listen, UnixSockets, reason};
 
+/// Connections that wait to be accepted: a burst of clients must not be sent away. The system may allow fewer.
+const CONNECTIONS_WAITING_MAX: u32 = 4096;
 /// More threads than these would wait for each other.
 const DNS_LISTENERS_MAX: usize = 16;
 
@@ -51,19 +53,19 @@ impl Sockets {
     ///
     /// # Errors
     /// The one that cannot be bound, and what to do.
-    pub(super) async fn bind(config: &Config) -> Result<Self, String> {
+    pub(super) fn bind(config: &Config) -> Result<Self, String> {
         let http = &config.http;
         let mut files = SocketFiles::default();
         let mut sockets = Self {
-            http: bind("HTTP", &http.listen, &http.unix_sockets, &mut files).await?,
-            https: bind("HTTPS", &http.listen_tls, &http.unix_sockets, &mut files).await?,
+            http: bind("HTTP", &http.listen, &http.unix_sockets, &mut files)?,
+            https: bind("HTTPS", &http.listen_tls, &http.unix_sockets, &mut files)?,
             dns_udp: Vec::new(),
             dns_tcp: Vec::new(),
             files,
         };
         for address in &config.dns.listen {
             // First, because it is shared with nobody.
-            sockets.dns_tcp.push(tcp("DNS", *address).await?);
+            sockets.dns_tcp.push(tcp("DNS", *address)?);
             let shared = udp_shared(*address);
             sockets.dns_udp.extend(shared.map_err(|error| cannot_listen("DNS", *address, &error))?);
         }
@@ -94,7 +96,7 @@ impl Sockets {
     }
 }
 
-async fn bind(
+fn bind(
     what: &str,
     places: &[Listen],
     owner: &UnixSockets,
@@ -103,15 +105,24 @@ async fn bind(
     let mut listeners = Vec::new();
     for place in places {
         listeners.push(match place {
-            Listen::Tcp(address) => tcp(what, *address).await?.into(),
+            Listen::Tcp(address) => tcp(what, *address)?.into(),
             Listen::Unix(path) => unix(path, owner, files)?.into(),
         });
     }
     Ok(listeners)
 }
 
-async fn tcp(what: &str, address: SocketAddr) -> Result<TcpListener, String> {
-    TcpListener::bind(address).await.map_err(|error| cannot_listen(what, address, &error))
+fn tcp(what: &str, address: SocketAddr) -> Result<TcpListener, String> {
+    let listen = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(CONNECTIONS_WAITING_MAX)
+    };
+    listen().map_err(|error| cannot_listen(what, address, &error))
 }
 
 /// A socket for each core; the system spreads the clients over them.
