@@ -111,6 +111,7 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
         node_id,
         telemetry: telemetry.clone(),
     });
+    let files = auto_reload.then(|| files::Watched::of(&reload));
     let program = Program {
         telemetry,
         handle: handle.clone(),
@@ -163,8 +164,8 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
     tokio::spawn(async move { expiring.expire_tokens().await });
     tokio::spawn(surveyor.run());
     tokio::spawn(upkeep);
-    if auto_reload {
-        tokio::spawn(files::follow(Arc::clone(&reload), stopping.clone()));
+    if let Some(files) = files {
+        tokio::spawn(files::follow(files, Arc::clone(&reload), stopping.clone()));
     }
     tokio::spawn(gauges);
     if watch_memory {

@@ -20,14 +20,17 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 type Seen = BTreeMap<PathBuf, (Option<SystemTime>, u64)>;
 
 /// What the files were at the last looks.
-struct Watched {
+pub(super) struct Watched {
     taken: Seen,
     last: Seen,
 }
 
 /// Reloads whenever files change, until `stop` turns true.
-pub(super) async fn follow(reload: Arc<Reload>, mut stop: watch::Receiver<bool>) {
-    let mut files = Watched::new(look(&reload.files()));
+pub(super) async fn follow(
+    mut files: Watched,
+    reload: Arc<Reload>,
+    mut stop: watch::Receiver<bool>,
+) {
     let mut looks = interval(LOOK_EVERY);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -66,6 +69,11 @@ fn mark(path: &Path, about: &Metadata) -> Option<(PathBuf, (Option<SystemTime>, 
 // === impl Watched ===
 
 impl Watched {
+    /// The files as they are before anybody is served: what changes from then on is a change.
+    pub(super) fn of(reload: &Reload) -> Self {
+        Self::new(look(&reload.files()))
+    }
+
     fn new(seen: Seen) -> Self {
         Self { taken: seen.clone(), last: seen }
     }
