@@ -99,6 +99,11 @@ impl<D: Door> Service<D> {
         self.make(&settings, transport, from, bytes, chance).map(|(reply, _)| reply)
     }
 
+    /// Has a listener's replies follow the index and the settings of the moment.
+    fn turn(&self, kept: &mut Kept) {
+        kept.turn(self.door.snapshot(), &self.settings.load());
+    }
+
     /// Answers a datagram, with a reply that was kept where there is one. Whether it deserves an answer.
     fn respond_again(
         &self,
@@ -108,8 +113,6 @@ impl<D: Door> Service<D> {
         chance: &mut dyn RngCore,
         out: &mut Vec<u8>,
     ) -> bool {
-        let settings = self.settings.load();
-        kept.turn(self.door.snapshot(), &settings);
         // Whoever reads the log of queries reads each of them.
         if !tracing::enabled!(tracing::Level::DEBUG)
             && let Some(counted) = kept.reply(bytes, chance, out)
@@ -117,6 +120,7 @@ impl<D: Door> Service<D> {
             self.timers.count(counted, Duration::ZERO);
             return true;
         }
+        let settings = kept.settings();
         let made = self.make(&settings, Transport::Udp, from, bytes, chance);
         let Some((reply, made)) = made else { return false };
         out.extend_from_slice(&reply);

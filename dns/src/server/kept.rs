@@ -89,6 +89,11 @@ impl Kept {
         }
     }
 
+    /// The settings that replies are made with.
+    pub(super) fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings)
+    }
+
     /// Writes a kept reply to a message, with its number. `None` when it has to go the ordinary way.
     pub(super) fn reply(
         &mut self,

@@ -121,6 +121,7 @@ async fn a_silent_connection_ends() {
 /// Answers from what is kept, as a listener does: the number of the reply and its addresses, in their order.
 fn ask_again(service: &Service<World>, kept: &mut Kept, message: &[u8]) -> (u16, Vec<u8>) {
     let mut out = Vec::new();
+    service.turn(kept);
     assert!(service.respond_again(kept, None, message, &mut rand::rng(), &mut out));
     (u16::from_be_bytes([out[0], out[1]]), out[2..].to_vec())
 }

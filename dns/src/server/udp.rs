@@ -63,6 +63,7 @@ fn answer_until<D: Door>(datagrams: &Datagrams, service: &Service<D>, over: &Ato
                 continue;
             }
         }
+        service.turn(&mut kept);
         for (query, way) in inbox.queries() {
             let place = outbox.place();
             if service.respond_again(&mut kept, way.client(), query, &mut chance, place) {
