@@ -145,35 +145,40 @@ impl Handle {
         committed
     }
 
-    /// Answers a read from the published index.
-    pub fn lookup(&self, caller: &Caller, query: &Query) -> Answer {
+    /// Answers a read from the published index. What a known caller may not see is left out by whoever prints it.
+    ///
+    /// # Errors
+    /// Those of [`Handle::authority`]: the caller's token is not known, or not any more.
+    pub fn lookup(&self, caller: &Caller, query: &Query) -> Result<Answer, Refusal> {
         let at = self.snapshot();
         let decision = policy::resolve(caller, query);
-        Answer {
+        Ok(Answer {
             index: at.index_of(query),
             outcome: decision.outcome,
             known_leader: self.has_leader(),
             age: Duration::ZERO,
-            // Whoever is unknown sees nothing: those who can say so ask for the authority first.
-            authority: self.authority_at(caller, &at).unwrap_or_else(|_| Authority::nothing()),
+            authority: self.authority_at(caller, &at)?,
             at,
-        }
+        })
     }
 
     /// Answers a read when its index is above `after`, or when `patience` is over.
     ///
     /// A key or session that is missing answers at once when its table has moved past `after`, and then only when it
     /// appears: writes beside it wake nobody.
+    ///
+    /// # Errors
+    /// As [`Handle::lookup`]; also when the token goes meanwhile.
     pub async fn wait(
         &self,
         caller: &Caller,
         query: &Query,
         after: u64,
         patience: Duration,
-    ) -> Answer {
-        let first = self.lookup(caller, query);
+    ) -> Result<Answer, Refusal> {
+        let first = self.lookup(caller, query)?;
         if first.index > after {
-            return first;
+            return Ok(first);
         }
         let was_there = is_there(&first, query);
         // Whoever waits for minutes must not keep the index of its first look.
@@ -183,9 +188,9 @@ impl Handle {
         loop {
             let keys = self.snapshot().watched_by(query);
             let mut subscription = self.0.board.watches.subscribe(keys);
-            let answer = self.lookup(caller, query);
+            let answer = self.lookup(caller, query)?;
             if answer.index > after && (was_there || is_there(&answer, query)) {
-                return answer;
+                return Ok(answer);
             }
             drop(answer);
             tokio::select! {

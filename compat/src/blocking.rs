@@ -25,17 +25,17 @@ pub(crate) async fn read(
     if options.consistency != Consistency::Stale {
         await_leader(site).await?;
     }
-    // An unknown token is refused; what a known one may not see is left out of the answer.
+    if options.after == 0 {
+        let answer = site.handle.lookup(caller, query)?;
+        counts::read();
+        return Ok(answer);
+    }
+    // Who waits is counted from the beginning on: whoever is unknown does not wait.
     site.handle.authority(caller)?;
     counts::read();
-    if options.after == 0 {
-        return Ok(site.handle.lookup(caller, query));
-    }
     let _waiting = counts::Waiting::begin();
-    let answer = site.handle.wait(caller, query, options.after, jittered(options.patience)).await;
-    // The token may have gone meanwhile.
-    site.handle.authority(caller)?;
-    Ok(answer)
+    let patience = jittered(options.patience);
+    Ok(site.handle.wait(caller, query, options.after, patience).await?)
 }
 
 /// Carries out a write; while there is no leader it waits for one.

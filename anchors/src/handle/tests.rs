@@ -65,7 +65,7 @@ const FOREVER: Duration = Duration::from_secs(3_600);
 async fn a_write_shows_at_once() {
     let (handle, _) = open().await;
     let committed = submit(&handle, register("n1", Some("web"))).await;
-    let answer = handle.lookup(&Caller::own(), &Query::Service("web".into()));
+    let answer = handle.lookup(&Caller::own(), &Query::Service("web".into())).unwrap();
     assert_eq!(answer.index, committed.revision);
     assert_eq!(answer.at.service("WEB").unwrap().instances.len(), 1);
     assert!(answer.known_leader);
@@ -76,10 +76,12 @@ async fn a_waiter_wakes_for_what_it_shows_and_for_nothing_else() {
     let (handle, _) = open().await;
     submit(&handle, register("n1", Some("web"))).await;
     let query = Query::Service("db".into());
-    let before = handle.lookup(&Caller::own(), &query).index;
+    let before = handle.lookup(&Caller::own(), &query).unwrap().index;
     let waiter = handle.clone();
     let waiting =
-        tokio::spawn(async move { waiter.wait(&Caller::own(), &query, before, FOREVER).await });
+        tokio::spawn(
+            async move { waiter.wait(&Caller::own(), &query, before, FOREVER).await.unwrap() },
+        );
     while handle.0.board.watches.len() == 0 {
         tokio::task::yield_now().await;
     }
@@ -95,13 +97,12 @@ async fn a_missing_key_is_waited_for_until_it_comes() {
     let (handle, _) = open().await;
     let first = submit(&handle, put("other", PutWhen::Always)).await;
     let query = Query::Key("wanted".into());
-    let early = handle.wait(&Caller::own(), &query, first.revision - 1, FOREVER).await;
+    let early = handle.wait(&Caller::own(), &query, first.revision - 1, FOREVER).await.unwrap();
     assert_eq!(early.index, first.revision);
     let waiter = handle.clone();
-    let waiting =
-        tokio::spawn(
-            async move { waiter.wait(&Caller::own(), &query, first.revision, FOREVER).await },
-        );
+    let waiting = tokio::spawn(async move {
+        waiter.wait(&Caller::own(), &query, first.revision, FOREVER).await.unwrap()
+    });
     while handle.0.board.watches.len() == 0 {
         tokio::task::yield_now().await;
     }
@@ -117,13 +118,17 @@ async fn a_prefix_is_woken_by_a_key_under_it() {
     let waiter = handle.clone();
     let query = Query::Keys("app/".into());
     let waiting =
-        tokio::spawn(async move { waiter.wait(&Caller::own(), &query, 1_000, FOREVER).await });
-    let before = handle.lookup(&Caller::own(), &Query::Keys("app/".into())).index;
+        tokio::spawn(
+            async move { waiter.wait(&Caller::own(), &query, 1_000, FOREVER).await.unwrap() },
+        );
+    let before = handle.lookup(&Caller::own(), &Query::Keys("app/".into())).unwrap().index;
     waiting.abort();
     let waiter = handle.clone();
     let query = Query::Keys("app/".into());
     let waiting =
-        tokio::spawn(async move { waiter.wait(&Caller::own(), &query, before, FOREVER).await });
+        tokio::spawn(
+            async move { waiter.wait(&Caller::own(), &query, before, FOREVER).await.unwrap() },
+        );
     let committed = submit(&handle, put("app/a", PutWhen::Always)).await;
     assert_eq!(waiting.await.unwrap().index, committed.revision);
 }

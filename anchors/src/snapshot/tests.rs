@@ -176,7 +176,7 @@ async fn what_was_saved_comes_back_in_another_scope_too() {
     put(&handle, "a", "2").await;
     put(&handle, "b", "2").await;
     let query = Query::Key("a".into());
-    let before = handle.lookup(&Caller::own(), &query).index;
+    let before = handle.lookup(&Caller::own(), &query).unwrap().index;
     let waiter = {
         let handle = handle.clone();
         let long = Duration::from_secs(3_600);
@@ -186,7 +186,7 @@ async fn what_was_saved_comes_back_in_another_scope_too() {
     };
     handle.restore(&Caller::own(), Cursor::new(saved.clone())).await.unwrap();
     assert_eq!(content(&handle), content_then);
-    assert!(waiter.await.unwrap().index > before);
+    assert!(waiter.await.unwrap().unwrap().index > before);
     assert!(put(&handle, "c", "3").await > before);
 
     // A scope that has written less goes on above the snapshot's revision.

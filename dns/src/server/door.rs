@@ -18,7 +18,10 @@ impl Door for Handle {
     fn look(&self, from: Option<IpAddr>, query: &Query) -> Option<(Arc<Index>, Authority)> {
         let caller =
             Caller { token: self.acl().tokens.for_dns(), address: from, ..Caller::default() };
-        let answer = self.lookup(&caller, query);
+        // Whoever is unknown sees nothing.
+        let Ok(answer) = self.lookup(&caller, query) else {
+            return Some((Self::snapshot(self), Authority::nothing()));
+        };
         (answer.outcome != Outcome::Refuse).then_some((answer.at, answer.authority))
     }
 
