@@ -77,6 +77,8 @@ fn proposal(number: usize, nodes: usize) -> Proposal {
         outcome: Outcome::Resolve,
         rule: "open".into(),
         cause: None,
+        scope: None,
+        credential: None,
     }
 }
 

@@ -555,7 +555,8 @@ impl Agent {
 fn is_final(refusal: &Refusal) -> bool {
     matches!(
         refusal,
-        Refusal::Denied(_)
+        Refusal::Denied { .. }
+            | Refusal::OtherOwner { .. }
             | Refusal::NotAllowed(_)
             | Refusal::Forbidden
             | Refusal::UnknownToken { .. }

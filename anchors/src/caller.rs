@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Whoever stands behind a request.
 #[derive(Clone, Debug, Default)]
@@ -10,6 +11,8 @@ pub struct Caller {
     pub token: Option<Secret>,
     /// The address that it came from.
     pub address: Option<IpAddr>,
+    /// The listener by which it came, as the configuration names it.
+    pub listener: Option<Arc<str>>,
     /// Whether it is the program itself: no rule binds it.
     pub own: bool,
 }

@@ -1,10 +1,13 @@
 //! Every write, as a value: built by a handler, judged by the policy, carried by the log, folded by the index.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::name::Caseless;
 use crate::outcome::Outcome;
 use crate::record::RecordChange;
+use crate::scope::{Hold, ScopePath, Standing};
 use crate::service::{Check, Node, Service, Session};
 use crate::txn::{TxnOp, TxnResult};
 
@@ -82,6 +85,19 @@ pub struct Registration {
     /// Checks of the node or of any service on it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<Check>,
+    /// The scope that the service belongs to; the datacenter's own when nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<ScopePath>,
+    /// Why nobody is sent to the service yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Arc<Hold>>,
+}
+
+impl Registration {
+    /// Whose the service is, and whether anybody is sent to it.
+    pub fn standing(&self) -> Standing {
+        Standing { scope: self.scope.clone(), hold: self.hold.clone() }
+    }
 }
 
 /// What goes. Going twice is no error.

@@ -7,6 +7,7 @@ use crate::change::{Change, KvChange, PutWhen, Removal, Restore};
 use crate::clock::Time;
 use crate::outcome::Outcome;
 use crate::record::{RecordChange, TableId};
+use crate::scope::ScopePath;
 
 /// What was done, to what, by whom and under which rule. The change itself is the payload, kept beside the log
 /// under its digest, salted, so that it can be pruned without breaking a proof.
@@ -32,6 +33,15 @@ pub struct Entry {
     pub cause: Option<u64>,
     /// SHA-256 of salt and change, in hex.
     pub payload: Box<str>,
+    /// The scope whose lineage it is in; the datacenter's own when nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<ScopePath>,
+    /// Its place among the entries of all scopes that the group orders, where that is not `seq`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<u64>,
+    /// The credential under which it was admitted, by id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<Box<str>>,
 }
 
 /// What an entry did.

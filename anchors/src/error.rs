@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::acl::Denial;
 use crate::name::Caseless;
 use crate::record::TableId;
+use crate::scope::ScopePath;
 use crate::txn::Verb;
 
 /// A write or a read that was not carried out, and why. Nothing has changed.
@@ -102,8 +103,21 @@ pub enum Refusal {
     #[error("no check {0}")]
     NoCheck(Caseless),
     /// The policy of the owning scope refuses.
-    #[error("refused by rule {0}")]
-    Denied(Box<str>),
+    #[error("scope {scope} refuses by rule {rule}")]
+    Denied {
+        /// The scope.
+        scope: ScopePath,
+        /// The rule.
+        rule: Box<str>,
+    },
+    /// A service name belongs to another scope: a name has one owner in a datacenter.
+    #[error("service name {name} belongs to scope {owner}")]
+    OtherOwner {
+        /// The name.
+        name: Caseless,
+        /// Whose it is.
+        owner: ScopePath,
+    },
     /// The disk did not take the write; nothing of it is kept.
     #[error("the store did not take the write: {0}")]
     Storage(Box<str>),

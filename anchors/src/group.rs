@@ -56,6 +56,7 @@ use crate::lineage::SALT_BYTES;
 use crate::lineage::note::is_origin;
 use crate::lineage::tiles::Lineage;
 use crate::outcome::Outcome;
+use crate::scope::ScopePath;
 use crate::store::{Store, StoreError};
 
 /// The members of one scope's order, seen from this one. Dropping it ends the group as [`Group::stop`] does, without
@@ -96,6 +97,10 @@ pub struct Proposal {
     pub rule: Box<str>,
     /// The entry that caused this one.
     pub cause: Option<u64>,
+    /// The scope that decided, where it is not the datacenter's own.
+    pub scope: Option<ScopePath>,
+    /// The credential under which it was admitted, by id.
+    pub credential: Option<Box<str>>,
 }
 
 /// Told of each applied batch, in order.
@@ -147,6 +152,10 @@ struct Terms {
     outcome: Outcome,
     rule: Box<str>,
     cause: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scope: Option<ScopePath>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    credential: Option<Box<str>>,
 }
 
 // === impl Group ===
@@ -189,7 +198,7 @@ impl Group {
     /// [`Refusal`]: nothing was changed. Refusals by the index or the policy are recorded in the lineage, those for want
     /// of room, disk or time are not.
     pub async fn propose(&self, proposal: Proposal) -> Result<Committed, Refusal> {
-        let sealed = Sealed::new(proposal);
+        let sealed = Box::new(Sealed::new(proposal));
         let bytes = sealed.payload.get().len();
         let waiting = self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
         if waiting + bytes > limits::WRITES_WAITING_BYTES_MAX {
@@ -246,9 +255,11 @@ impl Group {
 
 impl Sealed {
     fn new(proposal: Proposal) -> Self {
-        let Proposal { change, actor, at, salt, outcome, rule, cause } = proposal;
+        let Proposal { change, actor, at, salt, outcome, rule, cause, scope, credential } =
+            proposal;
         let payload = serde_json::value::to_raw_value(&change).expect("changes are plain values");
-        Self { terms: Terms { at, salt, actor, outcome, rule, cause }, change, payload }
+        let terms = Terms { at, salt, actor, outcome, rule, cause, scope, credential };
+        Self { terms, change, payload }
     }
 }
 

@@ -8,6 +8,7 @@ mod board;
 mod books;
 mod expiry;
 mod founding;
+mod governance;
 mod measure;
 mod restore;
 #[cfg(test)]
@@ -21,6 +22,8 @@ use rand::RngCore as _;
 
 use self::authorities::Authorities;
 use self::board::Board;
+use self::governance::Governance;
+pub use self::governance::Ruling;
 pub use self::restore::RestoreError;
 use crate::acl::{AclSettings, Authority};
 use crate::caller::{Caller, Secret};
@@ -33,6 +36,7 @@ use crate::index::Index;
 use crate::outcome::Outcome;
 use crate::policy;
 use crate::query::Query;
+use crate::scope::ScopePath;
 use crate::sealed::{SealedSecret, Sealer};
 use crate::store::Store;
 use crate::txn::{KeyOp, KeyVerb, TxnOp};
@@ -46,6 +50,7 @@ struct Inner {
     group: Group,
     sealer: Sealer,
     authorities: Authorities,
+    governance: Governance,
     opened: Time,
     scope: Box<str>,
 }
@@ -96,7 +101,8 @@ impl Handle {
         board.open(index);
         let opened = board.now();
         let authorities = Authorities::new(acl);
-        let inner = Inner { board, group, sealer, authorities, opened, scope };
+        let governance = Governance::new(ScopePath::parse(&scope).unwrap_or_default());
+        let inner = Inner { board, group, sealer, authorities, governance, opened, scope };
         let handle = Self(Arc::new(inner));
         handle.forget_restore().await;
         Ok(handle)
@@ -106,12 +112,12 @@ impl Handle {
     ///
     /// # Errors
     /// [`Refusal`]: nothing was changed, for the reason that it tells.
-    pub async fn submit(&self, caller: &Caller, change: Change) -> Result<Committed, Refusal> {
-        let authority = self.authority(caller)?;
-        let decision = policy::admit(&authority, &self.snapshot(), &change)?;
-        if decision.outcome == Outcome::Refuse {
-            return Err(Refusal::Denied(decision.rule.into()));
-        }
+    pub async fn submit(&self, caller: &Caller, mut change: Change) -> Result<Committed, Refusal> {
+        let index = self.snapshot();
+        let authority = self.authority_at(caller, &index)?;
+        let rule = policy::admit(&authority, &index, &change)?.rule;
+        let ruling = self.0.governance.admit(caller, &authority, &index, &mut change, rule)?;
+        drop(index);
         if self.must_wait_for_lock(&change) {
             return Ok(Committed {
                 revision: 0,
@@ -132,9 +138,11 @@ impl Handle {
             actor: actor(caller, &authority).into(),
             at: self.now(),
             salt,
-            outcome: decision.outcome,
-            rule: decision.rule.into(),
+            outcome: ruling.outcome,
+            rule: ruling.rule,
             cause: None,
+            scope: ruling.scope,
+            credential: ruling.credential,
         };
         let timer = measure::timer(&proposal.change);
         let began = proposal.at;
@@ -210,6 +218,11 @@ impl Handle {
 
     fn authority_at(&self, caller: &Caller, index: &Index) -> Result<Authority, Refusal> {
         self.0.authorities.of(caller, index, &self.0.sealer, || self.now())
+    }
+
+    /// The scope of the datacenter itself.
+    pub fn root(&self) -> ScopePath {
+        self.0.governance.root().clone()
     }
 
     /// How access control is run.

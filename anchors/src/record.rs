@@ -7,7 +7,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::acl::{AuthMethod, BindingRule, Policy, Role, Token};
+use crate::credential::{Adjacency, Alias, CredentialRecord};
 pub use crate::prepared::PreparedQuery;
+use crate::scope::{Scope, ScopePolicy};
 
 /// A table of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -25,11 +27,16 @@ pub enum TableId {
     CaRoot,
     Setting,
     VirtualIp,
+    Scope,
+    ScopePolicy,
+    Credential,
+    Adjacency,
+    Alias,
 }
 
 impl TableId {
     /// All tables.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 16] = [
         Self::Token,
         Self::Policy,
         Self::Role,
@@ -41,6 +48,11 @@ impl TableId {
         Self::CaRoot,
         Self::Setting,
         Self::VirtualIp,
+        Self::Scope,
+        Self::ScopePolicy,
+        Self::Credential,
+        Self::Adjacency,
+        Self::Alias,
     ];
 
     /// What its records are called by people.
@@ -57,6 +69,11 @@ impl TableId {
             Self::CaRoot => "ConnectCA",
             Self::Setting => "Setting",
             Self::VirtualIp => "VirtualIP",
+            Self::Scope => "Scope",
+            Self::ScopePolicy => "ScopePolicy",
+            Self::Credential => "Credential",
+            Self::Adjacency => "Adjacency",
+            Self::Alias => "Alias",
         }
     }
 }
@@ -94,6 +111,11 @@ pub enum AnyRecord {
     CaRoot(Box<CaRoot>),
     Setting(Box<Setting>),
     VirtualIp(Box<VirtualIp>),
+    Scope(Box<Scope>),
+    ScopePolicy(Box<ScopePolicy>),
+    Credential(Box<CredentialRecord>),
+    Adjacency(Box<Adjacency>),
+    Alias(Box<Alias>),
 }
 
 impl AnyRecord {
@@ -111,6 +133,11 @@ impl AnyRecord {
             Self::CaRoot(_) => TableId::CaRoot,
             Self::Setting(_) => TableId::Setting,
             Self::VirtualIp(_) => TableId::VirtualIp,
+            Self::Scope(_) => TableId::Scope,
+            Self::ScopePolicy(_) => TableId::ScopePolicy,
+            Self::Credential(_) => TableId::Credential,
+            Self::Adjacency(_) => TableId::Adjacency,
+            Self::Alias(_) => TableId::Alias,
         }
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::index::row::{CheckRow, Instance, KeyRow, NodeRow};
 use crate::name::Caseless;
+use crate::scope::Standing;
 use crate::service::{Check, Node, Service};
 
 /// One operation of a transaction.
@@ -112,6 +113,9 @@ pub struct ServiceOp {
     pub service: Service,
     /// The modify index to compare with.
     pub index: u64,
+    /// Whose the service is.
+    #[serde(default, skip_serializing_if = "Standing::is_plain")]
+    pub standing: Standing,
 }
 
 /// An operation on a check.

@@ -53,6 +53,8 @@ fn put(key: &str, value: &str) -> Proposal {
         outcome: Outcome::Resolve,
         rule: "open".into(),
         cause: None,
+        scope: None,
+        credential: None,
     }
 }
 

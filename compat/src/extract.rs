@@ -129,7 +129,8 @@ pub(crate) fn caller(
     };
     let token = [params.first("token"), header("x-consul-token"), bearer(header("authorization"))];
     let token = token.into_iter().find(|token| !token.is_empty()).map(Secret::new);
-    Caller { token: tokens.or_default(token), address: Some(canonical(peer.ip())), own: false }
+    let address = Some(canonical(peer.ip()));
+    Caller { token: tokens.or_default(token), address, ..Caller::default() }
 }
 
 // === impl Whole ===

@@ -409,7 +409,8 @@ fn agent_status(error: &NodeError) -> StatusCode {
 /// The status of what the core refuses.
 fn refusal_status(refusal: &Refusal) -> StatusCode {
     match refusal {
-        Refusal::Denied(_)
+        Refusal::Denied { .. }
+        | Refusal::OtherOwner { .. }
         | Refusal::UnknownToken { .. }
         | Refusal::ExpiredToken
         | Refusal::NotAllowed(_)
@@ -467,7 +468,7 @@ fn refusal(refusal: &Refusal) -> String {
             name => format!("raft apply failed: name '{name}' aliases an existing query name"),
         },
         Refusal::NameTaken { name, .. } => format!("the name {} is taken", quote(name)),
-        Refusal::Denied(rule) => format!("Permission denied: refused by rule {rule}"),
+        Refusal::Denied { .. } | Refusal::OtherOwner { .. } => format!("Permission denied: {refusal}"),
         Refusal::Txn(_) | Refusal::Storage(_) | Refusal::Overloaded | Refusal::Stopping => refusal.to_string(),
     }
 }
@@ -504,7 +505,11 @@ mod tests {
             (Refusal::MissingSession, 500, "raft apply failed: missing session"),
             (Refusal::NamelessCheck { node: "n".into() }, 500, nameless),
             (Refusal::NoLeader, 500, "No cluster leader"),
-            (Refusal::Denied("r".into()), 403, "Permission denied: refused by rule r"),
+            (
+                Refusal::Denied { scope: proconsul_anchors::scope::ScopePath::default(), rule: "r".into() },
+                403,
+                "Permission denied: scope dc1 refuses by rule r",
+            ),
             (taken, 500, renaming),
         ];
         for (refusal, status, text) in cases {

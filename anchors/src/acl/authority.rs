@@ -7,10 +7,16 @@ use serde::{Deserialize, Serialize};
 use super::act::{Access, Act, Reach, Resource};
 use super::authorizer::{Authorizer, Verdict};
 use super::rules::Rules;
+use crate::scope::Narrow;
 
 /// What one caller may do, as its token's rules stood when it asked. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Authority(Option<Arc<Bound>>);
+pub struct Authority {
+    /// The rules of access control; none while it is off.
+    rules: Option<Arc<Bound>>,
+    /// What the scopes' policies forbid besides; nothing where there are none.
+    narrow: Option<Arc<dyn Narrow>>,
+}
 
 /// The rules of a caller while access control is on.
 #[derive(Debug)]
@@ -50,23 +56,23 @@ pub struct Denial {
 impl Authority {
     /// Everything is allowed: access control is off, or the program itself asks.
     pub fn open() -> Self {
-        Self(None)
+        Self::default()
     }
 
     /// Nothing is allowed: the caller's token is not known.
     pub fn nothing() -> Self {
-        Self(Some(Arc::new(Bound {
+        Self::bound(Bound {
             known: false,
             accessor: None,
             is_token: false,
             authorizer: Authorizer::default(),
             unsaid: Unsaid::Denied,
-        })))
+        })
     }
 
     /// Whether the caller's token is known; nobody has to bring one.
     pub fn is_known(&self) -> bool {
-        self.0.as_ref().is_none_or(|bound| bound.known)
+        self.rules.as_ref().is_none_or(|bound| bound.known)
     }
 
     /// What these rules alone allow to the anonymous caller.
@@ -81,28 +87,42 @@ impl Authority {
         authorizer: Authorizer,
         unsaid: Unsaid,
     ) -> Self {
-        Self(Some(Arc::new(Bound { known: true, accessor, is_token, authorizer, unsaid })))
+        Self::bound(Bound { known: true, accessor, is_token, authorizer, unsaid })
+    }
+
+    fn bound(rules: Bound) -> Self {
+        Self { rules: Some(Arc::new(rules)), narrow: None }
+    }
+
+    /// The same, with what the scopes' policies forbid besides.
+    #[must_use]
+    pub fn narrowed(&self, narrow: Arc<dyn Narrow>) -> Self {
+        Self { rules: self.rules.clone(), narrow: Some(narrow) }
     }
 
     /// Whether everything is allowed without a look at any rule.
     pub fn is_open(&self) -> bool {
-        self.0.is_none()
+        self.rules.is_none() && self.narrow.is_none()
     }
 
     /// Whether the caller came with a token of access control, the anonymous one aside: only then is it told that something
     /// was filtered out.
     pub fn has_token(&self) -> bool {
-        self.0.as_ref().is_some_and(|bound| bound.is_token)
+        self.rules.as_ref().is_some_and(|bound| bound.is_token)
     }
 
     /// The accessor of the caller's token.
     pub fn accessor(&self) -> Option<&str> {
-        self.0.as_ref().and_then(|bound| bound.accessor.as_deref())
+        self.rules.as_ref().and_then(|bound| bound.accessor.as_deref())
     }
 
-    /// Whether the rules allow it.
+    /// Whether the rules and the policies allow it.
     pub fn allows(&self, act: Act<'_>) -> bool {
-        let Some(bound) = &self.0 else { return true };
+        self.rules_allow(act) && self.narrow.as_ref().is_none_or(|narrow| narrow.allows(act))
+    }
+
+    fn rules_allow(&self, act: Act<'_>) -> bool {
+        let Some(bound) = &self.rules else { return true };
         match bound.authorizer.ask(act) {
             Verdict::Allowed => true,
             Verdict::Denied => false,

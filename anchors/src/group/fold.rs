@@ -41,7 +41,16 @@ impl Sealed {
         let outcome = if by_index { Outcome::Resolve } else { entry.outcome };
         let (actor, rule) = (entry.actor.clone(), entry.rule.clone());
         Ok(Self {
-            terms: Terms { at: entry.at, salt, actor, outcome, rule, cause: entry.cause },
+            terms: Terms {
+                at: entry.at,
+                salt,
+                actor,
+                outcome,
+                rule,
+                cause: entry.cause,
+                scope: entry.scope.clone(),
+                credential: entry.credential.clone(),
+            },
             change,
             payload,
         })
@@ -62,18 +71,13 @@ impl Sealed {
         let revision = seq + REVISION_BEFORE_FIRST + index.lift();
         let stamp = Stamp { revision, seq, at, salt };
         match outcome {
-            Outcome::Resolve | Outcome::Attest => self.admitted(index, &stamp),
-            Outcome::Defer => {
-                let committed = Committed {
-                    revision: stamp.revision,
-                    yes: false,
-                    outcome,
-                    entry: seq,
-                    results: Vec::new(),
-                };
-                self.kept_out(&stamp, Ok(committed))
+            // What is deferred is kept with its hold, which the change itself tells.
+            Outcome::Resolve | Outcome::Attest | Outcome::Defer => self.admitted(index, &stamp),
+            Outcome::Refuse => {
+                let scope = self.terms.scope.clone().unwrap_or_default();
+                let rule = self.terms.rule.clone();
+                self.kept_out(&stamp, Err(Refusal::Denied { scope, rule }))
             }
-            Outcome::Refuse => self.kept_out(&stamp, Err(Refusal::Denied(self.terms.rule.clone()))),
         }
     }
 
@@ -112,6 +116,9 @@ impl Sealed {
             actor: terms.actor.clone(),
             cause: terms.cause,
             payload: payload_digest(&terms.salt, self.payload.get().as_bytes()).into(),
+            scope: terms.scope.clone(),
+            order: None,
+            credential: terms.credential.clone(),
         }
     }
 }
@@ -139,7 +146,8 @@ fn reason(refusal: &Refusal) -> &'static str {
         Refusal::ReservedSecret => "reserved-secret",
         Refusal::NoService(_) => "no-service",
         Refusal::NoCheck(_) => "no-check",
-        Refusal::Denied(_) => "denied",
+        Refusal::Denied { .. } => "denied",
+        Refusal::OtherOwner { .. } => "other-owner",
         Refusal::Storage(_) => "storage",
         Refusal::Overloaded => "overloaded",
         Refusal::Stopping => "stopping",

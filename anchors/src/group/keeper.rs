@@ -30,7 +30,7 @@ pub(super) enum Ask {
     /// Order a write.
     Write {
         /// The write.
-        sealed: Sealed,
+        sealed: Box<Sealed>,
         /// Where its verdict goes.
         reply: Reply,
     },
@@ -186,7 +186,7 @@ impl Keeper {
                 break;
             };
             taken.bytes += sealed.payload.get().len();
-            taken.writes.push(sealed);
+            taken.writes.push(*sealed);
             taken.replies.push(reply);
             let full = taken.writes.len() >= limits::BATCH_WRITES_MAX
                 || taken.bytes >= limits::BATCH_BYTES_MAX;

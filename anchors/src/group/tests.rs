@@ -66,6 +66,8 @@ pub(crate) fn put_when(key: &str, value: &str, when: PutWhen) -> Proposal {
         outcome: Outcome::Resolve,
         rule: "open".into(),
         cause: None,
+        scope: None,
+        credential: None,
     }
 }
 
@@ -353,7 +355,10 @@ async fn refusals_are_recorded_with_their_reason() {
     let run = running().await;
     let mut denied = put("k", "v");
     (denied.outcome, denied.rule) = (Outcome::Refuse, "no-kv".into());
-    assert_eq!(run.group.propose(denied).await.err(), Some(Refusal::Denied("no-kv".into())));
+    assert_eq!(
+        run.group.propose(denied).await.err(),
+        Some(Refusal::Denied { scope: ScopePath::default(), rule: "no-kv".into() })
+    );
     let lost = run.group.propose(put_when("k", "v", PutWhen::Acquire("none".into()))).await;
     assert_eq!(lost.err(), Some(Refusal::UnknownSession("none".into())));
     let rules = [0, 1].map(|seq| {

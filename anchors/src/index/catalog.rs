@@ -7,6 +7,7 @@ use super::{Bodies, CheckRow, Instance, NodeRow, Roster, RowId, ServiceRow, Watc
 use crate::change::Registration;
 use crate::error::Refusal;
 use crate::name::Caseless;
+use crate::scope::Standing;
 use crate::service::{Check, Node, Service, Status};
 
 /// The check that tells whether a node is alive. A dead node's name may be taken over.
@@ -22,7 +23,7 @@ impl Write<'_> {
         self.put_node(registration);
         let node = self.as_kept(node);
         if let Some(service) = &registration.service {
-            self.put_service(&node, service);
+            self.put_service(&node, service, &registration.standing());
         }
         for check in &registration.checks {
             self.put_check(&node, check);
@@ -165,7 +166,7 @@ impl Write<'_> {
         }
     }
 
-    pub(super) fn put_service(&mut self, node: &Caseless, service: &Service) {
+    pub(super) fn put_service(&mut self, node: &Caseless, service: &Service, standing: &Standing) {
         let there = self
             .index
             .nodes
@@ -176,7 +177,7 @@ impl Write<'_> {
         self.speaks_of(uid, there.as_ref().map(|row| row.entry));
         let service = self.with_virtual_address(service);
         if let Some(row) = &there {
-            if same_service(&row.service, &service) {
+            if same_service(&row.service, &service) && row.standing() == *standing {
                 return;
             }
             if row.service.name != service.name {
@@ -194,6 +195,8 @@ impl Write<'_> {
             created: there.as_ref().map_or(revision, |row| row.created),
             modified: revision,
             entry: self.stamp.seq,
+            scope: standing.scope.clone(),
+            hold: standing.hold.clone(),
         });
         self.store_service(node, Arc::clone(&row));
         self.reach(there.as_deref(), Some(&row));

@@ -232,7 +232,7 @@ impl Write<'_> {
             }
             let meta = Some(service.meta.clone().unwrap_or_default());
             let linked = Service { tagged_addresses: Some(tagged), meta, ..service.clone() };
-            self.put_service(&instance.node, &linked);
+            self.put_service(&instance.node, &linked, &instance.standing());
         }
     }
 

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use super::write::Write;
 use super::{Index, Row, RowId, Table, WatchKey};
 use crate::acl::{AuthMethod, BindingRule, Policy, Role, Token};
+use crate::credential::{Adjacency, Alias, CredentialRecord};
 use crate::error::Refusal;
 use crate::record::{
     AnyRecord, CaRoot, ConfigEntry, Coordinate, PreparedQuery, Record, RecordChange, Setting,
     TableId, VirtualIp, When,
 };
+use crate::scope::{Scope, ScopePolicy};
 
 /// A record that has a table.
 pub trait Kept: Record {
@@ -98,6 +100,11 @@ kept! {
     CaRoot: CaRoot => ca_roots;
     Setting: Setting => settings;
     VirtualIp: VirtualIp => virtual_ips;
+    Scope: Scope => scopes;
+    ScopePolicy: ScopePolicy => scope_policies;
+    Credential: CredentialRecord => credentials;
+    Adjacency: Adjacency => adjacencies;
+    Alias: Alias => aliases;
 }
 
 fn write_row<T: Record>(row: Option<&Arc<Row<T>>>, out: &mut Vec<u8>) -> bool {

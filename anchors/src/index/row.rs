@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::roster::{Listed, Roster};
 use crate::name::Caseless;
+use crate::scope::{Hold, ScopePath, Standing};
 use crate::service::{Check, Node, Service, Session};
 
 /// A record with its stamps.
@@ -62,6 +63,10 @@ pub struct Instance {
     pub modified: u64,
     /// The lineage entry that last spoke of it.
     pub entry: u64,
+    /// The scope that it belongs to; the datacenter's own when nothing is said.
+    pub scope: Option<ScopePath>,
+    /// Why nobody is sent to it yet.
+    pub hold: Option<Arc<Hold>>,
 }
 
 /// A check of a node or of one of its services.
@@ -197,7 +202,14 @@ impl Clone for Bodies {
     }
 }
 
-// === impl Listed ===
+// === impl Instance ===
+
+impl Instance {
+    /// Whose it is, and whether anybody is sent to it.
+    pub fn standing(&self) -> Standing {
+        Standing { scope: self.scope.clone(), hold: self.hold.clone() }
+    }
+}
 
 impl Listed for Instance {
     fn id(&self) -> &Caseless {

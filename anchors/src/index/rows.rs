@@ -17,6 +17,7 @@ use super::{
 };
 use crate::name::Caseless;
 use crate::record::TableId;
+use crate::scope::{Hold, ScopePath};
 use crate::service::{Check, Node, Service, Session};
 
 /// Which row. The order of the variants is the order in which they can be read back.
@@ -91,6 +92,10 @@ struct Stamped<T> {
     /// The node's name as it was written with the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     node: Option<Caseless>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scope: Option<ScopePath>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hold: Option<Arc<Hold>>,
     record: T,
 }
 
@@ -392,6 +397,8 @@ fn encode_node(out: &mut Vec<u8>, row: &NodeRow) {
             entry: row.entry,
             index: Some(row.index),
             node: None,
+            scope: None,
+            hold: None,
             record: &row.node,
         },
     );
@@ -420,6 +427,8 @@ fn encode_instance(out: &mut Vec<u8>, row: &Instance) {
             entry: row.entry,
             index: None,
             node: Some(row.node.clone()),
+            scope: row.scope.clone(),
+            hold: row.hold.clone(),
             record: &row.service,
         },
     );
@@ -433,6 +442,8 @@ fn instance_row(value: Stamped<Service>, node: &Caseless) -> Instance {
         created: value.created,
         modified: value.modified,
         entry: value.entry,
+        scope: value.scope,
+        hold: value.hold,
     }
 }
 
@@ -451,6 +462,8 @@ fn encode_check(out: &mut Vec<u8>, row: &CheckRow) {
             entry: row.entry,
             index: None,
             node: Some(row.node.clone()),
+            scope: None,
+            hold: None,
             record: &row.check,
         },
     );
@@ -485,6 +498,8 @@ fn encode_key(out: &mut Vec<u8>, row: &KeyRow) {
             entry: row.entry,
             index: None,
             node: None,
+            scope: None,
+            hold: None,
             record: KeyValue {
                 value: row.value.to_vec(),
                 flags: row.flags,
@@ -519,6 +534,8 @@ fn encode_session(out: &mut Vec<u8>, row: &SessionRow) {
             entry: row.entry,
             index: None,
             node: None,
+            scope: None,
+            hold: None,
             record: &row.session,
         },
     );

@@ -6,7 +6,9 @@ use imbl::OrdMap;
 
 use super::Row;
 use crate::acl::{AuthMethod, BindingRule, Policy, Role, Token};
+use crate::credential::{Adjacency, Alias, CredentialRecord};
 use crate::record::{CaRoot, ConfigEntry, Coordinate, PreparedQuery, Record, Setting, VirtualIp};
+use crate::scope::{Scope, ScopePolicy};
 
 /// The records of a kind.
 #[derive(Clone, Debug)]
@@ -30,6 +32,11 @@ pub(super) struct Tables {
     pub(super) ca_roots: Table<CaRoot>,
     pub(super) settings: Table<Setting>,
     pub(super) virtual_ips: Table<VirtualIp>,
+    pub(super) scopes: Table<Scope>,
+    pub(super) scope_policies: Table<ScopePolicy>,
+    pub(super) credentials: Table<CredentialRecord>,
+    pub(super) adjacencies: Table<Adjacency>,
+    pub(super) aliases: Table<Alias>,
 }
 
 // === impl Table ===

@@ -109,9 +109,12 @@ fn written(registration: Registration) -> TxnOp {
     let Registration { node, service, mut checks, .. } = registration;
     let verb = Verb::Set;
     match (service, checks.pop()) {
-        (Some(service), _) => {
-            TxnOp::Service(Box::new(ServiceOp { verb, node: node.name, service, index: 0 }))
-        }
+        (Some(service), _) => TxnOp::Service(Box::new(ServiceOp {
+            verb,
+            node: node.name,
+            service,
+            ..ServiceOp::default()
+        })),
         (None, Some(check)) => {
             TxnOp::Check(Box::new(CheckOp { verb, node: node.name, check, index: 0 }))
         }
@@ -128,7 +131,7 @@ fn removed(removal: Removal) -> TxnOp {
         }
         Removal::Service { node, id } => {
             let service = Service { id, ..Service::default() };
-            TxnOp::Service(Box::new(ServiceOp { verb, node, service, index: 0 }))
+            TxnOp::Service(Box::new(ServiceOp { verb, node, service, ..ServiceOp::default() }))
         }
         Removal::Check { node, id } => {
             let check = Check { id, ..Check::default() };

@@ -210,7 +210,7 @@ impl Write<'_> {
             reason: reason.to_string().into(),
         })?;
         let node = self.registered(&op.node)?;
-        self.put_service(&node, &op.service);
+        self.put_service(&node, &op.service, &op.standing);
         Ok(())
     }
 

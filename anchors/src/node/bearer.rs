@@ -22,7 +22,7 @@ impl Leaf {
     }
 
     fn split(&self, registration: Registration, tokens: &Tokens, out: &mut Vec<(Caller, Change)>) {
-        let Registration { node, skip_node_update, service, checks } = registration;
+        let Registration { node, skip_node_update, service, checks, .. } = registration;
         let mut by_token: BTreeMap<Option<Box<str>>, Vec<Check>> = BTreeMap::new();
         for check in checks {
             let token = self.check_token(check.id.as_str(), tokens);
@@ -30,7 +30,9 @@ impl Leaf {
         }
         let register = |service, checks| {
             let node = node.clone();
-            Change::Register(Box::new(Registration { node, skip_node_update, service, checks }))
+            let apart =
+                Registration { node, skip_node_update, service, checks, ..Registration::default() };
+            Change::Register(Box::new(apart))
         };
         if let Some(service) = service {
             let token = self.service_token(service.id.as_str(), tokens);

@@ -94,6 +94,7 @@ impl Leaf {
                 skip_node_update: row.is_some(),
                 service: service.cloned(),
                 checks,
+                ..Registration::default()
             }))
         });
         registration.into_iter().chain(removals).collect()
@@ -250,7 +251,7 @@ pub fn membership_check() -> Check {
 }
 
 fn register(node: Node, service: Option<Service>, checks: Vec<Check>) -> Change {
-    Change::Register(Box::new(Registration { node, skip_node_update: false, service, checks }))
+    Change::Register(Box::new(Registration { node, service, checks, ..Registration::default() }))
 }
 
 /// Takes away what only the agent itself tells.

@@ -626,7 +626,7 @@ impl World {
                     },
                     skip_node_update: true,
                     service: Some(service(words).service),
-                    checks: Vec::new(),
+                    ..Registration::default()
                 };
                 self.apply(&Change::Register(Box::new(registration)));
                 "ok\n".into()

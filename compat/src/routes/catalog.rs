@@ -65,6 +65,7 @@ fn registration(mut form: RegisterForm, own_datacenter: &str) -> Result<Registra
         node: form.node(own_datacenter),
         service,
         checks: checks?,
+        ..Registration::default()
     })
 }
 

@@ -214,7 +214,13 @@ fn key(form: KeyOpForm) -> Checked {
 fn service(form: ServiceOpForm) -> Checked {
     let verb = verb("service", &form.verb.0)?;
     let index = form.service.modify_index;
-    let mut op = ServiceOp { verb, node: form.node.into(), service: form.service.into(), index };
+    let mut op = ServiceOp {
+        verb,
+        node: form.node.into(),
+        service: form.service.into(),
+        index,
+        ..ServiceOp::default()
+    };
     if verb != Verb::Get {
         check_service(&op.service).map_err(|reject| reject.to_string())?;
         // What is read is looked up by its id alone.

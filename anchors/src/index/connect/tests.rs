@@ -74,8 +74,8 @@ fn change(line: &str) -> Change {
             Change::Register(Box::new(Registration {
                 node,
                 skip_node_update,
-                service: None,
                 checks,
+                ..Registration::default()
             }))
         }
         ["-", node, id] => {
