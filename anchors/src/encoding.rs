@@ -19,10 +19,11 @@ pub(crate) mod base64 {
 }
 
 /// Bytes as lower-case hex digits.
-pub(crate) mod hex {
+pub mod hex {
     use serde::{Deserialize, Deserializer, Serializer};
 
-    pub(crate) fn encode(bytes: &[u8]) -> String {
+    /// Two digits a byte.
+    pub fn encode(bytes: &[u8]) -> String {
         const DIGITS: [u8; 16] = *b"0123456789abcdef";
         let mut text = String::with_capacity(2 * bytes.len());
         for byte in bytes {
@@ -33,7 +34,7 @@ pub(crate) mod hex {
     }
 
     /// Exactly `N` bytes; nothing when the text is anything else.
-    pub(crate) fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
+    pub fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
         let mut bytes = [0; N];
         if text.len() != 2 * N || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
             return None;

@@ -17,7 +17,7 @@ pub mod clock;
 pub mod coordinate;
 pub mod credential;
 pub mod duration;
-mod encoding;
+pub mod encoding;
 pub mod entry;
 pub mod error;
 pub mod index;
@@ -33,6 +33,7 @@ pub mod record;
 pub mod scope;
 pub mod sealed;
 pub mod service;
+pub mod tar;
 pub mod txn;
 
 // Rim.

@@ -506,7 +506,10 @@ mod tests {
             (Refusal::NamelessCheck { node: "n".into() }, 500, nameless),
             (Refusal::NoLeader, 500, "No cluster leader"),
             (
-                Refusal::Denied { scope: proconsul_anchors::scope::ScopePath::default(), rule: "r".into() },
+                Refusal::Denied {
+                    scope: proconsul_anchors::scope::ScopePath::default(),
+                    rule: "r".into(),
+                },
                 403,
                 "Permission denied: scope dc1 refuses by rule r",
             ),

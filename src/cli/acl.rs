@@ -115,5 +115,5 @@ fn whole_id(
 fn hex(value: &Value, field: &str) -> String {
     use base64::Engine as _;
     let bytes = base64::engine::general_purpose::STANDARD.decode(text(value, field));
-    bytes.unwrap_or_default().iter().map(|byte| format!("{byte:02x}")).collect()
+    proconsul_anchors::encoding::hex::encode(&bytes.unwrap_or_default())
 }

@@ -12,15 +12,12 @@ use sha2::{Digest as _, Sha256};
 use super::{About, SnapshotError, damaged, fault};
 use crate::encoding::hex;
 use crate::index::Index;
+use crate::tar::{self, BLOCK, Member, padding};
 
-/// What tar keeps its files in multiples of.
-const BLOCK: usize = 512;
-/// An archive ends with so many blocks of zeros.
-const BLOCKS_AT_END: usize = 2;
 /// Neither metadata nor sums are ever longer.
 const SMALL_BYTES_MAX: u64 = 64 << 10;
 /// Rights of each file: it holds everything.
-const RIGHTS: &[u8] = b"0000600\0";
+const RIGHTS: u64 = 0o600;
 /// The version of Raft's metadata: with it `Configuration` tells the servers.
 const META_VERSION: u32 = 1;
 
@@ -133,7 +130,7 @@ pub fn finish(
     file(&mut out, (META, meta.len() as u64, seconds), &mut meta.as_slice())?;
     file(&mut out, (STATE, state.size, seconds), &mut spool)?;
     file(&mut out, (SUMS, sums.len() as u64, seconds), &mut sums.as_bytes())?;
-    out.write_all(&[0; BLOCK * BLOCKS_AT_END])?;
+    out.write_all(&[0; tar::END])?;
     out.finish()?.flush()
 }
 
@@ -143,51 +140,12 @@ pub(super) fn file(
     (name, size, seconds): (&str, u64, u64),
     content: &mut impl Read,
 ) -> io::Result<()> {
-    out.write_all(&header(name, size, seconds)?)?;
+    let member = Member { name, mode: RIGHTS, size, changed: seconds, folder: false };
+    out.write_all(&member.header().map_err(io::Error::other)?)?;
     if io::copy(&mut content.take(size), out)? != size {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     out.write_all(&[0; BLOCK][..padding(size)])
-}
-
-/// How many bytes fill up the last block of a file.
-fn padding(size: u64) -> usize {
-    // Less than a block.
-    (size.next_multiple_of(BLOCK as u64) - size) as usize
-}
-
-/// The block before a file.
-fn header(name: &str, size: u64, seconds: u64) -> io::Result<[u8; BLOCK]> {
-    let mut block = [0; BLOCK];
-    let mut put = |at: usize, bytes: &[u8]| block[at..at + bytes.len()].copy_from_slice(bytes);
-    put(0, name.as_bytes());
-    put(100, RIGHTS);
-    put(108, b"0000000\0");
-    put(116, b"0000000\0");
-    put(124, octal(size)?.as_bytes());
-    put(136, octal(seconds)?.as_bytes());
-    put(156, b"0");
-    put(257, b"ustar\x0000");
-    let sum = format!("{:06o}\0 ", sum_of(&block));
-    block[148..156].copy_from_slice(sum.as_bytes());
-    Ok(block)
-}
-
-/// Eleven digits and a zero byte.
-fn octal(number: u64) -> io::Result<String> {
-    const DIGITS: usize = 11;
-    let text = format!("{number:0DIGITS$o}\0");
-    if text.len() > DIGITS + 1 {
-        return Err(io::Error::other("the snapshot is too large for its archive"));
-    }
-    Ok(text)
-}
-
-/// The sum over a header, in which its own place counts as blanks.
-fn sum_of(block: &[u8; BLOCK]) -> u32 {
-    let place = 148..156;
-    let byte = |(at, byte): (usize, &u8)| u32::from(if place.contains(&at) { b' ' } else { *byte });
-    block.iter().enumerate().map(byte).sum()
 }
 
 /// Sums and counts what is written through it.
@@ -248,7 +206,7 @@ impl<R: Read> Archive<R> {
         self.inner.read_exact(&mut block).map_err(fault)?;
         let sums = small(&mut self.inner, parse(&block, SUMS)?)?;
         self.compare(&sums)?;
-        for _ in 0..BLOCKS_AT_END {
+        for _ in 0..tar::END / BLOCK {
             self.inner.read_exact(&mut block).map_err(fault)?;
             if block.iter().any(|byte| *byte != 0) {
                 return Err(damaged("there is another file in it"));
@@ -285,19 +243,11 @@ impl<R: Read> Read for Archive<R> {
 
 /// The size of a file that must have this name.
 fn parse(block: &[u8; BLOCK], name: &str) -> Result<u64, SnapshotError> {
-    let text = |bytes: &[u8]| {
-        let end = bytes.iter().position(|byte| matches!(byte, 0 | b' ')).unwrap_or(bytes.len());
-        String::from_utf8_lossy(&bytes[..end]).into_owned()
-    };
-    let number = |bytes: &[u8]| u64::from_str_radix(&text(bytes), 8).ok();
-    if number(&block[148..156]) != Some(u64::from(sum_of(block))) {
-        return Err(damaged("a header of its archive is none"));
-    }
-    let found = text(&block[..100]);
+    let (found, size) = tar::read(block).map_err(|error| damaged(&error.to_string()))?;
     if found != name {
         return Err(damaged(&format!("there is {found:?} where {name} belongs")));
     }
-    number(&block[124..136]).ok_or_else(|| damaged("a header of its archive has no size"))
+    Ok(size)
 }
 
 /// A file that is short, with what fills up its last block.

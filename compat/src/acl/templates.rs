@@ -1,9 +1,8 @@
 //! Consul's templates of policies: which variables they take, and the policy that they make.
 
-use std::fmt::Write as _;
-
 use proconsul_anchors::acl::identity::Template;
 use proconsul_anchors::acl::{NodeIdentity, Policy, ServiceIdentity, TemplatedPolicy};
+use proconsul_anchors::encoding::hex;
 
 use crate::acl::names::is_identity;
 use crate::go::text::quote;
@@ -61,11 +60,7 @@ pub(crate) fn check(template: &Template, name: Option<&str>) -> Result<(), Templ
 /// The policy that a template makes.
 pub(crate) fn make(template: &Template, name: &str, datacenters: Option<Vec<Box<str>>>) -> Policy {
     let rules = template.render(name);
-    let mut id = String::with_capacity(rules.len() * 2 + NOTHING_HASHED.len());
-    for byte in rules.bytes() {
-        let _ = write!(id, "{byte:02x}");
-    }
-    id.push_str(NOTHING_HASHED);
+    let id = hex::encode(rules.as_bytes()) + NOTHING_HASHED;
     Policy {
         name: format!("synthetic-policy-{id}").into(),
         id: id.into(),

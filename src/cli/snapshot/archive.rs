@@ -3,13 +3,13 @@
 use std::io::{self, Read};
 
 use flate2::read::GzDecoder;
+use proconsul_anchors::encoding::hex;
+use proconsul_anchors::tar::{self, BLOCK};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::Meta;
 
-/// What tar keeps its files in multiples of.
-const BLOCK: usize = 512;
 /// No metadata and no list of sums is longer.
 const SMALL_MAX: u64 = 1 << 20;
 
@@ -41,13 +41,13 @@ pub(super) fn read(file: impl Read) -> Result<About, String> {
         match name.as_str() {
             "meta.json" if size <= SMALL_MAX => {
                 meta = content(&mut archive, size)?;
-                meta_sum = Some(hex(&Sha256::digest(&meta)));
+                meta_sum = Some(hex::encode(&Sha256::digest(&meta)));
             }
             "SHA256SUMS" if size <= SMALL_MAX => sums = content(&mut archive, size)?,
             "state.bin" => state_sum = Some(hashed(&mut archive, size).map_err(told)?),
             other => return Err(format!("unexpected file {other:?} in snapshot")),
         }
-        let rest = (BLOCK as u64 - size % BLOCK as u64) % BLOCK as u64;
+        let rest = tar::padding(size) as u64;
         io::copy(&mut archive.by_ref().take(rest), &mut io::sink()).map_err(told)?;
     }
     compare(&sums, &[("meta.json", meta_sum), ("state.bin", state_sum)])
@@ -75,14 +75,8 @@ fn header(archive: &mut impl Read) -> io::Result<Option<(String, u64)>> {
         io::copy(archive, &mut io::sink())?;
         return Ok(None);
     }
-    let until_zero = |bytes: &[u8]| {
-        let end = bytes.iter().position(|byte| matches!(byte, 0 | b' ')).unwrap_or(bytes.len());
-        String::from_utf8_lossy(&bytes[..end]).into_owned()
-    };
-    let octal = until_zero(&block[124..136]);
-    let size = u64::from_str_radix(octal.trim(), 8)
-        .map_err(|_| io::Error::other("archive/tar: invalid tar header"))?;
-    Ok(Some((until_zero(&block[..100]), size)))
+    let read = tar::read(&block);
+    read.map(Some).map_err(|_| io::Error::other("archive/tar: invalid tar header"))
 }
 
 fn content(archive: &mut impl Read, size: u64) -> Result<Vec<u8>, String> {
@@ -95,11 +89,11 @@ fn content(archive: &mut impl Read, size: u64) -> Result<Vec<u8>, String> {
 fn hashed(archive: &mut impl Read, size: u64) -> io::Result<String> {
     let mut sum = Sha256::new();
     let copied = io::copy(&mut archive.by_ref().take(size), &mut sum)?;
-    if copied == size { Ok(hex(&sum.finalize())) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    if copied == size {
+        Ok(hex::encode(&sum.finalize()))
+    } else {
+        Err(io::ErrorKind::UnexpectedEof.into())
+    }
 }
 
 /// Every file must have its sum in the list, and every sum its file.
