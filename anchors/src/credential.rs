@@ -1,5 +1,7 @@
 //! Credentials: who vouches for whom, as what and until when, in statements that a stranger can verify.
 
+pub mod dsse;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
