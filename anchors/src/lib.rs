@@ -22,6 +22,7 @@ pub mod entry;
 pub mod error;
 pub mod index;
 pub mod name;
+pub mod network;
 pub mod node;
 pub mod outcome;
 pub mod pairs;

@@ -59,3 +59,15 @@ pub const REPLAY_DIFFERENCES_MAX: usize = 10;
 
 /// Authorities that are kept looked up; one more, and they are looked up again as they are asked for.
 pub const AUTHORITIES_MAX: usize = 4096;
+
+/// Labels that may lie under a datacenter's where its own scope says nothing of it.
+pub const SCOPE_LABELS: u32 = 16;
+
+/// Scopes of a datacenter. All of them are looked at when one is written.
+pub const SCOPES_MAX: usize = 4_096;
+
+/// Names, key prefixes and caller rules of one scope.
+pub const SCOPE_NAMES_MAX: usize = 1_024;
+
+/// Bytes of a text in a scope's record: a name, a prefix of keys, the owner.
+pub const SCOPE_TEXT_BYTES_MAX: usize = 512;

@@ -4,13 +4,22 @@
 //! depth that is allowed. The records of this page say what was configured; what follows from all of them together is a
 //! function of the index.
 
+pub(crate) mod check;
+mod facts;
+mod names;
 mod path;
+mod table;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::check::ScopeFault;
+pub use self::facts::CallerFacts;
 pub use self::path::{ScopePath, ScopePathError};
+pub use self::table::Scopes;
 use crate::acl::Act;
 use crate::clock::Time;
 use crate::record::{Record, TableId};

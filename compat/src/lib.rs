@@ -51,9 +51,8 @@ pub use crate::login::{Fetch, FetchError, FetchRequest, Fetched, Fetching, Login
 pub use crate::reply::Pieces;
 pub use crate::routes::AUTOPILOT_SETTING;
 pub use crate::server::{Api, Certificates, Listener, serve};
-pub use crate::settings::{
-    Identity, LimitMode, MetricsProxy, Network, RequestLimits, Settings, Timeouts,
-};
+pub use crate::settings::{Identity, LimitMode, MetricsProxy, RequestLimits, Settings, Timeouts};
+pub use proconsul_anchors::network::Network;
 
 /// Writes the entries of `config_entries.bootstrap`, in their order, each where there is none of its kind and name.
 ///
