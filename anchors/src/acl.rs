@@ -16,6 +16,7 @@ mod records;
 mod resolve;
 pub mod rules;
 mod tokens;
+pub mod vet;
 
 pub use self::act::{Access, Act, Reach, Resource};
 pub use self::authority::{Authority, Denial};

@@ -25,7 +25,7 @@ use self::board::Board;
 use self::governance::Governance;
 pub use self::governance::Ruling;
 pub use self::restore::RestoreError;
-use crate::acl::{AclSettings, Authority};
+use crate::acl::{AclSettings, Authority, vet};
 use crate::caller::{Caller, Secret};
 pub use crate::change::Committed;
 use crate::change::{Change, KvChange, PutWhen};
@@ -34,7 +34,6 @@ use crate::error::{Misfit, Refusal, TxnFault};
 use crate::group::{Group, GroupSettings, Proposal, StartError};
 use crate::index::Index;
 use crate::outcome::Outcome;
-use crate::policy;
 use crate::query::Query;
 use crate::scope::ScopePath;
 use crate::sealed::{SealedSecret, Sealer};
@@ -115,7 +114,7 @@ impl Handle {
     pub async fn submit(&self, caller: &Caller, mut change: Change) -> Result<Committed, Refusal> {
         let index = self.snapshot();
         let authority = self.authority_at(caller, &index)?;
-        let rule = policy::admit(&authority, &index, &change)?.rule;
+        let rule = vet::admit(&authority, &index, &change)?;
         let ruling = self.0.governance.admit(caller, &authority, &index, &mut change, rule)?;
         drop(index);
         if self.must_wait_for_lock(&change) {
@@ -159,10 +158,9 @@ impl Handle {
     /// Those of [`Handle::authority`]: the caller's token is not known, or not any more.
     pub fn lookup(&self, caller: &Caller, query: &Query) -> Result<Answer, Refusal> {
         let at = self.snapshot();
-        let decision = policy::resolve(caller, query);
         Ok(Answer {
             index: at.index_of(query),
-            outcome: decision.outcome,
+            outcome: Outcome::Resolve,
             known_leader: self.has_leader(),
             age: Duration::ZERO,
             authority: self.authority_at(caller, &at)?,

@@ -1,233 +1,152 @@
-//! What a scope's owner decides about a read or a write.
+//! What the scopes' policies decide: Rego, evaluated within bounds.
 //!
-//! Writes are vetted here against the caller's rules and the index as it is, as Consul vets them: whoever re-registers a
-//! service sends its node along and need not be allowed to write the node when nothing of it changes. What is read is decided by
-//! whoever prints the answer: it leaves out what the [`Authority`] does not allow.
+//! A policy is one Rego module whose rule `decision` says `{outcome, rule, ttl}`, or a set of those, of which the strictest
+//! holds. What binds a scope is its own policy and the `inherit` policy of every scope above it: a child is stricter, never
+//! looser. A policy that fails (it loops, asks for too much, answers nonsense) defers by the rule [`FAULT`]: nobody is let
+//! through by a mistake, and nobody is refused for good.
 
-use crate::acl::{Act, Authority};
-use crate::caller::Caller;
-use crate::change::{Change, KvChange, Registration, Removal};
-use crate::error::{Refusal, TxnFault};
-use crate::index::{Index, NodeRow};
-use crate::node::sync::CONSUL_SERVICE;
-use crate::outcome::Outcome;
-use crate::query::Query;
-use crate::service::{Check, Node, Service};
-use crate::txn::{CheckOp, KeyOp, KeyVerb, ServiceOp, TxnOp, Verb};
+mod budget;
+mod builtins;
+mod decided;
+mod input;
+pub mod library;
+mod module;
+mod suite;
 
-/// The name of the rule that lets everything through: a scope without a policy of its own.
-const OPEN: &str = "open";
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-/// The name of the rule that lets through what the caller's rules allow.
-const ACL: &str = "acl";
+pub use self::budget::Stopwatch;
+pub use self::decided::Decided;
+pub use self::input::{Action, Facts, Input, Target};
+pub use self::module::{Module, PolicyFault};
+pub use self::suite::{Case, Told, run};
+use crate::scope::{Scope, ScopePath, ScopePolicy};
 
-/// The kind of service that stands before another.
-const SIDECAR: &str = "connect-proxy";
+/// The rule that is told where no policy binds.
+pub const OPEN: &str = "open";
 
-/// A decision and the rule that made it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Decision {
-    /// What was decided.
-    pub outcome: Outcome,
-    /// The rule, by name.
-    pub rule: &'static str,
+/// The rule that is told for a policy that failed or is missing.
+pub const FAULT: &str = "policy/fault";
+
+/// The policies of an index, each compiled once for each of its versions. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct PolicySet {
+    modules: Arc<BTreeMap<Box<str>, Arc<Module>>>,
+    stopwatch: Option<Stopwatch>,
 }
 
-/// Whether a caller may write this.
-///
-/// Further records are let through: what a write of one takes depends on what it means, which their handlers know. They ask
-/// before they submit.
-///
-/// # Errors
-/// [`Refusal::NotAllowed`], or what Consul finds out about the write while it is vetted.
-pub fn admit(authority: &Authority, index: &Index, change: &Change) -> Result<Decision, Refusal> {
-    if authority.is_open() {
-        return Ok(Decision { outcome: Outcome::Resolve, rule: OPEN });
+/// What one policy of a chain decided.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// The scope that names the policy.
+    pub scope: ScopePath,
+    /// The policy.
+    pub policy: Box<str>,
+    /// Its version; 0 when there is no policy of this name.
+    pub version: u64,
+    /// Whether it binds as what a scope above hands down.
+    pub inherited: bool,
+    /// What it decided.
+    pub decided: Decided,
+}
+
+// === impl PolicySet ===
+
+impl PolicySet {
+    /// Compiles what is new among the records; what is there already in the same version is kept.
+    #[must_use]
+    pub fn of<'a>(records: impl IntoIterator<Item = &'a ScopePolicy>, before: &Self) -> Self {
+        let module = |record: &ScopePolicy| {
+            let kept = before.modules.get(&record.name).filter(|kept| kept.is(record));
+            kept.map_or_else(|| Arc::new(Module::of(record)), Arc::clone)
+        };
+        let modules = records.into_iter().map(|record| (record.name.clone(), module(record)));
+        Self { modules: Arc::new(modules.collect()), stopwatch: before.stopwatch }
     }
-    match change {
-        Change::Register(registration) => vet_registration(authority, index, registration)?,
-        Change::Deregister(removal) => vet_removal(authority, index, removal)?,
-        Change::Kv(change) => authority.demand(key_act(change))?,
-        Change::OpenSession(session) => {
-            authority.demand(Act::session_write(session.node.as_str()))?;
+
+    /// The same, with a watch by which evaluations that take too long are stopped, besides the bound of their steps.
+    #[must_use]
+    pub fn timed_by(self, stopwatch: Stopwatch) -> Self {
+        Self { stopwatch: Some(stopwatch), ..self }
+    }
+
+    /// Whether there is no policy.
+    pub fn is_empty(&self) -> bool {
+        self.modules.is_empty()
+    }
+
+    /// A policy by its name.
+    pub fn get(&self, name: &str) -> Option<&Arc<Module>> {
+        self.modules.get(name)
+    }
+
+    /// Decides for the last scope of a chain that begins at the root: the strictest of what binds it.
+    pub fn decide(&self, chain: &[Arc<Scope>], input: &Input<'_>) -> Decided {
+        let mut bound = binding(chain).peekable();
+        if bound.peek().is_none() {
+            return Decided::open();
         }
-        Change::CloseSession { id } => {
-            if let Some(row) = index.session(id) {
-                authority.demand(Act::session_write(row.session.node.as_str()))?;
-            }
-        }
-        Change::Records(_) => {}
-        Change::Restore(_) => authority.demand(Act::acl_write())?,
-        Change::Txn(ops) => vet_transaction(authority, ops)?,
+        let input = input.value(chain);
+        bound
+            .map(|(scope, name, _)| self.ask(scope, name, input.clone()))
+            .reduce(Decided::and)
+            .unwrap_or_else(Decided::open)
     }
-    Ok(Decision { outcome: Outcome::Resolve, rule: ACL })
+
+    /// The same, with what each policy of the chain decided.
+    pub fn explain(&self, chain: &[Arc<Scope>], input: &Input<'_>) -> Vec<Verdict> {
+        let value = input.value(chain);
+        binding(chain)
+            .map(|(scope, name, inherited)| Verdict {
+                scope: scope.path.clone(),
+                policy: name.into(),
+                version: self.get(name).map_or(0, |module| module.version()),
+                inherited,
+                decided: self.ask(scope, name, value.clone()),
+            })
+            .collect()
+    }
+
+    /// Whether what binds a chain asks for the numbers that change with every write, or for the time.
+    pub fn reads(&self, chain: &[Arc<Scope>]) -> Reads {
+        let modules = binding(chain).filter_map(|(_, name, _)| self.get(name));
+        modules.fold(Reads::default(), |all, module| all.and(module.reads()))
+    }
+
+    fn ask(&self, scope: &Scope, name: &str, input: Result<regorus::Value, PolicyFault>) -> Decided {
+        let decided = match self.get(name) {
+            None => Err(PolicyFault::new(format!("there is no policy {name:?}"))),
+            Some(module) => input.and_then(|input| module.decide(input, self.stopwatch)),
+        };
+        decided.unwrap_or_else(Decided::fault).by(&scope.path)
+    }
 }
 
-/// Whether a caller may read this: whoever prints it decides line by line.
-pub fn resolve(_caller: &Caller, _query: &Query) -> Decision {
-    Decision { outcome: Outcome::Resolve, rule: OPEN }
+/// What of the input a policy looks at besides the caller and the target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reads {
+    /// `input.facts`: what the scope holds.
+    pub facts: bool,
+    /// `input.time`.
+    pub time: bool,
 }
 
-fn key_act(change: &KvChange) -> Act<'_> {
-    match change {
-        KvChange::Put { key, .. } | KvChange::Delete { key, .. } => Act::key_write(key),
-        KvChange::DeleteTree { prefix } => Act::key_write_under(prefix),
+impl Reads {
+    fn and(self, other: Self) -> Self {
+        Self { facts: self.facts || other.facts, time: self.time || other.time }
     }
 }
 
-fn vet_registration(
-    authority: &Authority,
-    index: &Index,
-    registration: &Registration,
-) -> Result<(), Refusal> {
-    let row = index.node(registration.node.name.as_str());
-    if let Some(service) = &registration.service {
-        vet_service(authority, service)?;
-    }
-    if row
-        .is_none_or(|row| !registration.skip_node_update && differs(&row.node, &registration.node))
-    {
-        authority.demand(Act::node_write(registration.node.name.as_str()))?;
-    }
-    if let Some(service) = &registration.service {
-        authority.demand(Act::service_write(service.name.as_str()))?;
-        // The id may be another service's, which goes by this.
-        let there = row.and_then(|row| row.services.get(service.id.key()));
-        if there.is_some_and(|there| !may_write(authority, &there.service)) {
-            return Err(Refusal::Forbidden);
-        }
-    }
-    registration
-        .checks
-        .iter()
-        .try_for_each(|check| vet_check(authority, registration, row.map(|row| &**row), check))
-}
-
-/// The service that servers register of themselves takes no leave here, and a sidecar that of its service too.
-fn vet_service(authority: &Authority, service: &Service) -> Result<(), Refusal> {
-    if service.name.as_str() != CONSUL_SERVICE {
-        authority.demand(Act::service_write(service.name.as_str()))?;
-    }
-    if service.kind() == SIDECAR {
-        let of = service.mesh().map_or("", |mesh| &mesh.proxy.destination_service_name);
-        authority.demand(Act::service_write(of))?;
-    }
-    Ok(())
-}
-
-fn vet_check(
-    authority: &Authority,
-    registration: &Registration,
-    row: Option<&NodeRow>,
-    check: &Check,
-) -> Result<(), Refusal> {
-    let Some(checked) = &check.service else {
-        return Ok(authority.demand(Act::node_write(registration.node.name.as_str()))?);
+/// The policies that bind the last scope of a chain, the root's first, and whether they are handed down to it.
+pub fn binding(chain: &[Arc<Scope>]) -> impl Iterator<Item = (&Scope, &str, bool)> {
+    let (own, above) = match chain.split_last() {
+        Some((own, above)) => (Some(own), above),
+        None => (None, chain),
     };
-    if registration.service.as_ref().is_some_and(|service| service.id == checked.id) {
-        return Ok(());
-    }
-    let there = row.and_then(|row| row.services.get(checked.id.key()));
-    let unknown = || Refusal::UnknownService {
-        node: registration.node.name.clone(),
-        service: checked.id.clone(),
-        check: check.id.clone(),
-    };
-    let there = there.ok_or_else(unknown)?;
-    Ok(authority.demand(Act::service_write(there.service.name.as_str()))?)
+    let inherited = above.iter().filter_map(|scope| Some((&**scope, scope.inherit.as_deref()?, true)));
+    inherited.chain(own.and_then(|scope| Some((&**scope, scope.policy.as_deref()?, false))))
 }
 
-fn may_write(authority: &Authority, service: &Service) -> bool {
-    authority.allows(Act::service_write(service.name.as_str()))
-}
-
-/// Whether a registration changes its node.
-fn differs(there: &Node, node: &Node) -> bool {
-    there.id != node.id
-        || there.address != node.address
-        || there.datacenter != node.datacenter
-        || there.tagged_addresses != node.tagged_addresses
-        || there.meta != node.meta
-}
-
-/// Who may write the node may remove what is on it.
-fn vet_removal(authority: &Authority, index: &Index, removal: &Removal) -> Result<(), Refusal> {
-    let (Removal::Node { node } | Removal::Service { node, .. } | Removal::Check { node, .. }) =
-        removal;
-    let of_node = authority.demand(Act::node_write(node.as_str()));
-    if of_node.is_ok() {
-        return Ok(());
-    }
-    let row = index.node(node.as_str());
-    let name = match removal {
-        Removal::Node { .. } => return Ok(of_node?),
-        Removal::Service { id, .. } => {
-            let there = row.and_then(|row| row.services.get(id.key()));
-            let there = there.ok_or_else(|| Refusal::NoService(id.clone()))?;
-            there.service.name.clone()
-        }
-        Removal::Check { id, .. } => {
-            let there = row.and_then(|row| row.checks.get(id.key()));
-            let there = there.ok_or_else(|| Refusal::NoCheck(id.clone()))?;
-            match &there.check.service {
-                Some(checked) => checked.name.clone(),
-                None => return Ok(of_node?),
-            }
-        }
-    };
-    Ok(authority.demand(Act::service_write(name.as_str()))?)
-}
-
-/// All that a transaction may not do. What it reads is left out by whoever prints it.
-fn vet_transaction(authority: &Authority, ops: &[TxnOp]) -> Result<(), Refusal> {
-    let fault = |(op, of): (usize, &TxnOp)| {
-        let why = vet_op(authority, of).err()?;
-        Some(TxnFault { op, why: why.into() })
-    };
-    let faults: Vec<TxnFault> = ops.iter().enumerate().filter_map(fault).collect();
-    if faults.is_empty() { Ok(()) } else { Err(Refusal::Txn(faults)) }
-}
-
-/// Whether a caller may have one operation of a transaction carried out.
-///
-/// # Errors
-/// [`Refusal::NotAllowed`].
-pub fn vet_op(authority: &Authority, op: &TxnOp) -> Result<(), Refusal> {
-    match op {
-        TxnOp::Key(op) => vet_key_op(authority, op),
-        TxnOp::Node(op) if op.verb == Verb::Get => Ok(()),
-        TxnOp::Node(op) => Ok(authority.demand(Act::node_write(op.node.name.as_str()))?),
-        TxnOp::Service(op) => vet_service_op(authority, op),
-        TxnOp::Check(op) => vet_check_op(authority, op),
-    }
-}
-
-/// Comparisons tell what is there: they take what a read takes, and one that a key is absent what a write takes.
-fn vet_key_op(authority: &Authority, op: &KeyOp) -> Result<(), Refusal> {
-    let act = match op.verb {
-        KeyVerb::Get | KeyVerb::GetOrEmpty | KeyVerb::GetTree => return Ok(()),
-        KeyVerb::CheckIndex | KeyVerb::CheckSession => Act::key_read(&op.key),
-        KeyVerb::DeleteTree => Act::key_write_under(&op.key),
-        KeyVerb::CheckNotExists
-        | KeyVerb::Set
-        | KeyVerb::Cas
-        | KeyVerb::Lock
-        | KeyVerb::Unlock
-        | KeyVerb::Delete
-        | KeyVerb::DeleteCas => Act::key_write(&op.key),
-    };
-    Ok(authority.demand(act)?)
-}
-
-fn vet_service_op(authority: &Authority, op: &ServiceOp) -> Result<(), Refusal> {
-    if op.verb == Verb::Get { Ok(()) } else { vet_service(authority, &op.service) }
-}
-
-fn vet_check_op(authority: &Authority, op: &CheckOp) -> Result<(), Refusal> {
-    let act = match &op.check.service {
-        _ if op.verb == Verb::Get => return Ok(()),
-        Some(checked) => Act::service_write(checked.name.as_str()),
-        None => Act::node_write(op.node.as_str()),
-    };
-    Ok(authority.demand(act)?)
-}
+#[cfg(test)]
+mod tests;

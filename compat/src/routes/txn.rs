@@ -1,10 +1,10 @@
 //! `/v1/txn`: several operations as one.
 
 use http::StatusCode;
+use proconsul_anchors::acl::vet::vet_op;
 use proconsul_anchors::acl::{Act, Authority};
 use proconsul_anchors::change::Change;
 use proconsul_anchors::error::{Misfit, Refusal, TxnFault};
-use proconsul_anchors::policy::vet_op;
 use proconsul_anchors::txn::{CheckOp, KeyOp, KeyVerb, NodeOp, ServiceOp, TxnOp, TxnResult, Verb};
 
 use crate::acl::uuid;

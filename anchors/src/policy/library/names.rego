@@ -1,0 +1,24 @@
+# Names of services and keys.
+package library.names
+
+# The name is none that begins with one of these.
+outside(prefixes) if {
+	not begins(prefixes)
+}
+
+# The name begins with one of these.
+begins(prefixes) if {
+	some prefix in prefixes
+	startswith(input.target.name, prefix)
+}
+
+# The name does not match a pattern as a whole.
+unlike(pattern) if {
+	not regex.match(concat("", ["^(?:", pattern, ")$"]), input.target.name)
+}
+
+# The name of the service is none that DNS can carry as one label.
+unresolvable if {
+	input.target.kind == "service"
+	not regex.match(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`, input.target.name)
+}
