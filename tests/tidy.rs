@@ -73,6 +73,8 @@ const PURE: &[&str] = &[
     "anchors/src/sealed.rs",
     "anchors/src/service",
     "anchors/src/service.rs",
+    "anchors/src/traversal",
+    "anchors/src/traversal.rs",
     "anchors/src/txn.rs",
     "dns/src/answer",
     "dns/src/answer.rs",

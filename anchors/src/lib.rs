@@ -35,6 +35,7 @@ pub mod scope;
 pub mod sealed;
 pub mod service;
 pub mod tar;
+pub mod traversal;
 pub mod txn;
 
 // Rim.

@@ -23,6 +23,16 @@ impl Outcome {
     pub fn and(self, other: Self) -> Self {
         self.max(other)
     }
+
+    /// Its name, as policies and headers write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Resolve => "resolve",
+            Self::Attest => "attest",
+            Self::Defer => "defer",
+            Self::Refuse => "refuse",
+        }
+    }
 }
 
 #[cfg(test)]

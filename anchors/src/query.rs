@@ -1,10 +1,13 @@
 //! Every read, as a value: what is read decides which index the answer carries and what wakes who waits for it.
 
+use serde::{Deserialize, Serialize};
+
 use crate::name::Caseless;
 use crate::record::TableId;
 
 /// A read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Query {
     /// All nodes (`/v1/catalog/nodes`).
     Nodes,
