@@ -13,7 +13,7 @@ use crate::scope::ScopePath;
 /// under its digest, salted, so that it can be pruned without breaking a proof.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Its place in the log, from 0.
+    /// Its place in the log of its scope, from 0.
     pub seq: u64,
     /// When it was proposed.
     pub at: Time,
@@ -21,7 +21,7 @@ pub struct Entry {
     pub kind: Kind,
     /// The record that it speaks of: kept over re-registration, new after deregistration. `None` when nothing was there.
     pub uid: Option<Uuid>,
-    /// The entry before this one that spoke of the same record.
+    /// The entry before this one that spoke of the same record, by its place in the group's order.
     pub previous: Option<u64>,
     /// Admitted or not.
     pub outcome: Outcome,
@@ -29,7 +29,7 @@ pub struct Entry {
     pub rule: Box<str>,
     /// Who asked.
     pub actor: Box<str>,
-    /// The entry that caused this one, if any.
+    /// The entry that caused this one, if any, by its place in the group's order.
     pub cause: Option<u64>,
     /// SHA-256 of salt and change, in hex.
     pub payload: Box<str>,
@@ -42,6 +42,15 @@ pub struct Entry {
     /// The credential under which it was admitted, by id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<Box<str>>,
+}
+
+// === impl Entry ===
+
+impl Entry {
+    /// Its place among the entries of all scopes that the group orders.
+    pub fn place(&self) -> u64 {
+        self.order.unwrap_or(self.seq)
+    }
 }
 
 /// What an entry did.

@@ -66,6 +66,8 @@ pub struct Group {
     waiting_bytes: Arc<AtomicUsize>,
     stopped: Arc<AtomicBool>,
     lineage: Lineage,
+    /// The scope of the datacenter itself: it is not named where it is meant.
+    root: Box<str>,
     /// The term in which this member leads.
     term: Arc<AtomicU64>,
 }
@@ -182,6 +184,7 @@ impl Group {
             waiting_bytes: Arc::default(),
             stopped: Arc::default(),
             lineage: Lineage::new(Arc::clone(&store), Arc::clone(&backlog) as _),
+            root: settings.scope.clone(),
             term: Arc::clone(&backlog.term),
         };
         let waiting_bytes = Arc::clone(&group.waiting_bytes);
@@ -197,7 +200,8 @@ impl Group {
     /// # Errors
     /// [`Refusal`]: nothing was changed. Refusals by the index or the policy are recorded in the lineage, those for want
     /// of room, disk or time are not.
-    pub async fn propose(&self, proposal: Proposal) -> Result<Committed, Refusal> {
+    pub async fn propose(&self, mut proposal: Proposal) -> Result<Committed, Refusal> {
+        proposal.scope = self.named(proposal.scope);
         let sealed = Box::new(Sealed::new(proposal));
         let bytes = sealed.payload.get().len();
         let waiting = self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -226,17 +230,30 @@ impl Group {
         self.term.load(Ordering::Relaxed)
     }
 
-    /// The lineage, signed as it is now.
+    /// The datacenter's own lineage, signed as it is now.
     ///
     /// # Errors
     /// [`Refusal::Stopping`] or [`Refusal::Storage`].
     pub async fn checkpoint(&self) -> Result<Box<str>, Refusal> {
-        let (reply, note) = oneshot::channel();
-        self.asks.send(Ask::Checkpoint(reply)).await.map_err(|_| Refusal::Stopping)?;
+        self.checkpoint_of(None).await
+    }
+
+    /// The lineage of a scope, signed as it is now; `None` is the datacenter's own.
+    ///
+    /// # Errors
+    /// [`Refusal::Stopping`] or [`Refusal::Storage`].
+    pub async fn checkpoint_of(&self, scope: Option<ScopePath>) -> Result<Box<str>, Refusal> {
+        let (scope, (reply, note)) = (self.named(scope), oneshot::channel());
+        self.asks.send(Ask::Checkpoint { scope, reply }).await.map_err(|_| Refusal::Stopping)?;
         note.await.unwrap_or(Err(Refusal::Stopping))
     }
 
-    /// Reads the lineage.
+    /// The datacenter's scope goes without a name.
+    fn named(&self, scope: Option<ScopePath>) -> Option<ScopePath> {
+        scope.filter(|path| path.as_str() != &*self.root)
+    }
+
+    /// Reads the datacenter's own lineage, and from there the others.
     pub fn lineage(&self) -> &Lineage {
         &self.lineage
     }

@@ -83,7 +83,7 @@ pub struct Index {
 pub struct Stamp {
     /// The revision that it makes: above the one before.
     pub revision: u64,
-    /// The entry of the lineage that records it.
+    /// The entry that records it, by its place in the group's order.
     pub seq: u64,
     /// When it was proposed.
     pub at: Time,
@@ -142,7 +142,7 @@ struct Staged {
 struct StagedValue {
     /// Which restore it is.
     id: Box<str>,
-    /// The entries of the lineage whose payloads are its pieces, in their order.
+    /// The entries whose payloads are its pieces, by their places in the group's order.
     entries: Vec<u64>,
 }
 

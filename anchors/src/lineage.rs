@@ -1,19 +1,25 @@
 //! A scope's lineage: an append-only Merkle log (RFC 6962) of everything that was done or refused.
 //!
+//! Every scope has one of its own; the group puts the entries of all of them into one order, and the state is the fold of
+//! all lineages merged by that order.
+//!
 //! The leaf is an [`Entry`](crate::entry::Entry) as one line of JSON. The change that it tells of lies beside the log under
 //! its salted digest. Whoever holds a [checkpoint](note) can have proven that an entry is in the log that was signed, and
 //! that a later log continues it: tamper-evident, by tools that this program did not write.
 
+mod edges;
+mod log;
 pub mod note;
+mod spool;
 pub mod tiles;
 
-use redb::{ReadableTable, WriteTransaction};
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tlog_tiles::tlog::{EMPTY_HASH, Hash, node_hash, record_hash, stored_hash_index};
 
+pub(crate) use self::edges::{Edges, Place};
+pub(crate) use self::log::{Log, find, scopes};
+pub(crate) use self::spool::Spool;
 use crate::store::Fault;
-use crate::store::tables::{ENTRIES, HASHES, PAYLOADS};
 
 /// Random bytes before a payload, so that its digest does not give it away.
 pub const SALT_BYTES: usize = 16;
@@ -33,16 +39,13 @@ pub(crate) type Grown = Vec<(u64, Hash)>;
 // === impl Edge ===
 
 impl Edge {
-    /// The edge of the log that the store holds.
-    pub(crate) fn load(
-        entries: &impl ReadableTable<u64, &'static [u8]>,
-        hashes: &impl ReadableTable<u64, [u8; 32]>,
-    ) -> Result<Self, Fault> {
-        let size = entries.last()?.map_or(0, |(seq, _)| seq.value() + 1);
+    /// The edge of a log that the store holds.
+    pub(crate) fn load(log: &Log) -> Result<Self, Fault> {
+        let size = log.size()?;
         let levels = u8::try_from(u64::BITS - size.leading_zeros()).expect("64 at most");
         let peaks = (0..levels).map(|level| match size >> level & 1 {
             0 => Ok(EMPTY_HASH),
-            _ => tiles::stored_hash(hashes, stored_hash_index(level, (size >> level) - 1)),
+            _ => log.hash(stored_hash_index(level, (size >> level) - 1)),
         });
         Ok(Self { size, peaks: peaks.collect::<Result<_, _>>()? })
     }
@@ -81,66 +84,6 @@ impl Edge {
 pub fn payload_digest(salt: &[u8; SALT_BYTES], payload: &[u8]) -> String {
     let digest = Sha256::new().chain_update(salt).chain_update(payload).finalize();
     crate::encoding::hex::encode(&digest)
-}
-
-/// New entries of the lineage that wait to be written, in few pieces of memory.
-#[derive(Default)]
-pub(crate) struct Spool {
-    /// Of each entry: its seq, and where its leaf and its payload end.
-    entries: Vec<(u64, usize, usize)>,
-    leaves: Vec<u8>,
-    /// Each a salt and a change, as they are kept.
-    payloads: Vec<u8>,
-    grown: Grown,
-}
-
-// === impl Spool ===
-
-impl Spool {
-    /// Takes an entry and its payload, and lets the edge grow by it.
-    pub(crate) fn append(
-        &mut self,
-        edge: &mut Edge,
-        entry: &impl Serialize,
-        salt: &[u8; SALT_BYTES],
-        payload: &[u8],
-    ) {
-        let (seq, start) = (edge.size(), self.leaves.len());
-        serde_json::to_writer(&mut self.leaves, entry).expect("entries are plain values");
-        edge.append(&self.leaves[start..], &mut self.grown);
-        self.payloads.extend_from_slice(salt);
-        self.payloads.extend_from_slice(payload);
-        self.entries.push((seq, self.leaves.len(), self.payloads.len()));
-    }
-
-    /// What leaves and payloads take in memory.
-    pub(crate) fn bytes(&self) -> usize {
-        self.leaves.len() + self.payloads.len()
-    }
-
-    /// Forgets everything; what was allocated stays.
-    pub(crate) fn clear(&mut self) {
-        self.entries.clear();
-        self.leaves.clear();
-        self.payloads.clear();
-        self.grown.clear();
-    }
-
-    /// Writes the entries, their payloads and what the tree grew by.
-    pub(crate) fn write(&self, tx: &WriteTransaction) -> Result<(), Fault> {
-        let (mut entries, mut payloads) = (tx.open_table(ENTRIES)?, tx.open_table(PAYLOADS)?);
-        let (mut leaf, mut payload) = (0, 0);
-        for (seq, leaf_end, payload_end) in &self.entries {
-            entries.insert(seq, &self.leaves[leaf..*leaf_end])?;
-            payloads.insert(seq, &self.payloads[payload..*payload_end])?;
-            (leaf, payload) = (*leaf_end, *payload_end);
-        }
-        let mut hashes = tx.open_table(HASHES)?;
-        for (place, hash) in &self.grown {
-            hashes.insert(place, hash.0)?;
-        }
-        Ok(())
-    }
 }
 
 /// Splits a kept payload into salt and change.

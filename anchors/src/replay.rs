@@ -3,12 +3,17 @@
 //! A stored scope is read without being changed; its entries are folded from nothing, and everything that follows from
 //! them (entries, tree, rows) is compared with what is stored, byte by byte.
 
+mod merged;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata};
-use tlog_tiles::tlog::{Hash, stored_hash_count};
+use tlog_tiles::tlog::stored_hash_count;
+
+use self::merged::{Logs, Merged};
 
 use crate::entry::Entry;
 use crate::group::{Sealed, raft_entries_beyond};
@@ -16,9 +21,10 @@ use crate::index::{Index, RowId};
 use crate::keys::Keys;
 use crate::limits;
 use crate::lineage::note::{self, Signed};
-use crate::lineage::{Edge, split_payload};
+use crate::lineage::{Edges, Place, split_payload};
 use crate::outcome::Outcome;
-use crate::store::tables::{APPLIED, CHECKPOINT, ENTRIES, HASHES, PAYLOADS, ROWS};
+use crate::scope::ScopePath;
+use crate::store::tables::{APPLIED, ROWS};
 use crate::store::{Fault, StoreError, guarded, lock_existing, overlay, recognise};
 
 /// What a replay found.
@@ -33,14 +39,25 @@ pub struct ReplayReport {
     /// Batches that were ordered, and whose effect was not written yet when the process ended: the next start applies
     /// them (again).
     pub waiting: u64,
-    /// The root over all entries, as a checkpoint tells it.
+    /// The root over all entries of the datacenter's own lineage, as a checkpoint tells it.
     pub root: String,
-    /// How many entries the last checkpoint signs.
+    /// How many entries the last checkpoint of the datacenter's own lineage signs.
     pub signed: Option<u64>,
+    /// The lineages of the scopes under it: path, entries, root.
+    pub scopes: Vec<(ScopePath, u64, String)>,
     /// What differs, the first few.
     pub differences: Vec<Difference>,
     /// How many more differ.
     pub more: u64,
+}
+
+/// An entry by its lineage: `7` of the datacenter's own, `dc1/payments 7` of a scope's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct At {
+    /// Whose lineage; `None` is the datacenter's own.
+    pub scope: Option<ScopePath>,
+    /// Its place there.
+    pub seq: u64,
 }
 
 /// Something that is not what the lineage says.
@@ -48,22 +65,22 @@ pub struct ReplayReport {
 pub enum Difference {
     /// A payload is not the one that its entry was made for.
     #[error("the payload of entry {0} is not the one that the entry tells of")]
-    Payload(u64),
+    Payload(At),
     /// An entry is not what its payload makes.
-    #[error("entry {seq} is {stored}, and its payload makes {folded}")]
+    #[error("entry {at} is {stored}, and its payload makes {folded}")]
     Entry {
         /// Which.
-        seq: u64,
+        at: At,
         /// As it is stored.
         stored: String,
         /// As it should be.
         folded: String,
     },
     /// A hash of the tree is missing or is another.
-    #[error("the tree's hash {place}, written with entry {seq}, does not match")]
+    #[error("the tree's hash {place}, written with entry {at}, does not match")]
     Hash {
         /// The entry that completed it.
-        seq: u64,
+        at: At,
         /// Its place in the tree.
         place: u64,
     },
@@ -75,6 +92,9 @@ pub enum Difference {
         /// As many should be.
         folded: u64,
     },
+    /// The entry of this order is not found where it is.
+    #[error("entry {0} is not found by its place in the order")]
+    Order(At),
     /// A row of the projection is missing, is another, or should not be.
     #[error("row {row} is {stored}, and the lineage makes {folded}")]
     Row {
@@ -97,10 +117,10 @@ pub enum ReplayError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// An entry cannot be folded.
-    #[error("entry {seq} of the lineage cannot be replayed: {reason}")]
+    #[error("entry {at} of the lineage cannot be replayed: {reason}")]
     Entry {
         /// Which.
-        seq: u64,
+        at: At,
         /// What is the matter with it.
         reason: String,
     },
@@ -126,9 +146,11 @@ pub(crate) fn check_database(
     guarded(name, || {
         let tx = database.begin_read()?;
         let mut replay = Replay {
+            logs: Arc::new(Logs::open(&tx)?),
             tx,
             index: Index::new(),
-            edge: Edge::default(),
+            edges: Edges::default(),
+            signed: BTreeMap::new(),
             report: ReplayReport::default(),
         };
         Ok(replay.run(keys)?.map(|()| replay.report))
@@ -138,8 +160,11 @@ pub(crate) fn check_database(
 /// A replay under way.
 struct Replay {
     tx: ReadTransaction,
+    logs: Arc<Logs>,
     index: Index,
-    edge: Edge,
+    edges: Edges,
+    /// What the last checkpoint of each lineage says.
+    signed: BTreeMap<Option<ScopePath>, Signed>,
     report: ReplayReport,
 }
 
@@ -150,67 +175,91 @@ type Step = Result<Result<(), ReplayError>, Fault>;
 
 impl Replay {
     fn run(&mut self, keys: &Keys) -> Step {
-        let signed = self.read_checkpoint(keys)?;
-        if let Err(error) = self.fold(signed)? {
+        for scope in self.logs.scopes() {
+            self.read_checkpoint(scope, keys)?;
+        }
+        if let Err(error) = self.fold()? {
             return Ok(Err(error));
         }
-        if let Some(Signed { size, .. }) = signed.filter(|signed| signed.size > self.edge.size()) {
-            let text = format!("it signs {size} entries, of which {} are there", self.edge.size());
-            self.differs(Difference::Checkpoint(text));
+        for (scope, Signed { size, .. }) in self.signed.clone() {
+            let there = self.edges.size(scope.as_ref());
+            if size > there {
+                let text = format!("it signs {size} entries, of which {there} are there");
+                self.differs(Difference::Checkpoint(text));
+            }
         }
         self.compare_rows()?;
-        self.compare_tree()?;
+        self.compare_trees()?;
         self.report.waiting = raft_entries_beyond(&self.tx, APPLIED.read(&self.tx)?)?;
         Ok(Ok(()))
     }
 
-    fn fold(&mut self, signed: Option<Signed>) -> Step {
-        let entries = self.tx.open_table(ENTRIES)?;
-        let payloads = self.tx.open_table(PAYLOADS)?;
-        let hashes = self.tx.open_table(HASHES)?;
-        let mut grown = Vec::new();
-        for row in entries.iter()? {
-            let (seq, leaf) = row?;
-            let (seq, leaf) = (seq.value(), leaf.value());
-            let expected = self.edge.size();
-            if seq != expected {
-                return Ok(Err(ReplayError::Entry {
-                    seq: expected,
-                    reason: "it is missing".to_owned(),
-                }));
+    /// Folds the entries of all lineages, merged by their order.
+    fn fold(&mut self) -> Step {
+        let logs = Arc::clone(&self.logs);
+        let mut merged = Merged::over(&logs);
+        while let Some(next) = merged.next()? {
+            let (at, leaf, entry) = match next {
+                Ok(next) => next,
+                Err(error) => return Ok(Err(error)),
+            };
+            let place = self.edges.next(at.scope.as_ref());
+            if let Some(reason) = misplaced(&at, &entry, place) {
+                return Ok(Err(ReplayError::Entry { at, reason }));
             }
-            let kept = payloads.get(seq)?;
-            match unseal(leaf, kept.as_ref().map(redb::AccessGuard::value)) {
-                Ok((entry, sealed)) => self.compare_entry(&entry, leaf, &sealed),
-                Err(reason) => return Ok(Err(ReplayError::Entry { seq, reason })),
+            let kept = self.logs.of(at.scope.as_ref()).payload(at.seq)?;
+            match unseal(&entry, kept.as_deref()) {
+                Ok(sealed) => self.compare_entry(&at, place, &entry, &leaf, &sealed),
+                Err(reason) => return Ok(Err(ReplayError::Entry { at, reason })),
             }
-            grown.clear();
-            self.edge.append(leaf, &mut grown);
-            for &(place, hash) in &grown {
-                if hashes.get(place)?.is_none_or(|stored| Hash(stored.value()) != hash) {
-                    self.differs(Difference::Hash { seq, place });
-                }
-            }
-            if let Some(signed) = signed {
-                self.compare_root(signed);
-            }
+            self.grow(&at, place, &leaf)?;
         }
-        self.report.entries = self.edge.size();
-        self.report.root = self.edge.root().to_string();
+        self.report.entries = self.edges.total();
+        self.report.root = self.edges.root(None).to_string();
+        self.report.scopes = self
+            .edges
+            .scopes()
+            .map(|path| {
+                (path.clone(), self.edges.size(Some(path)), self.edges.root(Some(path)).to_string())
+            })
+            .collect();
         Ok(Ok(()))
     }
 
+    /// Lets the tree of an entry's lineage grow by it; what is stored of it must be the same.
+    fn grow(&mut self, at: &At, place: Place, leaf: &[u8]) -> Result<(), Fault> {
+        let mut grown = Vec::new();
+        self.edges.append(at.scope.as_ref(), leaf, &mut grown);
+        for (place, hash) in grown {
+            if self.logs.of(at.scope.as_ref()).stored_hash(place)? != Some(hash) {
+                self.differs(Difference::Hash { at: at.clone(), place });
+            }
+        }
+        if !self.logs.finds(&self.tx, at, place)? {
+            self.differs(Difference::Order(at.clone()));
+        }
+        self.compare_root(at.scope.as_ref());
+        Ok(())
+    }
+
     /// Folds one entry; what comes out must be the stored one to the byte.
-    fn compare_entry(&mut self, entry: &Entry, leaf: &[u8], sealed: &Sealed) {
+    fn compare_entry(
+        &mut self,
+        at: &At,
+        place: Place,
+        entry: &Entry,
+        leaf: &[u8],
+        sealed: &Sealed,
+    ) {
         self.report.refused += u64::from(entry.outcome == Outcome::Refuse);
-        let folded = sealed.fold(&mut self.index, self.edge.size()).entry;
+        let folded = sealed.fold(&mut self.index, place).entry;
         if folded.payload != entry.payload {
-            self.differs(Difference::Payload(entry.seq));
+            self.differs(Difference::Payload(at.clone()));
         }
         let folded = serde_json::to_vec(&folded).expect("entries are plain values");
         if folded != leaf {
             self.differs(Difference::Entry {
-                seq: entry.seq,
+                at: at.clone(),
                 stored: shown(leaf),
                 folded: shown(&folded),
             });
@@ -245,33 +294,42 @@ impl Replay {
         self.differs(Difference::Row { row, stored: side(stored), folded: side(folded) });
     }
 
-    fn compare_tree(&mut self) -> Result<(), Fault> {
-        let stored = self.tx.open_table(HASHES)?.len()?;
-        let folded = stored_hash_count(self.edge.size());
-        if stored != folded {
-            self.differs(Difference::Hashes { stored, folded });
+    fn compare_trees(&mut self) -> Result<(), Fault> {
+        for scope in self.logs.scopes() {
+            let stored = self.logs.of(scope.as_ref()).hash_count()?;
+            let folded = stored_hash_count(self.edges.size(scope.as_ref()));
+            if stored != folded {
+                self.differs(Difference::Hashes { stored, folded });
+            }
         }
         Ok(())
     }
 
-    /// What the last checkpoint says, if it is the scope's.
-    fn read_checkpoint(&mut self, keys: &Keys) -> Result<Option<Signed>, Fault> {
-        let Some(text) = CHECKPOINT.read(&self.tx)? else { return Ok(None) };
-        let origin = text.lines().next().unwrap_or_default();
-        let signed = note::verify(&text, origin, &keys.scope().verifying_key());
-        let signed =
-            signed.map_err(|fault| self.differs(Difference::Checkpoint(fault.to_string()))).ok();
-        self.report.signed = signed.map(|signed| signed.size);
-        Ok(signed)
+    /// What the last checkpoint of a lineage says, if it is the scope's.
+    fn read_checkpoint(&mut self, scope: Option<ScopePath>, keys: &Keys) -> Result<(), Fault> {
+        let Some(text) = self.logs.checkpoint(&self.tx, scope.as_ref())? else { return Ok(()) };
+        // The datacenter's name is told by its checkpoint alone.
+        let own = text.lines().next().unwrap_or_default();
+        let origin = scope.as_ref().map_or(own, ScopePath::as_str);
+        match note::verify(&text, origin, &keys.scope().verifying_key()) {
+            Ok(signed) => {
+                if scope.is_none() {
+                    self.report.signed = Some(signed.size);
+                }
+                self.signed.insert(scope, signed);
+            }
+            Err(fault) => self.differs(Difference::Checkpoint(fault.to_string())),
+        }
+        Ok(())
     }
 
-    /// The tree may have grown beyond a checkpoint; then its root was compared on the way.
-    fn compare_root(&mut self, signed: Signed) {
-        let size = self.edge.size();
-        if signed.size == size && signed.root != self.edge.root() {
-            self.differs(Difference::Checkpoint(format!(
-                "the root over its {size} entries is another"
-            )));
+    /// A tree may have grown beyond a checkpoint; then its root was compared on the way.
+    fn compare_root(&mut self, scope: Option<&ScopePath>) {
+        let Some(signed) = self.signed.get(&scope.cloned()) else { return };
+        let size = self.edges.size(scope);
+        if signed.size == size && signed.root != self.edges.root(scope) {
+            let text = format!("the root over its {size} entries is another");
+            self.differs(Difference::Checkpoint(text));
         }
     }
 
@@ -284,14 +342,20 @@ impl Replay {
     }
 }
 
-/// An entry and the proposal that it came from.
-fn unseal(leaf: &[u8], kept: Option<&[u8]>) -> Result<(Entry, Sealed), String> {
-    let entry: Entry =
-        serde_json::from_slice(leaf).map_err(|error| format!("it is damaged: {error}"))?;
+/// The proposal that an entry came from.
+fn unseal(entry: &Entry, kept: Option<&[u8]>) -> Result<Sealed, String> {
     let kept = kept.ok_or("its payload is missing")?;
     let (salt, payload) = split_payload(kept).ok_or("its payload is cut off")?;
-    let sealed = Sealed::of_entry(&entry, *salt, payload);
-    sealed.map(|sealed| (entry, sealed)).map_err(|error| format!("its payload is damaged: {error}"))
+    let sealed = Sealed::of_entry(entry, *salt, payload);
+    sealed.map_err(|error| format!("its payload is damaged: {error}"))
+}
+
+/// What is wrong with where an entry stands, if anything is.
+fn misplaced(at: &At, entry: &Entry, place: Place) -> Option<String> {
+    if entry.place() != place.order {
+        return Some(format!("it stands where the entry of order {} should be", place.order));
+    }
+    (entry.scope != at.scope).then(|| "it says that it belongs to another scope".to_owned())
 }
 
 /// The beginning of a value, for people.
@@ -301,6 +365,15 @@ fn shown(bytes: &[u8]) -> String {
     match text.char_indices().nth(SHOWN_MAX) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.into_owned(),
+    }
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.scope {
+            Some(path) => write!(f, "{path} {}", self.seq),
+            None => write!(f, "{}", self.seq),
+        }
     }
 }
 
@@ -318,6 +391,9 @@ impl fmt::Display for ReplayReport {
         writeln!(f, "entries   {} ({} refused)", self.entries, self.refused)?;
         writeln!(f, "rows      {}", self.rows)?;
         writeln!(f, "root      {}", self.root)?;
+        for (path, entries, root) in &self.scopes {
+            writeln!(f, "scope     {path}: {entries} entries, root {root}")?;
+        }
         match self.signed {
             Some(size) => writeln!(f, "signed    {size} entries")?,
             None => writeln!(f, "signed    nothing yet")?,

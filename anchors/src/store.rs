@@ -175,6 +175,7 @@ impl Store {
         let database = guarded(name, || Ok(opener()?))?;
         let node_id =
             guarded(name, || recognise(&database))?.map_err(|strange| strange.named(name))?;
+        guarded(name, || tables::complete(&database))?;
         Ok(Self::assemble(name, Some(opener), database, node_id, keys, lock))
     }
 

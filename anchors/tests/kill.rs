@@ -17,6 +17,7 @@ use proconsul_anchors::group::{Group, GroupSettings, Proposal, Publish};
 use proconsul_anchors::index::{Index, Touched};
 use proconsul_anchors::outcome::Outcome;
 use proconsul_anchors::replay;
+use proconsul_anchors::scope::ScopePath;
 use proconsul_anchors::store::Store;
 
 const DIR: &str = "KILL_TEST_DIR";
@@ -37,6 +38,12 @@ async fn start(dir: &Path) -> (Arc<Store>, Group, Index) {
     let (group, index) =
         Group::start(Arc::clone(&store), settings, Arc::new(Nowhere)).await.unwrap();
     (store, group, index)
+}
+
+/// As each client writes into a lineage of its own, or into the datacenter's.
+fn scope_of(client: u64) -> Option<ScopePath> {
+    let path = ["", "dc1/a", "dc1/a/b", "dc1/c"][(client % 4) as usize];
+    ScopePath::parse(path).ok()
 }
 
 fn put(key: &str, value: &str) -> Proposal {
@@ -73,7 +80,8 @@ async fn child() {
                 for number in from.. {
                     let (key, value) =
                         (format!("key-{client}-{}", number % 3), format!("value-{number}"));
-                    let committed = group.propose(put(&key, &value)).await.unwrap();
+                    let proposal = Proposal { scope: scope_of(client), ..put(&key, &value) };
+                    let committed = group.propose(proposal).await.unwrap();
                     let line = format!("ack {key} {value} {}\n", committed.revision);
                     std::io::stdout().write_all(line.as_bytes()).unwrap();
                 }

@@ -4,18 +4,20 @@
 //! page that many changes meet is written once for all of them. Nothing here is needed after a crash: the raft log holds
 //! what it was made from, and lets go only of what was written (see [`super`]).
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::{Durability, WriteTransaction};
 
+use super::machine::write_checkpoint;
 use super::raft::{LogId, Membership};
 use crate::index::{Index, RowId};
 use crate::limits;
 use crate::lineage::Spool;
 use crate::lineage::tiles::Unwritten;
-use crate::store::tables::{APPLIED, CHECKPOINT, MEMBERSHIP, ROWS};
+use crate::scope::ScopePath;
+use crate::store::tables::{APPLIED, MEMBERSHIP, ROWS};
 use crate::store::{Fault, Store, StoreError};
 
 /// What waits to be written, with the store that it goes to.
@@ -37,8 +39,8 @@ pub(super) struct Waiting {
     rewrite: bool,
     /// The members, if they changed.
     membership: Option<Membership>,
-    /// A checkpoint to be kept with the entries that it signs.
-    checkpoint: Option<Box<str>>,
+    /// Checkpoints to be kept with the entries that they sign, by scope.
+    checkpoints: BTreeMap<Option<ScopePath>, Box<str>>,
     /// The index and the raft entry that all this leads to; `None` when nothing waits.
     latest: Option<(Index, LogId)>,
     /// How many raft entries it comes from.
@@ -108,8 +110,8 @@ impl Waiting {
         self.membership = Some(membership.clone());
     }
 
-    pub(super) fn keep_checkpoint(&mut self, note: Box<str>) {
-        self.checkpoint = Some(note);
+    pub(super) fn keep_checkpoint(&mut self, scope: Option<ScopePath>, note: Box<str>) {
+        self.checkpoints.insert(scope, note);
     }
 
     /// Everything up to a raft entry was added, and makes this index.
@@ -129,7 +131,8 @@ impl Waiting {
         self.lineage.clear();
         self.rows.clear();
         self.rewrite = false;
-        (self.membership, self.checkpoint, self.latest, self.batches) = (None, None, None, 0);
+        self.checkpoints.clear();
+        (self.membership, self.latest, self.batches) = (None, None, 0);
     }
 
     fn write(&self, tx: &WriteTransaction, index: &Index, applied: &LogId) -> Result<(), Fault> {
@@ -138,8 +141,8 @@ impl Waiting {
         if let Some(membership) = &self.membership {
             MEMBERSHIP.write(tx, membership)?;
         }
-        if let Some(note) = &self.checkpoint {
-            CHECKPOINT.write(tx, note)?;
+        for (scope, note) in &self.checkpoints {
+            write_checkpoint(tx, scope.as_ref(), note)?;
         }
         APPLIED.write(tx, applied)
     }

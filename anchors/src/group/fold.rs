@@ -8,10 +8,11 @@ use crate::change::{Committed, Restore};
 use crate::entry::{Entry, Kind};
 use crate::error::Refusal;
 use crate::index::{Index, Stamp, Touched};
-use crate::lineage::{SALT_BYTES, payload_digest, split_payload};
+use crate::lineage::{Place, SALT_BYTES, payload_digest, split_payload};
 use crate::outcome::Outcome;
+use crate::scope::ScopePath;
 
-/// What a revision is above the seq of its entry: the first write of an empty scope has an index above 1, by which
+/// What a revision is above the place of its entry in the group's order: the first write of an empty scope has an index above 1, by which
 /// blocking clients tell it from nothing.
 const REVISION_BEFORE_FIRST: u64 = 2;
 
@@ -65,18 +66,30 @@ impl Sealed {
         }
     }
 
-    /// Applies it as entry `seq`. Only what was admitted reaches the index.
-    pub(crate) fn fold(&self, index: &mut Index, seq: u64) -> Folded {
-        let Terms { at, salt, outcome, .. } = self.terms;
-        let revision = seq + REVISION_BEFORE_FIRST + index.lift();
-        let stamp = Stamp { revision, seq, at, salt };
-        match outcome {
+    /// The scope in whose lineage it is recorded; `None` is the datacenter's own.
+    pub(crate) fn scope(&self) -> Option<&ScopePath> {
+        self.terms.scope.as_ref()
+    }
+
+    /// Applies it as the entry at this place. Only what was admitted reaches the index.
+    pub(crate) fn fold(&self, index: &mut Index, place: Place) -> Folded {
+        let Terms { at, salt, .. } = self.terms;
+        let revision = place.order + REVISION_BEFORE_FIRST + index.lift();
+        let stamp = Stamp { revision, seq: place.order, at, salt };
+        let mut folded = self.fold_at(index, &stamp);
+        folded.entry.seq = place.seq;
+        folded.entry.order = (place.order != place.seq).then_some(place.order);
+        folded
+    }
+
+    fn fold_at(&self, index: &mut Index, stamp: &Stamp) -> Folded {
+        match self.terms.outcome {
             // What is deferred is kept with its hold, which the change itself tells.
-            Outcome::Resolve | Outcome::Attest | Outcome::Defer => self.admitted(index, &stamp),
+            Outcome::Resolve | Outcome::Attest | Outcome::Defer => self.admitted(index, stamp),
             Outcome::Refuse => {
                 let scope = self.terms.scope.clone().unwrap_or_default();
                 let rule = self.terms.rule.clone();
-                self.kept_out(&stamp, Err(Refusal::Denied { scope, rule }))
+                self.kept_out(stamp, Err(Refusal::Denied { scope, rule }))
             }
         }
     }

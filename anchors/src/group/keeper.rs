@@ -23,6 +23,7 @@ use crate::error::Refusal;
 use crate::index::Index;
 use crate::limits;
 use crate::lineage::note::Notary;
+use crate::scope::ScopePath;
 use crate::store::Store;
 
 /// What the keeper is asked for.
@@ -34,8 +35,13 @@ pub(super) enum Ask {
         /// Where its verdict goes.
         reply: Reply,
     },
-    /// Sign the lineage as it is.
-    Checkpoint(oneshot::Sender<Result<Box<str>, Refusal>>),
+    /// Sign a lineage as it is.
+    Checkpoint {
+        /// Whose; `None` is the datacenter's own.
+        scope: Option<ScopePath>,
+        /// Where the signed note goes.
+        reply: oneshot::Sender<Result<Box<str>, Refusal>>,
+    },
     /// End.
     Stop(oneshot::Sender<()>),
 }
@@ -158,7 +164,9 @@ impl Keeper {
             }
             match taken.then {
                 None | Some(Ask::Write { .. }) => {}
-                Some(Ask::Checkpoint(reply)) => drop(reply.send(self.checkpoint())),
+                Some(Ask::Checkpoint { scope, reply }) => {
+                    let _ = reply.send(self.checkpoint(scope.as_ref()));
+                }
                 Some(Ask::Stop(reply)) => {
                     self.shut_down().await;
                     let _ = reply.send(());
@@ -287,10 +295,9 @@ impl Keeper {
         }
     }
 
-    fn checkpoint(&self) -> Result<Box<str>, Refusal> {
-        self.outlet
-            .checkpoint(&self.store)
-            .map_err(|error| Refusal::Storage(error.to_string().into()))
+    fn checkpoint(&self, scope: Option<&ScopePath>) -> Result<Box<str>, Refusal> {
+        let signed = self.outlet.checkpoint(&self.store, scope);
+        signed.map_err(|error| Refusal::Storage(error.to_string().into()))
     }
 
     async fn shut_down_raft(&mut self) {
@@ -302,9 +309,9 @@ impl Keeper {
     async fn shut_down(&mut self) {
         self.queue.close();
         if self.raft.is_some()
-            && let Err(refusal) = self.checkpoint()
+            && let Err(error) = self.outlet.checkpoint_all(&self.store)
         {
-            warn!(error = %refusal, "the lineage could not be signed at the end");
+            warn!(%error, "the lineage could not be signed at the end");
         }
         self.shut_down_raft().await;
     }

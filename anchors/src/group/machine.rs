@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use imbl::OrdMap;
 use openraft::storage::RaftStateMachine;
 use openraft::{
     AnyError, EntryPayload, OptionalSend, RaftSnapshotBuilder, Snapshot, SnapshotMeta,
@@ -22,17 +23,22 @@ use super::{Publish, Sealed, StartError};
 use crate::clock::Time;
 use crate::index::{Index, RowId, Touched, WatchKey};
 use crate::limits;
-use crate::lineage::Edge;
 use crate::lineage::note::Notary;
+use crate::lineage::tiles::kept_checkpoint;
+use crate::lineage::{self, Edges, Log};
 use crate::record::TableId;
-use crate::store::tables::{APPLIED, CHECKPOINT, ENTRIES, HASHES, MEMBERSHIP, PAYLOADS, ROWS};
+use crate::scope::ScopePath;
+use crate::store::tables::{
+    APPLIED, CHECKPOINT, CHECKPOINTS, ENTRIES, HASHES, MEMBERSHIP, ORDERS, PAYLOADS, ROWS,
+    SCOPED_ENTRIES, SCOPED_HASHES, SCOPED_PAYLOADS,
+};
 use crate::store::{Fault, Store, StoreError};
 
-/// The state machine of one scope.
+/// The state machine of a group.
 pub(super) struct Machine {
     store: Arc<Store>,
     index: Index,
-    edge: Edge,
+    edges: Edges,
     applied: Option<LogId>,
     membership: Membership,
     outlet: Arc<Outlet>,
@@ -54,11 +60,22 @@ pub(super) struct Outlet {
 #[derive(Clone, Default)]
 pub(super) struct Latest {
     pub(super) index: Index,
-    pub(super) edge: Edge,
+    pub(super) edges: Edges,
     pub(super) applied: Option<LogId>,
-    /// The size that was signed last, and the time of the newest entry then.
-    signed: (u64, Time),
+    signed: Signed,
 }
+
+/// What was signed since the start.
+#[derive(Clone, Default)]
+struct Signed {
+    /// By scope, the datacenter's own as `None`: the size that was signed last.
+    sizes: OrdMap<Option<ScopePath>, u64>,
+    /// The time of the newest entry when signatures were last made by themselves.
+    at: Time,
+}
+
+/// What was just signed: whose, and the note.
+type Notes = Vec<(Option<ScopePath>, Box<str>)>;
 
 /// Builds snapshots: a view of the store, with nothing left waiting, from when the builder was asked for.
 pub(super) struct Builder(Option<Result<Snapshot<Types>, StoreError>>);
@@ -71,7 +88,7 @@ impl Machine {
         let mut machine = Self {
             store,
             index: Index::new(),
-            edge: Edge::default(),
+            edges: Edges::default(),
             applied: None,
             membership: StoredMembership::default(),
             outlet,
@@ -83,7 +100,7 @@ impl Machine {
     fn read_back(&mut self) -> Result<(), StartError> {
         self.outlet.backlog.clear();
         let rows: Vec<(Vec<u8>, Vec<u8>)> = self.store.read(|tx| {
-            self.edge = Edge::load(&tx.open_table(ENTRIES)?, &tx.open_table(HASHES)?)?;
+            self.edges = Edges::load(tx)?;
             self.applied = APPLIED.read(tx)?;
             self.membership = MEMBERSHIP.read(tx)?.unwrap_or_default();
             let rows = tx.open_table(ROWS)?;
@@ -106,18 +123,18 @@ impl Machine {
             return Ok(());
         }
         let payloads = self.store.view()?;
-        let piece = |seq: u64| {
-            let table = payloads.open_table(PAYLOADS).ok()?;
-            let kept = table.get(seq).ok()??;
-            Sealed::piece(kept.value())
+        let piece = |order: u64| {
+            let (scope, place) = lineage::find(&payloads, order).ok()??;
+            let log = Log::open(&payloads, scope.as_ref()).ok()?;
+            Sealed::piece(&log.payload(place.seq).ok()??)
         };
         self.index.refill(piece).map_err(|refusal| StartError::Restore(refusal.to_string().into()))
     }
 
-    fn tell(&self, signed: (u64, Time)) {
+    fn tell(&self, signed: Signed) {
         let latest = Latest {
             index: self.index.clone(),
-            edge: self.edge.clone(),
+            edges: self.edges.clone(),
             applied: self.applied,
             signed,
         };
@@ -163,10 +180,10 @@ impl Machine {
         let mut verdicts = Vec::with_capacity(batch.0.len());
         for sealed in batch.0.iter() {
             let began = Instant::now();
-            let folded = sealed.fold(&mut self.index, self.edge.size());
+            let folded = sealed.fold(&mut self.index, self.edges.next(sealed.scope()));
             measure::applied(&sealed.change, began.elapsed());
             let payload = sealed.payload.get().as_bytes();
-            waiting.lineage.append(&mut self.edge, &folded.entry, &sealed.terms.salt, payload);
+            waiting.lineage.append(&mut self.edges, &folded.entry, &sealed.terms.salt, payload);
             touched.keys.extend(folded.touched.keys);
             touched.freed.extend(folded.touched.freed);
             touched.all |= folded.touched.all;
@@ -179,18 +196,22 @@ impl Machine {
         Verdicts(verdicts)
     }
 
-    fn sign_at_times(&self, waiting: &mut Waiting, batch: &Batch, signed: &mut (u64, Time)) {
+    /// Signs every lineage that has grown, now and then.
+    fn sign_at_times(&self, waiting: &mut Waiting, batch: &Batch, signed: &mut Signed) {
         let Some(newest) = batch.0.last().map(|sealed| sealed.terms.at) else { return };
-        if newest.since(signed.1) >= limits::CHECKPOINT_INTERVAL {
-            *signed = (self.edge.size(), newest);
-            waiting.keep_checkpoint(self.outlet.notary.sign(self.edge.size(), self.edge.root()));
+        if newest.since(signed.at) < limits::CHECKPOINT_INTERVAL {
+            return;
+        }
+        signed.at = newest;
+        for (scope, note) in self.outlet.sign_grown(&self.edges, signed) {
+            waiting.keep_checkpoint(scope, note);
         }
     }
 
     /// Everything that two machines of the same entries must have in common.
     #[cfg(test)]
-    pub(super) fn state(&self) -> (Vec<(RowId, Vec<u8>)>, u64, String) {
-        (self.index.rows().collect(), self.edge.size(), self.edge.root().to_string())
+    pub(super) fn state(&self) -> (Vec<(RowId, Vec<u8>)>, u64, Vec<String>) {
+        (self.index.rows().collect(), self.edges.total(), self.edges.roots())
     }
 
     fn snapshot(&self) -> Result<Snapshot<Types>, StoreError> {
@@ -209,6 +230,10 @@ impl Machine {
             copy(image, tx, ENTRIES)?;
             copy(image, tx, PAYLOADS)?;
             copy(image, tx, HASHES)?;
+            copy(image, tx, SCOPED_ENTRIES)?;
+            copy(image, tx, SCOPED_PAYLOADS)?;
+            copy(image, tx, SCOPED_HASHES)?;
+            copy(image, tx, ORDERS)?;
             copy(image, tx, ROWS)?;
             if let Some(applied) = APPLIED.read(image)? {
                 APPLIED.write(tx, &applied)?;
@@ -353,19 +378,66 @@ impl Outlet {
         }
     }
 
-    /// Signs the lineage as it is, and keeps what was signed, with all that waited to be written.
-    pub(super) fn checkpoint(&self, store: &Store) -> Result<Box<str>, StoreError> {
+    /// Signs each lineage that is larger than what was signed of it.
+    fn sign_grown(&self, edges: &Edges, signed: &mut Signed) -> Notes {
+        let scopes = std::iter::once(None).chain(edges.scopes().cloned().map(Some));
+        let grown = scopes.filter(|scope| {
+            let size = edges.size(scope.as_ref());
+            size > 0 && signed.sizes.insert(scope.clone(), size) != Some(size)
+        });
+        let note = |scope: Option<ScopePath>| {
+            let (size, root) = (edges.size(scope.as_ref()), edges.root(scope.as_ref()));
+            let note = self.notary.sign(scope.as_ref(), size, root);
+            (scope, note)
+        };
+        grown.map(note).collect()
+    }
+
+    /// Signs what has grown, and keeps what was signed, with all that waited to be written.
+    pub(super) fn checkpoint_all(&self, store: &Store) -> Result<(), StoreError> {
         self.backlog.flush()?;
         let mut latest = self.latest();
-        if latest.signed.0 == latest.edge.size()
-            && let Some(note) = store.read(|tx| CHECKPOINT.read(tx))?
+        let notes = self.sign_grown(&latest.edges, &mut latest.signed);
+        store.write(Durability::None, |tx| {
+            notes.iter().try_for_each(|(scope, note)| write_checkpoint(tx, scope.as_ref(), note))
+        })?;
+        self.set(latest);
+        Ok(())
+    }
+
+    /// Signs a lineage as it is, and keeps what was signed, with all that waited to be written.
+    pub(super) fn checkpoint(
+        &self,
+        store: &Store,
+        scope: Option<&ScopePath>,
+    ) -> Result<Box<str>, StoreError> {
+        self.backlog.flush()?;
+        let mut latest = self.latest();
+        let size = latest.edges.size(scope);
+        if latest.signed.sizes.get(&scope.cloned()) == Some(&size)
+            && let Some(note) = store.read(|tx| kept_checkpoint(tx, scope))?
         {
             return Ok(note);
         }
-        let note = self.notary.sign(latest.edge.size(), latest.edge.root());
-        store.write(Durability::None, |tx| CHECKPOINT.write(tx, &note))?;
-        latest.signed.0 = latest.edge.size();
+        let note = self.notary.sign(scope, size, latest.edges.root(scope));
+        store.write(Durability::None, |tx| write_checkpoint(tx, scope, &note))?;
+        latest.signed.sizes.insert(scope.cloned(), size);
         self.set(latest);
         Ok(note)
+    }
+}
+
+/// Keeps what was signed of a lineage; `None` is the datacenter's own.
+pub(super) fn write_checkpoint(
+    tx: &WriteTransaction,
+    scope: Option<&ScopePath>,
+    note: &str,
+) -> Result<(), Fault> {
+    match scope {
+        None => CHECKPOINT.write(tx, &note.into()),
+        Some(path) => {
+            tx.open_table(CHECKPOINTS)?.insert(path.as_str(), note)?;
+            Ok(())
+        }
     }
 }

@@ -1,3 +1,6 @@
+mod scopes;
+
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use openraft::RaftSnapshotBuilder;
@@ -18,7 +21,7 @@ use crate::keys::Keys;
 use crate::lineage::note::{Notary, verify};
 use crate::lineage::tiles::LineageError;
 use crate::replay::check_database;
-use crate::store::tables::{RAFT_LOG, ROWS};
+use crate::store::tables::{CHECKPOINTS, RAFT_LOG, ROWS};
 use crate::testing::{Crash, Disk, TempDir};
 
 /// Keeps what was published.
@@ -168,7 +171,12 @@ async fn what_was_acknowledged_survives_any_crash() {
         let mut acknowledged = Vec::new();
         for number in 0..40 {
             let key = format!("k{}", number % 5);
-            match first.group.propose(put(&key, &number.to_string())).await {
+            // Half of the stories have scopes.
+            let proposal = match seed % 2 {
+                0 => put(&key, &number.to_string()),
+                _ => put_in_turn(number, &number.to_string()),
+            };
+            match first.group.propose(proposal).await {
                 Ok(committed) => acknowledged.push((key, number, committed.revision)),
                 Err(_) => break,
             }
@@ -212,6 +220,13 @@ async fn a_first_start_that_was_cut_off_can_be_repeated() {
             judge(&disk.after(crash), &[], &format!("after {operations}, {crash:?}")).await;
         }
     }
+}
+
+/// A key of one of several scopes, so that their lineages interleave.
+fn put_in_turn(number: u64, value: &str) -> Proposal {
+    let mut proposal = put(&format!("k{}", number % 5), value);
+    proposal.scope = scopes::of_turn(number);
+    proposal
 }
 
 /// The store comes back with all that was acknowledged and at most one batch more, and is the fold of its lineage.
@@ -387,7 +402,7 @@ async fn the_raft_log_stays_short() {
 async fn a_snapshot_makes_another_member_the_same() {
     let run = running().await;
     for number in 0..20 {
-        run.group.propose(put(&format!("k{number}"), "v")).await.unwrap();
+        run.group.propose(put_in_turn(number, "v")).await.unwrap();
     }
     run.group.checkpoint().await.unwrap();
     run.group.stop().await;
@@ -404,6 +419,7 @@ async fn a_snapshot_makes_another_member_the_same() {
     let mut received = to.begin_receiving_snapshot().await.unwrap();
     std::mem::swap(&mut received, &mut snapshot.snapshot);
     to.install_snapshot(&snapshot.meta, received).await.unwrap();
+    assert_eq!(from.state().2.len(), 3, "the datacenter's lineage and those of two scopes");
     assert_eq!(to.applied_state().await.unwrap(), from.applied_state().await.unwrap());
     assert_eq!(to.state(), from.state());
 }

@@ -16,6 +16,8 @@ use signed_note::{
 use tlog_tiles::checkpoint::Checkpoint;
 use tlog_tiles::tlog::Hash;
 
+use crate::scope::ScopePath;
+
 /// The signature type of plain ed25519 in a key's encoding.
 const ED25519: u8 = 1;
 
@@ -42,10 +44,16 @@ pub struct Signed {
     pub root: Hash,
 }
 
-/// Signs checkpoints of one scope.
+/// Signs checkpoints of the datacenter's own lineage and of those under it, all with the anchor's key.
 pub(crate) struct Notary {
-    origin: Box<str>,
+    root: Box<str>,
     key: SigningKey,
+}
+
+/// Signs in the name of one origin.
+struct Named<'a> {
+    origin: &'a str,
+    key: &'a SigningKey,
 }
 
 /// Whether a scope's path can stand in a note: not empty, without spaces and pluses.
@@ -77,30 +85,31 @@ pub fn verify(note: &str, origin: &str, key: &VerifyingKey) -> Result<Signed, No
 // === impl Notary ===
 
 impl Notary {
-    /// `origin` must be [one](is_origin).
-    pub(crate) fn new(origin: &str, key: SigningKey) -> Self {
-        debug_assert!(is_origin(origin));
-        Self { origin: origin.into(), key }
+    /// `root` must be [an origin](is_origin).
+    pub(crate) fn new(root: &str, key: SigningKey) -> Self {
+        debug_assert!(is_origin(root));
+        Self { root: root.into(), key }
     }
 
-    /// Signs what the log is now.
-    pub(crate) fn sign(&self, size: u64, root: Hash) -> Box<str> {
-        let checkpoint =
-            Checkpoint::new(&self.origin, size, root, "").expect("an origin is not empty");
+    /// Signs what a log is now: that of a scope, or, as `None`, the datacenter's own.
+    pub(crate) fn sign(&self, scope: Option<&ScopePath>, size: u64, root: Hash) -> Box<str> {
+        let origin = scope.map_or(&*self.root, ScopePath::as_str);
+        let checkpoint = Checkpoint::new(origin, size, root, "").expect("an origin is not empty");
         let mut note = Note::new(&checkpoint.to_bytes(), &[]).expect("a checkpoint is plain lines");
-        note.add_sigs(&[self]).expect("an ed25519 key always signs");
+        let signer = Named { origin, key: &self.key };
+        note.add_sigs(&[&signer]).expect("an ed25519 key always signs");
         String::from_utf8(note.to_bytes()).expect("notes are UTF-8").into()
     }
 }
 
-impl Signer for Notary {
+impl Signer for Named<'_> {
     fn name(&self) -> &str {
-        &self.origin
+        self.origin
     }
 
     fn key_id(&self) -> u32 {
         let public = self.key.verifying_key().to_bytes();
-        key_id(&self.origin, &[&[ED25519], public.as_slice()].concat())
+        key_id(self.origin, &[&[ED25519], public.as_slice()].concat())
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, ed25519_dalek::SignatureError> {
@@ -115,7 +124,7 @@ mod tests {
     #[test]
     fn a_checkpoint_is_believed_from_its_own_key_and_origin_only() {
         let [ours, theirs] = [[1; 32], [2; 32]].map(|seed| SigningKey::from_bytes(&seed));
-        let note = Notary::new("dc1", ours.clone()).sign(7, Hash([9; 32]));
+        let note = Notary::new("dc1", ours.clone()).sign(None, 7, Hash([9; 32]));
         let signed = verify(&note, "dc1", &ours.verifying_key()).unwrap();
         assert_eq!(signed, Signed { size: 7, root: Hash([9; 32]) });
         assert!(matches!(

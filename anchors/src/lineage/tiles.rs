@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use redb::{ReadOnlyTable, ReadTransaction, ReadableTable};
+use redb::ReadTransaction;
 use tlog_tiles::tile::Tile;
 use tlog_tiles::tlog::{self, Hash, HashReader, RecordProof, TreeProof};
 
-use super::{Edge, split_payload};
-use crate::store::tables::{CHECKPOINT, ENTRIES, HASHES, PAYLOADS};
+use super::{Log, split_payload};
+use crate::scope::ScopePath;
+use crate::store::tables::{CHECKPOINT, CHECKPOINTS};
 use crate::store::{Fault, Store, StoreError};
 
 /// The height of a tile: 256 hashes wide, as the format fixes it.
@@ -30,6 +31,8 @@ pub struct Lineage {
     store: Arc<Store>,
     /// Entries that the store does not have yet.
     unwritten: Arc<dyn Unwritten>,
+    /// Whose it is; `None` is the datacenter's own.
+    scope: Option<ScopePath>,
 }
 
 /// What an entry is about.
@@ -64,7 +67,25 @@ pub enum LineageError {
 
 impl Lineage {
     pub(crate) fn new(store: Arc<Store>, unwritten: Arc<dyn Unwritten>) -> Self {
-        Self { store, unwritten }
+        Self { store, unwritten, scope: None }
+    }
+
+    /// The lineage of another scope of the same group; `None` is the datacenter's own.
+    #[must_use]
+    pub fn of(&self, scope: Option<ScopePath>) -> Self {
+        Self { scope, ..self.clone() }
+    }
+
+    /// The scopes under the datacenter that have entries, in the order of their paths.
+    ///
+    /// # Errors
+    /// [`LineageError::Store`].
+    pub fn scopes(&self) -> Result<Vec<ScopePath>, LineageError> {
+        Ok(self.settled()?.read(super::scopes)?)
+    }
+
+    fn log(&self, tx: &ReadTransaction) -> Result<Log, Fault> {
+        Log::open(tx, self.scope.as_ref())
     }
 
     /// The store, after everything that was applied is written to it.
@@ -78,9 +99,7 @@ impl Lineage {
     /// # Errors
     /// [`LineageError::Store`].
     pub fn size(&self) -> Result<u64, LineageError> {
-        Ok(self
-            .settled()?
-            .read(|tx| Ok(tx.open_table(ENTRIES)?.last()?.map_or(0, |(seq, _)| seq.value() + 1)))?)
+        Ok(self.settled()?.read(|tx| self.log(tx)?.size())?)
     }
 
     /// An entry: the exact bytes of its leaf.
@@ -88,9 +107,7 @@ impl Lineage {
     /// # Errors
     /// [`LineageError::Store`].
     pub fn entry(&self, seq: u64) -> Result<Option<Vec<u8>>, LineageError> {
-        Ok(self
-            .settled()?
-            .read(|tx| Ok(tx.open_table(ENTRIES)?.get(seq)?.map(|leaf| leaf.value().to_owned())))?)
+        Ok(self.settled()?.read(|tx| self.log(tx)?.leaf(seq))?)
     }
 
     /// Salt and change of an entry; nothing when they were pruned.
@@ -99,8 +116,8 @@ impl Lineage {
     /// [`LineageError::Store`].
     pub fn payload(&self, seq: u64) -> Result<Option<Payload>, LineageError> {
         let kept = self.settled()?.read(|tx| {
-            let Some(kept) = tx.open_table(PAYLOADS)?.get(seq)? else { return Ok(None) };
-            let Some((salt, payload)) = split_payload(kept.value()) else {
+            let Some(kept) = self.log(tx)?.payload(seq)? else { return Ok(None) };
+            let Some((salt, payload)) = split_payload(&kept) else {
                 return Err(Fault::damaged(format!("the payload of entry {seq} has no salt")));
             };
             Ok(Some(Payload { salt: *salt, change: payload.to_owned() }))
@@ -113,7 +130,7 @@ impl Lineage {
     /// # Errors
     /// [`LineageError::Store`].
     pub fn kept_checkpoint(&self) -> Result<Option<Box<str>>, LineageError> {
-        Ok(self.settled()?.read(|tx| CHECKPOINT.read(tx))?)
+        Ok(self.settled()?.read(|tx| kept_checkpoint(tx, self.scope.as_ref()))?)
     }
 
     /// The root of the tree over the first `size` entries.
@@ -163,13 +180,13 @@ impl Lineage {
         self.in_tree(end, end, |_| Ok(()))?;
         let bundle = self.settled()?.read(|tx| {
             let mut bundle = Vec::new();
-            for row in tx.open_table(ENTRIES)?.range(first..end)? {
+            for row in self.log(tx)?.leaves(first..end)? {
                 let (seq, leaf) = row?;
-                let length = u16::try_from(leaf.value().len());
-                let length = length
-                    .map_err(|_| Fault::damaged(format!("entry {} is too long", seq.value())))?;
+                let length = u16::try_from(leaf.len());
+                let length =
+                    length.map_err(|_| Fault::damaged(format!("entry {seq} is too long")))?;
                 bundle.extend_from_slice(&length.to_be_bytes());
-                bundle.extend_from_slice(leaf.value());
+                bundle.extend_from_slice(&leaf);
             }
             Ok(bundle)
         })?;
@@ -183,7 +200,10 @@ impl Lineage {
         work: impl FnOnce(&Hashes) -> Result<T, tlog::Error>,
     ) -> Result<T, LineageError> {
         let view = self.settled()?.view()?;
-        let (have, hashes) = self.store.read(|_| Hashes::of(&view))?;
+        let (have, hashes) = self.store.read(|_| {
+            let log = self.log(&view)?;
+            Ok((log.size()?, Hashes(log)))
+        })?;
         if size > have || asked > size {
             return Err(LineageError::Beyond { size: have, asked: size.max(asked) });
         }
@@ -191,28 +211,26 @@ impl Lineage {
     }
 }
 
-/// The stored tree as one view sees it.
-struct Hashes(ReadOnlyTable<u64, [u8; 32]>);
-
-impl Hashes {
-    fn of(tx: &ReadTransaction) -> Result<(u64, Self), Fault> {
-        let hashes = tx.open_table(HASHES)?;
-        let size = Edge::load(&tx.open_table(ENTRIES)?, &hashes)?.size();
-        Ok((size, Self(hashes)))
+/// The last checkpoint that was kept of a lineage.
+pub(crate) fn kept_checkpoint(
+    tx: &ReadTransaction,
+    scope: Option<&ScopePath>,
+) -> Result<Option<Box<str>>, Fault> {
+    match scope {
+        None => CHECKPOINT.read(tx),
+        Some(path) => {
+            let kept = tx.open_table(CHECKPOINTS)?.get(path.as_str())?;
+            Ok(kept.map(|note| note.value().into()))
+        }
     }
 }
+
+/// The stored tree as one view sees it.
+struct Hashes(Log);
 
 impl HashReader for Hashes {
     fn read_hashes(&self, places: &[u64]) -> Result<Vec<Hash>, tlog::Error> {
-        let hashes = places.iter().map(|place| stored_hash(&self.0, *place));
+        let hashes = places.iter().map(|place| self.0.hash(*place));
         hashes.collect::<Result<_, _>>().map_err(|_| tlog::Error::IndexesNotInTree)
     }
-}
-
-pub(crate) fn stored_hash(
-    hashes: &impl ReadableTable<u64, [u8; 32]>,
-    place: u64,
-) -> Result<Hash, Fault> {
-    let hash = hashes.get(place)?.map(|hash| Hash(hash.value()));
-    hash.ok_or_else(|| Fault::damaged(format!("hash {place} of the lineage is missing")))
 }

@@ -7,6 +7,9 @@ use crate::change::PutWhen;
 use crate::group::Group;
 use crate::group::tests::{Seen, put, put_when, settings};
 use crate::store::Store;
+use crate::store::tables::{
+    CHECKPOINTS, ENTRIES, ORDERS, PAYLOADS, SCOPED_ENTRIES, SCOPED_HASHES, SCOPED_PAYLOADS,
+};
 use crate::testing::TempDir;
 
 /// A data directory with a little history: writes, an overwrite, a verdict of no, and a refusal.
@@ -21,6 +24,85 @@ async fn written(dir: &Path) {
     group.propose(put_when("a", "x", PutWhen::Acquire("nobody".into()))).await.unwrap_err();
     group.stop().await;
     store.close();
+}
+
+/// One with a scope, whose entries have the places 0 and 2 in the order.
+async fn written_with_scope(dir: &Path) {
+    let store = Arc::new(Store::open(dir).unwrap());
+    let (group, _) =
+        Group::start(Arc::clone(&store), settings(), Arc::new(Seen::default())).await.unwrap();
+    for (key, scope) in [("a", "dc1/x"), ("b", ""), ("a", "dc1/x"), ("c", "")] {
+        let scope = ScopePath::parse(scope).ok();
+        group.propose(crate::group::Proposal { scope, ..put(key, "value") }).await.unwrap();
+    }
+    group.stop().await;
+    store.close();
+}
+
+async fn scoped_check(
+    work: impl FnOnce(&redb::WriteTransaction) -> Result<(), Fault>,
+) -> Result<ReplayReport, ReplayError> {
+    let dir = TempDir::new();
+    written_with_scope(dir.path()).await;
+    tamper(dir.path(), work);
+    check(dir.path())
+}
+
+#[tokio::test]
+async fn lineages_of_scopes_are_folded_in_the_one_order() {
+    let report = scoped_check(|_| Ok(())).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+    assert_eq!((report.entries, report.signed), (4, Some(2)));
+    assert!(matches!(&report.scopes[..], [(path, 2, _)] if path.as_str() == "dc1/x"), "{report}");
+}
+
+#[tokio::test]
+async fn a_touched_entry_of_a_scope_is_named_with_its_scope() {
+    let at = |seq| At { scope: ScopePath::parse("dc1/x").ok(), seq };
+    let payload = scoped_check(|tx| {
+        let mut payloads = tx.open_table(SCOPED_PAYLOADS)?;
+        let mut kept = payloads.get(("dc1/x", 1))?.unwrap().value().to_owned();
+        kept[0] ^= 1;
+        payloads.insert(("dc1/x", 1), kept.as_slice())?;
+        Ok(())
+    });
+    let found = payload.await.unwrap().differences;
+    assert!(found.contains(&Difference::Payload(at(1))), "{found:?}");
+    let hash = scoped_check(|tx| {
+        tx.open_table(SCOPED_HASHES)?.insert(("dc1/x", 2), [9; 32])?;
+        Ok(())
+    });
+    let found = hash.await.unwrap().differences;
+    assert_eq!(found, [Difference::Hash { at: at(1), place: 2 }]);
+    let order = scoped_check(|tx| {
+        tx.open_table(ORDERS)?.remove(2)?;
+        Ok(())
+    });
+    assert_eq!(order.await.unwrap().differences, [Difference::Order(at(1))]);
+    let gone = scoped_check(|tx| {
+        tx.open_table(SCOPED_ENTRIES)?.remove(("dc1/x", 1))?;
+        Ok(())
+    });
+    assert!(matches!(gone.await, Err(ReplayError::Entry { at: At { seq: 2, .. }, .. })));
+}
+
+#[tokio::test]
+async fn a_store_that_an_earlier_version_wrote_opens() {
+    let dir = TempDir::new();
+    written(dir.path()).await;
+    tamper(dir.path(), |tx| {
+        tx.delete_table(SCOPED_ENTRIES)?;
+        tx.delete_table(SCOPED_PAYLOADS)?;
+        tx.delete_table(SCOPED_HASHES)?;
+        tx.delete_table(ORDERS)?;
+        tx.delete_table(CHECKPOINTS)?;
+        Ok(())
+    });
+    let before = check(dir.path()).unwrap();
+    assert!(before.is_clean() && before.entries == 6, "{before}");
+    written(dir.path()).await;
+    let after = check(dir.path()).unwrap();
+    assert!(after.is_clean() && after.entries == 12, "{after}");
 }
 
 /// Changes the stored scope behind the lineage's back.
@@ -119,7 +201,7 @@ async fn a_changed_payload_and_a_changed_entry_are_named() {
         payloads.insert(1, kept.as_slice())?;
         Ok(())
     });
-    assert!(payload.await.contains(&Difference::Payload(1)));
+    assert!(payload.await.contains(&Difference::Payload(At { scope: None, seq: 1 })));
     let entry = differences(|tx| {
         let mut entries = tx.open_table(ENTRIES)?;
         let leaf = String::from_utf8(entries.get(2)?.unwrap().value().to_owned()).unwrap();
@@ -127,7 +209,10 @@ async fn a_changed_payload_and_a_changed_entry_are_named() {
         Ok(())
     });
     let entry = entry.await;
-    assert!(entry.contains(&Difference::Hash { seq: 2, place: 3 }), "{entry:?}");
+    assert!(
+        entry.contains(&Difference::Hash { at: At { scope: None, seq: 2 }, place: 3 }),
+        "{entry:?}"
+    );
     assert!(entry.iter().any(|found| matches!(found, Difference::Checkpoint(_))), "{entry:?}");
 }
 
@@ -139,5 +224,5 @@ async fn a_missing_payload_ends_the_replay_and_is_named() {
         tx.open_table(PAYLOADS)?.remove(3)?;
         Ok(())
     });
-    assert!(matches!(check(dir.path()), Err(ReplayError::Entry { seq: 3, .. })));
+    assert!(matches!(check(dir.path()), Err(ReplayError::Entry { at: At { seq: 3, .. }, .. })));
 }

@@ -7,16 +7,22 @@
 //! | `entries` | seq | JSON of the [`Entry`](crate::entry::Entry), one line: the exact bytes that the Merkle leaf hashes |
 //! | `payloads` | seq | 16 bytes of salt, then the JSON of the change: prunable, the entry keeps their digest |
 //! | `hashes` | stored hash index (`tlog_tiles::stored_hash_index`) | 32 bytes: the RFC 6962 tree, complete subtrees only |
+//! | `scoped_entries`, `scoped_payloads`, `scoped_hashes` | path of a scope, then as above | as above, for the lineages of the scopes under the datacenter |
+//! | `orders` | place in the group's order | scope (empty for the datacenter's own) and seq of the entry there; only where that is not the datacenter's own entry of the same number |
+//! | `checkpoints` | path of a scope | the latest checkpoint of its lineage: a signed note |
 //! | `rows` | `RowId::to_key` | the row's bytes: the projection, which replay must be able to make again |
 //! | `leaf` | a name that the node's agent chooses | its bytes |
 //!
-//! `raft_log` says what was ordered, `entries` and `payloads` what became of it, `rows` what follows from that. The last
-//! four of these and the slots [`APPLIED`] and [`MEMBERSHIP`] are only ever written together, in one transaction.
+//! `raft_log` says what was ordered, `entries` and `payloads` what became of it, `rows` what follows from that. All but
+//! the first of these and the slots [`APPLIED`] and [`MEMBERSHIP`] are only ever written together, in one transaction.
 
 use std::marker::PhantomData;
 
 use openraft::{LogId, StoredMembership, Vote};
-use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{
+    Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableHandle,
+    WriteTransaction,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -31,6 +37,21 @@ pub(crate) const ENTRIES: TableDefinition<'static, u64, &[u8]> = TableDefinition
 pub(crate) const PAYLOADS: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("payloads");
 /// The lineage's Merkle tree.
 pub(crate) const HASHES: TableDefinition<'static, u64, [u8; 32]> = TableDefinition::new("hashes");
+/// The lineages of scopes under the datacenter: one leaf a line.
+pub(crate) const SCOPED_ENTRIES: TableDefinition<'static, (&str, u64), &[u8]> =
+    TableDefinition::new("scoped_entries");
+/// What their entries are about.
+pub(crate) const SCOPED_PAYLOADS: TableDefinition<'static, (&str, u64), &[u8]> =
+    TableDefinition::new("scoped_payloads");
+/// Their Merkle trees.
+pub(crate) const SCOPED_HASHES: TableDefinition<'static, (&str, u64), [u8; 32]> =
+    TableDefinition::new("scoped_hashes");
+/// Where the group's entries are, by their order.
+pub(crate) const ORDERS: TableDefinition<'static, u64, (&str, u64)> =
+    TableDefinition::new("orders");
+/// What was signed last of each scope under the datacenter.
+pub(crate) const CHECKPOINTS: TableDefinition<'static, &str, &str> =
+    TableDefinition::new("checkpoints");
 /// The projection.
 pub(crate) const ROWS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("rows");
 /// The node's own leaf scope.
@@ -55,7 +76,7 @@ pub(crate) const APPLIED: Slot<LogId<u64>> = Slot::new("applied");
 /// The group's members as of [`APPLIED`].
 pub(crate) const MEMBERSHIP: Slot<StoredMembership<u64, openraft::BasicNode>> =
     Slot::new("membership");
-/// The latest checkpoint: a signed note.
+/// The latest checkpoint of the datacenter's own lineage: a signed note.
 pub(crate) const CHECKPOINT: Slot<Box<str>> = Slot::new("checkpoint");
 
 /// A single value of the table `meta`: its name and its type.
@@ -93,13 +114,29 @@ impl<T: Serialize + DeserializeOwned> Slot<T> {
     }
 }
 
-/// Makes every table, so that a reader never meets a store without one.
+/// Makes the tables that a store lacks which an earlier version wrote.
+pub(super) fn complete(database: &Database) -> Result<(), Fault> {
+    let newest = ORDERS.name();
+    if database.begin_read()?.list_tables()?.any(|table| table.name() == newest) {
+        return Ok(());
+    }
+    let tx = database.begin_write()?;
+    create(&tx)?;
+    Ok(tx.commit()?)
+}
+
+/// Makes every table that is not there, so that a reader never meets a store without one.
 pub(super) fn create(tx: &WriteTransaction) -> Result<(), Fault> {
     tx.open_table(META)?;
     tx.open_table(RAFT_LOG)?;
     tx.open_table(ENTRIES)?;
     tx.open_table(PAYLOADS)?;
     tx.open_table(HASHES)?;
+    tx.open_table(SCOPED_ENTRIES)?;
+    tx.open_table(SCOPED_PAYLOADS)?;
+    tx.open_table(SCOPED_HASHES)?;
+    tx.open_table(ORDERS)?;
+    tx.open_table(CHECKPOINTS)?;
     tx.open_table(ROWS)?;
     tx.open_table(LEAF)?;
     Ok(())
