@@ -140,6 +140,9 @@ pub enum KvChange {
         flags: u64,
         /// Under which condition.
         when: PutWhen,
+        /// The scope that it belongs to; the datacenter's own when nothing is said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scope: Option<ScopePath>,
     },
     /// Delete one key.
     Delete {

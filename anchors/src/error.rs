@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::acl::Denial;
 use crate::name::Caseless;
 use crate::record::TableId;
-use crate::scope::ScopePath;
+use crate::scope::{ScopeFault, ScopePath};
 use crate::txn::Verb;
 
 /// A write or a read that was not carried out, and why. Nothing has changed.
@@ -118,6 +118,9 @@ pub enum Refusal {
         /// Whose it is.
         owner: ScopePath,
     },
+    /// Scopes that do not fit together, or not with what they hold.
+    #[error(transparent)]
+    Scope(Box<ScopeFault>),
     /// The disk did not take the write; nothing of it is kept.
     #[error("the store did not take the write: {0}")]
     Storage(Box<str>),

@@ -17,6 +17,7 @@ pub mod restore;
 mod roster;
 pub(crate) mod row;
 mod rows;
+mod scopes;
 mod session;
 mod share;
 mod table;
@@ -40,6 +41,7 @@ pub use self::row::{
     Bodies, CheckRow, ConnectRow, Instance, KeyRow, Memo, NodeRow, Row, ServiceRow, SessionRow,
 };
 pub use self::rows::{RowError, RowId};
+pub use self::scopes::Usage;
 pub use self::table::Table;
 pub use self::watch::WatchKey;
 use crate::clock::Time;
@@ -69,6 +71,8 @@ pub struct Index {
     held: OrdMap<Arc<str>, OrdSet<Arc<str>>>,
     /// Everything else that is kept.
     tables: table::Tables,
+    /// Whose things are, which follows from them.
+    governed: scopes::Governed,
     marks: Marks,
     /// No read's index is below it.
     floor: u64,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::index::row::{CheckRow, Instance, KeyRow, NodeRow};
 use crate::name::Caseless;
-use crate::scope::Standing;
+use crate::scope::{ScopePath, Standing};
 use crate::service::{Check, Node, Service};
 
 /// One operation of a transaction.
@@ -39,6 +39,9 @@ pub struct KeyOp {
     pub index: u64,
     /// The session that locks, unlocks or is compared with.
     pub session: Box<str>,
+    /// The scope that a key belongs to which is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<ScopePath>,
 }
 
 /// What is done with a key.

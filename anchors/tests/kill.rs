@@ -53,6 +53,7 @@ fn put(key: &str, value: &str) -> Proposal {
             value: value.into(),
             flags: 0,
             when: PutWhen::Always,
+            scope: None,
         }),
         actor: "test".into(),
         at: Time(1_700_000_000_000_000_000),

@@ -415,6 +415,7 @@ fn refusal_status(refusal: &Refusal) -> StatusCode {
         | Refusal::ExpiredToken
         | Refusal::NotAllowed(_)
         | Refusal::Forbidden => StatusCode::FORBIDDEN,
+        Refusal::Scope(_) => StatusCode::BAD_REQUEST,
         Refusal::Overloaded | Refusal::Stopping => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -469,7 +470,9 @@ fn refusal(refusal: &Refusal) -> String {
         },
         Refusal::NameTaken { name, .. } => format!("the name {} is taken", quote(name)),
         Refusal::Denied { .. } | Refusal::OtherOwner { .. } => format!("Permission denied: {refusal}"),
-        Refusal::Txn(_) | Refusal::Storage(_) | Refusal::Overloaded | Refusal::Stopping => refusal.to_string(),
+        Refusal::Scope(_) | Refusal::Txn(_) | Refusal::Storage(_) | Refusal::Overloaded | Refusal::Stopping => {
+            refusal.to_string()
+        }
     }
 }
 

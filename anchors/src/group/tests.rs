@@ -60,7 +60,13 @@ pub(crate) fn put(key: &str, value: &str) -> Proposal {
 }
 
 pub(crate) fn put_when(key: &str, value: &str, when: PutWhen) -> Proposal {
-    let change = Change::Kv(KvChange::Put { key: key.into(), value: value.into(), flags: 0, when });
+    let change = Change::Kv(KvChange::Put {
+        key: key.into(),
+        value: value.into(),
+        flags: 0,
+        when,
+        scope: None,
+    });
     Proposal {
         change,
         actor: "test".into(),

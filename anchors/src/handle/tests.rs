@@ -41,7 +41,7 @@ fn register(node: &str, service: Option<&str>) -> Change {
 }
 
 fn put(key: &str, when: PutWhen) -> Change {
-    Change::Kv(KvChange::Put { key: key.into(), value: b"v".to_vec(), flags: 0, when })
+    Change::Kv(KvChange::Put { key: key.into(), value: b"v".to_vec(), flags: 0, when, scope: None })
 }
 
 fn session(id: &str, ttl: &str) -> Change {

@@ -18,6 +18,9 @@ impl Write<'_> {
     pub(super) fn register(&mut self, registration: &Registration) -> Result<(), Refusal> {
         self.node_name_is_free(registration)?;
         self.checks_have_services(registration)?;
+        if let Some(service) = &registration.service {
+            self.is_admitted(registration.scope.as_ref(), &registration.node.name, service)?;
+        }
         let node = registration.node.name.clone();
         let before = self.index.nodes.get(node.key()).map(|row| row.entry);
         self.put_node(registration);
@@ -206,16 +209,23 @@ impl Write<'_> {
     /// when nobody is left: then an empty row keeps it.
     fn leave_former_service(&mut self, name: &Caseless, node: &Caseless, id: &Caseless) {
         let mut row = self.service_row(name);
-        row.instances.remove(&(node.shared_key(), id.shared_key()));
+        let left = row.instances.remove(&(node.shared_key(), id.shared_key()));
+        let last = row.instances.is_empty();
         self.replace_service_row(row);
+        if let Some(left) = left {
+            self.index.instance_went(&left, last);
+        }
     }
 
     fn store_service(&mut self, node: &Caseless, row: Arc<Instance>) {
         let revision = self.revision();
         let (id, name) = (row.service.id.shared_key(), row.service.name.clone());
         let mut service = self.service_row(&name);
-        service.instances.insert((node.shared_key(), Arc::clone(&id)), Arc::clone(&row));
+        let first = service.instances.is_empty();
+        let key = (node.shared_key(), Arc::clone(&id));
+        let before = service.instances.insert(key, Arc::clone(&row));
         self.store_service_row(service);
+        self.index.instance_came(before.as_deref(), &row, first);
         self.edit_node(node, |there| {
             there.index = revision;
             there.services.insert(row);
@@ -286,13 +296,20 @@ impl Write<'_> {
     /// Takes an instance out of its service; the last one takes the service's row along. Whether it was the last.
     fn leave_service(&mut self, name: &Caseless, node: &Caseless, id: &Caseless) -> bool {
         let mut row = self.service_row(name);
-        row.instances.remove(&(node.shared_key(), id.shared_key()));
-        if !row.instances.is_empty() {
+        let left = row.instances.remove(&(node.shared_key(), id.shared_key()));
+        let last = row.instances.is_empty();
+        if !last {
             self.store_service_row(row);
+        } else {
+            self.index.services.remove(name.key());
+        }
+        if let Some(left) = left {
+            self.index.instance_went(&left, last);
+        }
+        if !last {
             return false;
         }
         let key = name.shared_key();
-        self.index.services.remove(&key);
         self.touch(WatchKey::Service(Arc::clone(&key)));
         self.write_row(RowId::ServiceMark(key));
         true

@@ -8,12 +8,14 @@ use super::write::Write;
 use super::{Grave, KeyRow, RowId, WatchKey};
 use crate::change::{KvChange, PutWhen};
 use crate::error::Refusal;
+use crate::scope::ScopePath;
 
 /// What a put writes, beside the value.
 struct Put<'a> {
     key: &'a str,
     value: &'a [u8],
     flags: u64,
+    scope: Option<&'a ScopePath>,
 }
 
 /// What a put makes of the lock on its key.
@@ -25,8 +27,8 @@ struct Lock {
 impl Write<'_> {
     pub(super) fn write_key(&mut self, change: &KvChange) -> Result<bool, Refusal> {
         match change {
-            KvChange::Put { key, value, flags, when } => {
-                self.put_key(&Put { key, value, flags: *flags }, when)
+            KvChange::Put { key, value, flags, when, scope } => {
+                self.put_key(&Put { key, value, flags: *flags, scope: scope.as_ref() }, when)
             }
             KvChange::Delete { key, cas } => Ok(self.delete_key(key, *cas)),
             KvChange::DeleteTree { prefix } => Ok(self.delete_keys(prefix)),
@@ -46,7 +48,10 @@ impl Write<'_> {
         };
         let verdict = lock.is_some();
         match lock {
-            Some(lock) => self.store_key(put, lock, there.as_deref()),
+            Some(lock) => {
+                self.index.key_fits(put.scope, put.key, put.value.len())?;
+                self.store_key(put, lock, there.as_deref());
+            }
             None => {
                 if let Some(row) = there {
                     self.speaks_of(row.uid, Some(row.entry));
@@ -82,6 +87,7 @@ impl Write<'_> {
                 && row.flags == put.flags
                 && row.lock_index == lock.index
                 && row.session == lock.session
+                && row.scope.as_ref() == put.scope
         });
         if same {
             return;
@@ -96,6 +102,7 @@ impl Write<'_> {
             created: there.map_or(revision, |row| row.created),
             modified: revision,
             entry: self.stamp.seq,
+            scope: put.scope.cloned(),
         });
     }
 
@@ -109,7 +116,9 @@ impl Write<'_> {
                 self.index.held.entry(Arc::clone(session)).or_default().insert(Arc::clone(&key));
             }
         }
-        self.index.keys.insert(Arc::clone(&key), Arc::new(row));
+        let row = Arc::new(row);
+        let before = self.index.keys.insert(Arc::clone(&key), Arc::clone(&row));
+        self.index.key_counts(before.as_deref(), Some(&row));
         self.key_moved(key);
     }
 
@@ -153,6 +162,7 @@ impl Write<'_> {
     fn take_key(&mut self, row: &KeyRow) {
         self.let_go(row.session.as_ref(), &row.key);
         self.index.keys.remove(&row.key);
+        self.index.key_counts(Some(row), None);
         self.key_moved(Arc::clone(&row.key));
     }
 

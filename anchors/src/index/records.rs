@@ -175,6 +175,11 @@ impl Write<'_> {
             }
             self.entry_written(change);
         }
+        if let Err(refusal) = self.scopes_fit(changes) {
+            *self.index = before;
+            self.forget();
+            return Err(refusal);
+        }
         Ok(true)
     }
 
@@ -222,6 +227,9 @@ impl Write<'_> {
     }
 
     fn record_moved(&mut self, table: TableId, key: Arc<str>) {
+        if table == TableId::Scope {
+            self.index.scopes_moved();
+        }
         self.index.marks.tables.set(table, self.revision());
         self.touch(WatchKey::Table(table));
         self.touch(WatchKey::Record(table, Arc::clone(&key)));

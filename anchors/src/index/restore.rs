@@ -169,7 +169,7 @@ mod tests {
 
     fn put(key: &str) -> Change {
         let (key, value) = (key.into(), b"x".to_vec());
-        Change::Kv(KvChange::Put { key, value, flags: 0, when: PutWhen::Always })
+        Change::Kv(KvChange::Put { key, value, flags: 0, when: PutWhen::Always, scope: None })
     }
 
     /// An index with one of everything, of this many entries more.

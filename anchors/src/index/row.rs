@@ -120,6 +120,8 @@ pub struct KeyRow {
     pub modified: u64,
     /// The lineage entry that last spoke of it.
     pub entry: u64,
+    /// The scope that it belongs to; the datacenter's own when nothing is said.
+    pub scope: Option<ScopePath>,
 }
 
 /// The instances through which a service is reached.

@@ -339,7 +339,11 @@ impl Index {
         let name = row.service.name.clone();
         let service =
             self.services.entry(name.shared_key()).or_insert_with(|| Arc::new(empty_service(name)));
-        Arc::make_mut(service).instances.insert((Arc::clone(node), Arc::clone(key)), row);
+        let service = Arc::make_mut(service);
+        let first = service.instances.is_empty();
+        let before =
+            service.instances.insert((Arc::clone(node), Arc::clone(key)), Arc::clone(&row));
+        self.instance_came(before.as_deref(), &row, first);
         Ok(())
     }
 
@@ -367,7 +371,9 @@ impl Index {
         if let Some(session) = &value.record.session {
             self.held.entry(Arc::clone(session)).or_default().insert(Arc::clone(key));
         }
-        self.keys.insert(Arc::clone(key), Arc::new(key_row(key, value)));
+        let row = Arc::new(key_row(key, value));
+        let before = self.keys.insert(Arc::clone(key), Arc::clone(&row));
+        self.key_counts(before.as_deref(), Some(&row));
     }
 
     fn put_session_row(&mut self, key: &Arc<str>, value: Stamped<Session>) {
@@ -498,7 +504,7 @@ fn encode_key(out: &mut Vec<u8>, row: &KeyRow) {
             entry: row.entry,
             index: None,
             node: None,
-            scope: None,
+            scope: row.scope.clone(),
             hold: None,
             record: KeyValue {
                 value: row.value.to_vec(),
@@ -521,6 +527,7 @@ fn key_row(key: &Arc<str>, value: Stamped<KeyValue>) -> KeyRow {
         created: value.created,
         modified: value.modified,
         entry: value.entry,
+        scope: value.scope,
     }
 }
 

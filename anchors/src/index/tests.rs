@@ -170,7 +170,7 @@ fn check(id: &str, status: &str, of: Option<&str>) -> Check {
 }
 
 fn put(key: &str, value: &str, when: PutWhen) -> Change {
-    Change::Kv(KvChange::Put { key: key.into(), value: value.into(), flags: 0, when })
+    Change::Kv(KvChange::Put { key: key.into(), value: value.into(), flags: 0, when, scope: None })
 }
 
 fn session(node: &str, id: &str, checks: &[&str]) -> Session {

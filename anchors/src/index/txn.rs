@@ -125,6 +125,7 @@ impl Write<'_> {
             value: op.value.clone(),
             flags: op.flags,
             when,
+            scope: op.scope.clone(),
         };
         let (change, misfit) = match op.verb {
             KeyVerb::Set => (put(PutWhen::Always), Misfit::StaleKey(key())),
@@ -210,6 +211,7 @@ impl Write<'_> {
             reason: reason.to_string().into(),
         })?;
         let node = self.registered(&op.node)?;
+        self.is_admitted(op.standing.scope.as_ref(), &node, &op.service)?;
         self.put_service(&node, &op.service, &op.standing);
         Ok(())
     }

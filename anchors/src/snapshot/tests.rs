@@ -38,7 +38,11 @@ async fn submit(handle: &Handle, change: Change) -> u64 {
 
 async fn put(handle: &Handle, key: &str, value: &str) -> u64 {
     let (key, value) = (key.into(), value.into());
-    submit(handle, Change::Kv(KvChange::Put { key, value, flags: 0, when: PutWhen::Always })).await
+    submit(
+        handle,
+        Change::Kv(KvChange::Put { key, value, flags: 0, when: PutWhen::Always, scope: None }),
+    )
+    .await
 }
 
 async fn register(handle: &Handle, name: &str) {

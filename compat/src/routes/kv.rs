@@ -190,7 +190,8 @@ async fn put(ask: Ask, options: ReadOptions, key: String) -> Result<Reply, Rejec
     {
         return Err(Reject::NoPathToDatacenter);
     }
-    let change = Change::Kv(KvChange::Put { key: key.into(), value: value.into(), flags, when });
+    let (key, value) = (key.into(), value.into());
+    let change = Change::Kv(KvChange::Put { key, value, flags, when, scope: None });
     let committed = blocking::write(&ask.site, &ask.caller, change).await?;
     Ok(Reply::json(&committed.yes))
 }

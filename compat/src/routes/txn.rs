@@ -208,6 +208,7 @@ fn key(form: KeyOpForm) -> Checked {
         flags: form.flags,
         index: form.index,
         session: form.session.into(),
+        scope: None,
     }))
 }
 
