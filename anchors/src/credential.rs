@@ -1,11 +1,17 @@
 //! Credentials: who vouches for whom, as what and until when, in statements that a stranger can verify.
 
 pub mod dsse;
+mod fault;
+pub mod statement;
+pub mod taxonomy;
+pub mod trust;
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::fault::CredentialFault;
+pub use self::trust::Trust;
 use crate::clock::Time;
 use crate::record::{Record, TableId};
 use crate::scope::ScopePath;
@@ -64,8 +70,13 @@ pub struct Adjacency {
     pub key: Box<str>,
     /// Where its anchors are reached: `host:port`.
     pub addresses: Vec<Box<str>>,
-    /// What may be asked over it, `*` for everything.
+    /// What the peer may ask here, `*` for everything; `transit` for what lies behind.
     pub actions: Vec<Box<str>>,
+    /// The policies of access control that bind its callers, by name; those of the anonymous token where none is named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<Box<str>>,
+    /// Until when it holds.
+    pub until: Time,
     /// Our statement about the peer, and the peer's about us: DSSE envelopes as JSON. It holds when both are there.
     pub ours: Option<Box<str>>,
     /// See `ours`.

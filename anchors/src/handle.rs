@@ -6,6 +6,7 @@
 mod authorities;
 mod board;
 mod books;
+mod credentials;
 mod expiry;
 mod founding;
 mod governance;
@@ -22,6 +23,8 @@ use rand::RngCore as _;
 
 use self::authorities::Authorities;
 use self::board::Board;
+use self::credentials::Credentials;
+pub use self::credentials::{CredentialError, Wish};
 use self::governance::Governance;
 pub use self::governance::Ruling;
 pub use self::restore::RestoreError;
@@ -50,6 +53,7 @@ struct Inner {
     sealer: Sealer,
     authorities: Authorities,
     governance: Governance,
+    credentials: Credentials,
     opened: Time,
     scope: Box<str>,
 }
@@ -95,13 +99,23 @@ impl Handle {
     ) -> Result<Self, StartError> {
         let board = Arc::new(Board::new(clock));
         let sealer = Sealer::of_seed(store.keys().scope().as_bytes());
+        let credentials = Credentials::new(store.keys().scope().clone());
         let scope = settings.scope.clone();
         let (group, index) = Group::start(store, settings, Arc::clone(&board) as _).await?;
         board.open(index);
         let opened = board.now();
         let authorities = Authorities::new(acl);
         let governance = Governance::new(ScopePath::parse(&scope).unwrap_or_default());
-        let inner = Inner { board, group, sealer, authorities, governance, opened, scope };
+        let inner = Inner {
+            board,
+            group,
+            sealer,
+            authorities,
+            governance,
+            credentials,
+            opened,
+            scope,
+        };
         let handle = Self(Arc::new(inner));
         handle.forget_restore().await;
         Ok(handle)

@@ -1,0 +1,84 @@
+//! Credentials at the door: which are believed, and how they are issued and taken back.
+
+mod issue;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use ed25519_dalek::SigningKey;
+
+use super::Handle;
+use crate::credential::trust::Roots;
+use crate::credential::{CredentialFault, CredentialRecord, Trust};
+use crate::error::Refusal;
+use crate::index::Index;
+use crate::record::TableId;
+
+pub use self::issue::Wish;
+
+/// The credentials of an index, and the keys by which this anchor issues more.
+pub(super) struct Credentials {
+    root: SigningKey,
+    kept: ArcSwap<Kept>,
+    /// Held by whoever issues: what is there is looked at before something is added.
+    order: tokio::sync::Mutex<()>,
+}
+
+/// What was thought of the credentials at a revision of their table.
+#[derive(Default)]
+struct Kept {
+    mark: u64,
+    trust: Arc<Trust>,
+}
+
+/// Why nothing was done about a credential.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CredentialError {
+    /// What was asked for cannot be: which field, and why.
+    #[error("{field}: {why}")]
+    Field {
+        /// The field of the request.
+        field: &'static str,
+        /// What is wrong with it, and what to do.
+        why: Box<str>,
+    },
+    /// It would not be believed.
+    #[error(transparent)]
+    Fault(#[from] CredentialFault),
+    /// There is none of this id.
+    #[error("no credential {0}")]
+    Unknown(Box<str>),
+    /// The write was refused.
+    #[error(transparent)]
+    Refusal(#[from] Refusal),
+}
+
+// === impl Credentials ===
+
+impl Credentials {
+    pub(super) fn new(root: SigningKey) -> Self {
+        Self { root, kept: ArcSwap::default(), order: tokio::sync::Mutex::default() }
+    }
+
+    /// What is to be thought of an index's credentials; looked at once for each state of their table.
+    pub(super) fn trust(&self, index: &Index) -> Arc<Trust> {
+        let mark = index.table_mark(TableId::Credential);
+        let kept = self.kept.load();
+        if kept.mark == mark {
+            return Arc::clone(&kept.trust);
+        }
+        let records = index.records::<CredentialRecord>().map(|row| &row.record);
+        let trust = Arc::new(Trust::of(records, Roots::Known, &kept.trust));
+        self.kept.store(Arc::new(Kept { mark, trust: Arc::clone(&trust) }));
+        trust
+    }
+}
+
+// === impl Handle ===
+
+impl Handle {
+    /// What is to be thought of the credentials that are known now.
+    pub fn trust(&self) -> Arc<Trust> {
+        self.0.credentials.trust(&self.snapshot())
+    }
+}
