@@ -1,6 +1,7 @@
-//! Texts with `${…}` in them, as Consul's templates of queries are written (HashiCorp's interpolation language).
+//! Texts with `${…}` in them, as Consul's templates of queries and of bind names are written (HashiCorp's interpolation
+//! language).
 //!
-//! Known are four names (`name.full`, `name.prefix`, `name.suffix`, `agent.segment`), one function (`match(N)`), literals,
+//! Known are the names that whoever fills a text in gives, one function (`match(N)`) where there is a pattern, literals,
 //! arithmetic, comparisons and `a ? b : c`. `$${` stands for `${`.
 
 mod scan;
@@ -13,18 +14,23 @@ use self::scan::{Operator, Scanner, Token};
 pub const DEPTH_MAX: usize = 64;
 
 /// What the names in a text stand for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Names<'a> {
-    /// The whole name that was asked for.
-    pub full: &'a str,
-    /// The template's own name.
-    pub prefix: &'a str,
-    /// What stands behind it.
-    pub suffix: &'a str,
-    /// The segment of the agent that asks.
-    pub segment: &'a str,
-    /// What the template's pattern matched, the whole match first.
-    pub matches: &'a [Box<str>],
+    /// The value of a name; nothing when it is not known.
+    pub value: &'a dyn Fn(&str) -> Option<String>,
+    /// What a pattern matched, the whole match first; nothing where there is no pattern.
+    pub matches: Option<&'a [Box<str>]>,
+}
+
+/// Why a text cannot be filled in.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FillError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// It stands for nothing.
+    #[error(transparent)]
+    Meaningless(#[from] Meaningless),
 }
 
 /// A place in a text, from 1, in characters.
@@ -121,6 +127,14 @@ impl Text {
     pub fn fill(&self, names: &Names<'_>) -> Result<String, Meaningless> {
         evaluate(&self.0, names).map(|value| value.to_string())
     }
+}
+
+/// Reads a text and puts everything in.
+///
+/// # Errors
+/// [`FillError`].
+pub fn fill(text: &str, names: &Names<'_>) -> Result<String, FillError> {
+    Ok(Text::parse(text)?.fill(names)?)
 }
 
 // === reading ===
@@ -268,13 +282,10 @@ fn evaluate(node: &Node, names: &Names<'_>) -> Result<Value, Meaningless> {
             }
             Ok(Value::Text(whole.into()))
         }
-        Node::Name(at, name) => match &**name {
-            "name.full" => Ok(Value::Text(names.full.into())),
-            "name.prefix" => Ok(Value::Text(names.prefix.into())),
-            "name.suffix" => Ok(Value::Text(names.suffix.into())),
-            "agent.segment" => Ok(Value::Text(names.segment.into())),
-            _ => Err(Meaningless::Name(*at, name.clone())),
-        },
+        Node::Name(at, name) => {
+            let value = (names.value)(name).map(|value| Value::Text(value.into()));
+            value.ok_or_else(|| Meaningless::Name(*at, name.clone()))
+        }
         Node::Index(at) => Err(Meaningless::Index(*at)),
         Node::Call(at, name, arguments) => call(*at, name, arguments, names),
         Node::Binary(operator, left, right) => {
@@ -294,15 +305,15 @@ fn call(
     arguments: &[Node],
     names: &Names<'_>,
 ) -> Result<Value, Meaningless> {
-    if name != "match" {
+    let Some(matches) = names.matches.filter(|_| name == "match") else {
         return Err(Meaningless::Function(at, name.into()));
-    }
+    };
     let [argument] = arguments else {
         let given = arguments.len();
         return Err(Meaningless::Arguments { at, function: name.into(), given });
     };
     let nth = usize::try_from(evaluate(argument, names)?.whole()?).ok();
-    let matched = nth.and_then(|nth| names.matches.get(nth)).cloned();
+    let matched = nth.and_then(|nth| matches.get(nth)).cloned();
     Ok(Value::Text(matched.unwrap_or_default()))
 }
 
@@ -410,19 +421,17 @@ mod tests {
     use super::*;
 
     fn filled(text: &str) -> String {
-        let names = Names {
-            full: "tp-xyz",
-            prefix: "tp-",
-            suffix: "xyz",
-            segment: "",
-            matches: &["tp-xyz".into(), "z".into()],
+        let value = |of: &str| match of {
+            "name.full" => Some("tp-xyz".to_owned()),
+            "name.prefix" => Some("tp-".to_owned()),
+            "name.suffix" => Some("xyz".to_owned()),
+            _ => None,
         };
-        match Text::parse(text) {
-            Err(unreadable) => format!("! {unreadable}"),
-            Ok(read) => match read.fill(&names) {
-                Ok(text) => text,
-                Err(meaningless) => format!("? {meaningless}"),
-            },
+        let matches = ["tp-xyz".into(), "z".into()];
+        match fill(text, &Names { value: &value, matches: Some(&matches) }) {
+            Ok(text) => text,
+            Err(FillError::Unreadable(unreadable)) => format!("! {unreadable}"),
+            Err(FillError::Meaningless(meaningless)) => format!("? {meaningless}"),
         }
     }
 

@@ -21,6 +21,7 @@ pub mod encoding;
 pub mod entry;
 pub mod error;
 pub mod index;
+pub mod interpolate;
 pub mod name;
 pub mod network;
 pub mod node;

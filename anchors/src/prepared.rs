@@ -3,7 +3,6 @@
 //! Finding the query of a name, filling in a template and choosing the instances are pure; chance is handed in.
 
 pub mod execute;
-pub mod interpolate;
 mod template;
 #[cfg(test)]
 mod tests;

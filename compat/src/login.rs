@@ -12,7 +12,6 @@ pub(crate) mod bind;
 pub(crate) mod claims;
 pub(crate) mod fault;
 pub(crate) mod fetch;
-pub(crate) mod hil;
 pub(crate) mod jwt;
 mod keys;
 mod kubernetes;

@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use super::interpolate::{Meaningless, Names, Text, Unreadable};
+use crate::interpolate::{Meaningless, Names, Text, Unreadable};
 use super::{NAME_PREFIX_MATCH, PreparedQuery, ServiceQuery};
 use crate::pairs::Pairs;
 use crate::pattern::{self, Refused};
@@ -75,13 +75,17 @@ impl PreparedQuery {
             .flat_map(|captures| captures.iter())
             .map(|group| group.map_or("", |group| group.as_str()).into())
             .collect();
-        let names = Names {
-            full: name,
-            prefix: &self.name,
-            suffix: name.strip_prefix(&*self.name).unwrap_or(name),
-            segment,
-            matches: &matches,
+        let value = |of: &str| {
+            let value = match of {
+                "name.full" => name,
+                "name.prefix" => &self.name,
+                "name.suffix" => name.strip_prefix(&*self.name).unwrap_or(name),
+                "agent.segment" => segment,
+                _ => return None,
+            };
+            Some(value.to_owned())
         };
+        let names = Names { value: &value, matches: Some(&matches) };
         let mut query = self.clone();
         visit(&mut query.service, &mut |place, text| filled(place, text, &names))?;
         if self.template.remove_empty_tags {

@@ -3,12 +3,12 @@
 use proconsul_anchors::acl::AuthMethod;
 use proconsul_anchors::duration;
 use proconsul_anchors::index::Index;
+use proconsul_anchors::interpolate::{self, FillError, Names};
 use proconsul_anchors::sealed::SealedSecret;
 use serde_json::Value;
 
 use crate::acl::names;
 use crate::acl::token::TTL_MIN;
-use crate::login::hil::{self, HilFault};
 use crate::login::settings::{AWS_IAM, JWT, KUBERNETES, Settings};
 use crate::reject::acl::AclReject;
 use crate::wire::acl::auth_method::{AuthMethodForm, settings};
@@ -88,11 +88,13 @@ fn check_ttl(nanos: i64) -> Result<u64, AclReject> {
 }
 
 /// The name of a token from a method, without the number that ends it.
-pub(crate) fn fill_name(format: &str, kind: &str, name: &str) -> Result<String, HilFault> {
-    let vars = [("auth_method_type", kind), ("auth_method_name", name)]
-        .map(|(variable, value)| (variable.to_owned(), value.to_owned()))
-        .into();
-    hil::fill(format, &vars, false)
+pub(crate) fn fill_name(format: &str, kind: &str, name: &str) -> Result<String, FillError> {
+    let value = |of: &str| match of {
+        "auth_method_type" => Some(kind.to_owned()),
+        "auth_method_name" => Some(name.to_owned()),
+        _ => None,
+    };
+    interpolate::fill(format, &Names { value: &value, matches: None })
 }
 
 /// The settings of a method, unsealed.

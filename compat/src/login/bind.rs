@@ -6,13 +6,14 @@ use proconsul_anchors::acl::{
     BindingRule, NodeIdentity, Policy, Role, ServiceIdentity, TemplatedPolicy,
 };
 use proconsul_anchors::index::Index;
+use proconsul_anchors::interpolate::{self, FillError, Names};
 use serde_json::Value;
 
 use crate::acl::names::{check_policy, is_identity, is_role};
 use crate::acl::templates;
 use crate::filter::{Filter, Schema};
+use crate::login::Identity;
 use crate::login::fault::LoginFault;
-use crate::login::{Identity, hil};
 
 /// What a rule binds to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,8 +79,14 @@ fn bound_name(
     vars: &BTreeMap<String, String>,
     fits: impl Fn(&str) -> bool,
 ) -> Result<Box<str>, LoginFault> {
-    let name = hil::fill(template, vars, true).map_err(LoginFault::Template)?;
+    let name = filled(template, vars).map_err(LoginFault::Template)?;
     if fits(&name) { Ok(name.into()) } else { Err(LoginFault::BindName(name)) }
+}
+
+/// Names are in lower case, and so is what is put into them.
+fn filled(template: &str, vars: &BTreeMap<String, String>) -> Result<String, FillError> {
+    let value = |of: &str| vars.get(of).map(|value| value.to_lowercase());
+    interpolate::fill(template, &Names { value: &value, matches: None })
 }
 
 fn templated(
@@ -89,7 +96,7 @@ fn templated(
 ) -> Result<TemplatedPolicy, LoginFault> {
     let template =
         templates::find(name).ok_or_else(|| LoginFault::BindTemplate(name.to_owned()))?;
-    let filled = variable.map(|variable| hil::fill(variable, vars, true)).transpose();
+    let filled = variable.map(|variable| filled(variable, vars)).transpose();
     let filled = filled.map_err(LoginFault::Variables)?;
     templates::check(template, filled.as_deref()).map_err(LoginFault::BindVariables)?;
     Ok(TemplatedPolicy { template: name.into(), name: filled.map(Into::into), datacenters: None })

@@ -1,6 +1,7 @@
 //! Why nobody is logged in, in Consul's words.
 
 use proconsul_anchors::clock::Time;
+use proconsul_anchors::interpolate::FillError;
 
 use crate::acl::templates::TemplateFault;
 use crate::go::text::quote;
@@ -51,11 +52,11 @@ pub(crate) enum LoginFault {
     #[error("auth method validator for {} could not be initialized: {fault}", quote(.method))]
     Uninitialized { method: String, fault: String },
     #[error("error interpreting template: {0}")]
-    Template(crate::login::hil::HilFault),
+    Template(FillError),
     #[error("failed to interpret templated policy variables: {0}")]
-    Variables(crate::login::hil::HilFault),
+    Variables(FillError),
     #[error("failed to generate ACL token name: {0}")]
-    TokenName(crate::login::hil::HilFault),
+    TokenName(FillError),
     #[error("invalid bind name: {}", quote(.0))]
     BindName(String),
     #[error("Bind name for templated-policy bind type does not match existing template name: {0}")]
