@@ -1,6 +1,7 @@
 //! The table of refusals: each with Consul's status and its exact words.
 
 pub(crate) mod acl;
+mod anchor;
 pub(crate) mod discovery;
 pub(crate) mod mesh;
 mod operator;
@@ -18,6 +19,7 @@ use crate::go::text::{NumberError, quote};
 use crate::issuer::CaError;
 use crate::wire::decode::{BodyFault, DecodeError};
 
+pub(crate) use self::anchor::AnchorFault;
 pub(crate) use self::discovery::DiscoveryFault;
 pub(crate) use self::mesh::MeshFault;
 pub(crate) use self::operator::OperatorFault;
@@ -218,6 +220,9 @@ pub(crate) enum Reject {
     #[error("{0}")]
     Discovery(#[from] DiscoveryFault),
 
+    #[error(transparent)]
+    Anchor(#[from] AnchorFault),
+
     // --- limits ---
     #[error("RPC rate limit exceeded")]
     RpcRate,
@@ -258,6 +263,7 @@ impl Reject {
             Self::Blocked | Self::Restricted => StatusCode::FORBIDDEN,
             Self::Refused(refusal) => refusal_status(refusal),
             Self::Discovery(fault) => fault.status(),
+            Self::Anchor(fault) => fault.status(),
             Self::Agent(error) => agent_status(error),
             Self::Operator(fault) => fault.status(),
             Self::Mesh(fault) => fault.status(),

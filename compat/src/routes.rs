@@ -5,6 +5,7 @@
 
 mod acl;
 mod agent;
+mod anchor;
 mod ca;
 mod catalog;
 mod changed;
@@ -129,6 +130,10 @@ async fn enterprise_utilization(_: Ask) -> Result<Reply, Reject> {
 
 #[rustfmt::skip]
 static ROUTES: &[Route] = &[
+    // --- scopes and their anchors: ours ---
+    page!("/v1/anchor/credentials", GET_PUT, anchor::credentials::all),
+    page!("/v1/anchor/credential/", &[], anchor::credentials::one),
+
     // --- access control ---
     acl!("/v1/acl/bootstrap", PUT, acl::bootstrap::first),
     acl!("/v1/acl/login", POST, acl::login::login),

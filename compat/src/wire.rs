@@ -2,6 +2,7 @@
 
 pub(crate) mod acl;
 pub(crate) mod agent;
+pub(crate) mod anchor;
 pub(crate) mod ca;
 pub(crate) mod catalog;
 pub(crate) mod check;

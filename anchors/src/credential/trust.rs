@@ -389,9 +389,15 @@ impl Known {
     }
 }
 
-/// Whether an action is among some.
+/// Whether an action is among some: itself, all of its kind (`service:*`), or all.
 fn allows(actions: &[Box<str>], action: &str) -> bool {
-    actions.iter().any(|allowed| **allowed == *EVERY_ACTION || **allowed == *action)
+    let of_kind = |allowed: &str| {
+        let kind = allowed.strip_suffix(EVERY_ACTION);
+        kind.is_some_and(|kind| {
+            kind.is_empty() || (kind.ends_with(':') && action.starts_with(kind))
+        })
+    };
+    actions.iter().any(|allowed| **allowed == *action || of_kind(allowed))
 }
 
 /// The key of a record's subject, when the record is what its statement says.

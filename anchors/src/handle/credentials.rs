@@ -79,6 +79,11 @@ impl Credentials {
 impl Handle {
     /// What is to be thought of the credentials that are known now.
     pub fn trust(&self) -> Arc<Trust> {
-        self.0.credentials.trust(&self.snapshot())
+        self.trust_at(&self.snapshot())
+    }
+
+    /// What is to be thought of the credentials that an index knows.
+    pub fn trust_at(&self, index: &Index) -> Arc<Trust> {
+        self.0.credentials.trust(index)
     }
 }

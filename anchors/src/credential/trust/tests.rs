@@ -193,7 +193,11 @@ fn the_first_thing_that_is_wrong_is_told() {
 
 #[test]
 fn an_issuer_allows_no_more_than_it_may() {
-    let cases: [(&[&str], &[&str], bool); 5] = [
+    let cases: [(&[&str], &[&str], bool); 9] = [
+        (&["service:*"], &["service:read"], true),
+        (&["service:*"], &["service:*"], true),
+        (&["service:*"], &["*"], false),
+        (&["service*"], &["service:read"], false),
         (&["*"], &["*"], true),
         (&["*"], &["register"], true),
         (&["register", "read"], &["read"], true),

@@ -1,0 +1,3 @@
+//! `/v1/anchor/…`: what Consul does not have. Of Consul's answers nothing is changed by them.
+
+pub(crate) mod credentials;

@@ -1,0 +1,3 @@
+//! Forms of `/v1/anchor/…`: ours, in Consul's style.
+
+pub(crate) mod credentials;
