@@ -103,6 +103,18 @@ impl From<&Change> for Kind {
 }
 
 impl Kind {
+    /// What was done in a word, with the table after a colon where there is one: `kv_put`, `record_put:Scope`.
+    pub fn text(self) -> String {
+        match serde_json::to_value(self) {
+            Ok(serde_json::Value::String(text)) => text,
+            Ok(serde_json::Value::Object(with)) => with
+                .into_iter()
+                .map(|(kind, table)| format!("{kind}:{}", table.as_str().unwrap_or_default()))
+                .collect(),
+            _ => String::new(),
+        }
+    }
+
     /// Several records are told by the first of them.
     fn of_records(changes: &[RecordChange]) -> Self {
         match changes.first() {

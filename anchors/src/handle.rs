@@ -10,6 +10,7 @@ mod credentials;
 mod expiry;
 mod founding;
 mod governance;
+mod lineage;
 mod measure;
 mod restore;
 #[cfg(test)]
@@ -106,16 +107,8 @@ impl Handle {
         let opened = board.now();
         let authorities = Authorities::new(acl);
         let governance = Governance::new(ScopePath::parse(&scope).unwrap_or_default());
-        let inner = Inner {
-            board,
-            group,
-            sealer,
-            authorities,
-            governance,
-            credentials,
-            opened,
-            scope,
-        };
+        let inner =
+            Inner { board, group, sealer, authorities, governance, credentials, opened, scope };
         let handle = Self(Arc::new(inner));
         handle.forget_restore().await;
         Ok(handle)

@@ -8,8 +8,10 @@
 //! that a later log continues it: tamper-evident, by tools that this program did not write.
 
 mod edges;
+pub mod export;
 mod log;
 pub mod note;
+pub mod query;
 mod spool;
 pub mod tiles;
 

@@ -63,5 +63,8 @@ pub(crate) const SNAPSHOTS_AT_ONCE_MAX: usize = 16;
 /// A snapshot that comes in is not larger: packed, that is more than a hundred million instances, and a disk has it.
 pub(crate) const SNAPSHOT_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
 
+/// Exports of lineages that are sent at a time: each takes a thread. Who comes later waits.
+pub(crate) const EXPORTS_AT_ONCE_MAX: usize = 8;
+
 /// Heads may have so many bytes more than is said, as Go's server lets them.
 pub(crate) const HEADER_SLOP: usize = 4096;

@@ -3,6 +3,7 @@
 pub(crate) mod acl;
 mod anchor;
 pub(crate) mod discovery;
+mod lineage;
 pub(crate) mod mesh;
 mod operator;
 
@@ -21,6 +22,7 @@ use crate::wire::decode::{BodyFault, DecodeError};
 
 pub(crate) use self::anchor::AnchorFault;
 pub(crate) use self::discovery::DiscoveryFault;
+pub(crate) use self::lineage::LineageFault;
 pub(crate) use self::mesh::MeshFault;
 pub(crate) use self::operator::OperatorFault;
 
@@ -214,6 +216,8 @@ pub(crate) enum Reject {
 
     #[error("{0}")]
     Operator(#[from] OperatorFault),
+    #[error(transparent)]
+    Lineage(#[from] LineageFault),
     #[error("{0}")]
     Mesh(#[from] MeshFault),
 
@@ -266,6 +270,7 @@ impl Reject {
             Self::Anchor(fault) => fault.status(),
             Self::Agent(error) => agent_status(error),
             Self::Operator(fault) => fault.status(),
+            Self::Lineage(fault) => fault.status(),
             Self::Mesh(fault) => fault.status(),
             Self::UnknownSession(_) | Self::NoAgentService(_) | Self::Utilization => {
                 StatusCode::NOT_FOUND

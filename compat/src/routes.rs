@@ -133,6 +133,8 @@ static ROUTES: &[Route] = &[
     // --- scopes and their anchors: ours ---
     page!("/v1/anchor/credentials", GET_PUT, anchor::credentials::all),
     page!("/v1/anchor/credential/", &[], anchor::credentials::one),
+    page!("/v1/anchor/lineage", GET, anchor::lineage::list),
+    page!("/v1/anchor/lineage/", GET, anchor::lineage::one),
 
     // --- access control ---
     acl!("/v1/acl/bootstrap", PUT, acl::bootstrap::first),

@@ -1,6 +1,9 @@
 //! The whole HTTP side over a scope in memory: requests as text, answers as text.
 #![expect(clippy::unwrap_used, reason = "a test says by failing that what it builds on is broken")]
 
+#[path = "serve/lineage.rs"]
+mod lineage;
+
 use std::fs::File;
 use std::sync::Arc;
 
@@ -163,7 +166,7 @@ impl Server {
         stream.write_all(text.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.unwrap();
-        String::from_utf8(answer).unwrap()
+        String::from_utf8_lossy(&answer).into_owned()
     }
 
     /// Asks one after the other; each answer must have this status and this body.

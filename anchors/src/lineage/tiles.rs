@@ -6,7 +6,9 @@ use redb::ReadTransaction;
 use tlog_tiles::tile::Tile;
 use tlog_tiles::tlog::{self, Hash, HashReader, RecordProof, TreeProof};
 
-use super::{Log, split_payload};
+use super::Log;
+use super::note::verifier_key;
+use super::query::read_payload;
 use crate::scope::ScopePath;
 use crate::store::tables::{CHECKPOINT, CHECKPOINTS};
 use crate::store::{Fault, Store, StoreError};
@@ -33,6 +35,15 @@ pub struct Lineage {
     unwritten: Arc<dyn Unwritten>,
     /// Whose it is; `None` is the datacenter's own.
     scope: Option<ScopePath>,
+}
+
+/// A tile as C2SP `tlog-tiles` addresses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TilePath {
+    /// `None` for a bundle of entries.
+    level: Option<u8>,
+    number: u64,
+    width: u16,
 }
 
 /// What an entry is about.
@@ -63,6 +74,27 @@ pub enum LineageError {
     Tree(tlog::Error),
 }
 
+// === impl TilePath ===
+
+impl TilePath {
+    /// Reads `tile/<L>/<N>[.p/<W>]` or `tile/entries/<N>[.p/<W>]`, in the only spelling that each tile has.
+    pub fn parse(path: &str) -> Option<Self> {
+        let rest = path.strip_prefix("tile/")?;
+        // The library's paths tell the height, too, and call entries data.
+        let (entries, rest) = match rest.strip_prefix("entries/") {
+            Some(number) => (true, format!("data/{number}")),
+            None => (false, rest.to_owned()),
+        };
+        let tile = Tile::from_path(&format!("tile/{TILE_HEIGHT}/{rest}")).ok()?;
+        if tile.is_data() != entries || tile.width() == 0 {
+            return None;
+        }
+        let width = u16::try_from(tile.width()).ok()?;
+        let level = (!entries).then(|| tile.level());
+        Some(Self { level, number: tile.level_index(), width })
+    }
+}
+
 // === impl Lineage ===
 
 impl Lineage {
@@ -88,10 +120,23 @@ impl Lineage {
         Log::open(tx, self.scope.as_ref())
     }
 
+    /// Looks at the lineage as it is, all that was applied included.
+    pub(crate) fn read<T>(
+        &self,
+        work: impl FnOnce(&Log) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        self.settled()?.read(|tx| work(&self.log(tx)?))
+    }
+
     /// The store, after everything that was applied is written to it.
     fn settled(&self) -> Result<&Store, StoreError> {
         self.unwritten.flush()?;
         Ok(&self.store)
+    }
+
+    /// The key by which anyone verifies its checkpoints, which are signed in the name of `origin`.
+    pub fn verifier_key(&self, origin: &str) -> String {
+        verifier_key(origin, &self.store.keys().scope().verifying_key())
     }
 
     /// How many entries there are.
@@ -99,7 +144,7 @@ impl Lineage {
     /// # Errors
     /// [`LineageError::Store`].
     pub fn size(&self) -> Result<u64, LineageError> {
-        Ok(self.settled()?.read(|tx| self.log(tx)?.size())?)
+        Ok(self.read(Log::size)?)
     }
 
     /// An entry: the exact bytes of its leaf.
@@ -107,7 +152,7 @@ impl Lineage {
     /// # Errors
     /// [`LineageError::Store`].
     pub fn entry(&self, seq: u64) -> Result<Option<Vec<u8>>, LineageError> {
-        Ok(self.settled()?.read(|tx| self.log(tx)?.leaf(seq))?)
+        Ok(self.read(|log| log.leaf(seq))?)
     }
 
     /// Salt and change of an entry; nothing when they were pruned.
@@ -115,14 +160,9 @@ impl Lineage {
     /// # Errors
     /// [`LineageError::Store`].
     pub fn payload(&self, seq: u64) -> Result<Option<Payload>, LineageError> {
-        let kept = self.settled()?.read(|tx| {
-            let Some(kept) = self.log(tx)?.payload(seq)? else { return Ok(None) };
-            let Some((salt, payload)) = split_payload(&kept) else {
-                return Err(Fault::damaged(format!("the payload of entry {seq} has no salt")));
-            };
-            Ok(Some(Payload { salt: *salt, change: payload.to_owned() }))
-        })?;
-        Ok(kept)
+        let kept =
+            self.read(|log| log.payload(seq)?.map(|kept| read_payload(seq, &kept)).transpose());
+        Ok(kept?)
     }
 
     /// The last checkpoint that was kept: a signed note.
@@ -155,6 +195,17 @@ impl Lineage {
     /// [`LineageError::Beyond`] when there is no such tree.
     pub fn consistency(&self, size: u64, old: u64) -> Result<TreeProof, LineageError> {
         self.in_tree(size, old, |hashes| tlog::prove_tree(size, old, hashes))
+    }
+
+    /// The bytes of a tile.
+    ///
+    /// # Errors
+    /// [`LineageError::Beyond`] when the log has not grown to it.
+    pub fn at(&self, path: TilePath) -> Result<Vec<u8>, LineageError> {
+        match path.level {
+            Some(level) => self.tile(level, path.number, path.width),
+            None => self.entries_tile(path.number, path.width),
+        }
     }
 
     /// The hashes of a tile: `width` (1 to 256) of level `level`, from the `number`th 256 on.

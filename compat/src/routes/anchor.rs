@@ -1,3 +1,4 @@
 //! `/v1/anchor/…`: what Consul does not have. Of Consul's answers nothing is changed by them.
 
 pub(crate) mod credentials;
+pub(crate) mod lineage;

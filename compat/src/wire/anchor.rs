@@ -1,3 +1,4 @@
 //! Forms of `/v1/anchor/…`: ours, in Consul's style.
 
 pub(crate) mod credentials;
+pub(crate) mod lineage;
