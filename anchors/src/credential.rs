@@ -1,7 +1,9 @@
 //! Credentials: who vouches for whom, as what and until when, in statements that a stranger can verify.
 
+pub mod attestation;
 pub mod dsse;
 mod fault;
+pub mod published;
 pub mod statement;
 pub mod taxonomy;
 pub mod trust;

@@ -1,8 +1,9 @@
 //! Credentials at the door: which are believed, and how they are issued and taken back.
 
+mod attest;
 mod issue;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use ed25519_dalek::SigningKey;
@@ -14,6 +15,8 @@ use crate::error::Refusal;
 use crate::index::Index;
 use crate::record::TableId;
 
+pub use self::attest::Answered;
+use self::attest::Book;
 pub use self::issue::Wish;
 
 /// The credentials of an index, and the keys by which this anchor issues more.
@@ -22,6 +25,7 @@ pub(super) struct Credentials {
     kept: ArcSwap<Kept>,
     /// Held by whoever issues: what is there is looked at before something is added.
     order: tokio::sync::Mutex<()>,
+    attested: Mutex<Book>,
 }
 
 /// What was thought of the credentials at a revision of their table.
@@ -57,7 +61,12 @@ pub enum CredentialError {
 
 impl Credentials {
     pub(super) fn new(root: SigningKey) -> Self {
-        Self { root, kept: ArcSwap::default(), order: tokio::sync::Mutex::default() }
+        Self {
+            root,
+            kept: ArcSwap::default(),
+            order: tokio::sync::Mutex::default(),
+            attested: Mutex::default(),
+        }
     }
 
     /// What is to be thought of an index's credentials; looked at once for each state of their table.

@@ -1,4 +1,5 @@
 //! `/v1/anchor/…`: what Consul does not have. Of Consul's answers nothing is changed by them.
 
 pub(crate) mod credentials;
+pub(crate) mod taxonomy;
 pub(crate) mod lineage;
