@@ -67,3 +67,27 @@ pub(super) fn used_by(rego: &str) -> impl Iterator<Item = &'static Ready> {
         spoken
     })
 }
+
+/// The modules that a source imports, each with the name by which its rules are called there.
+///
+/// The interpreter finds functions by their full path alone, not by that of an import: so a module is given to a policy a
+/// second time, as a part of the policy's own package.
+pub(super) fn imported_by(rego: &str) -> impl Iterator<Item = (&'static Ready, &str)> {
+    rego.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        let path = (words.next() == Some("import")).then(|| words.next()).flatten()?;
+        let name = path.strip_prefix("data.library.")?;
+        let ready = ALL.iter().find(|ready| ready.name == name)?;
+        let alias = (words.next() == Some("as")).then(|| words.next()).flatten();
+        Some((ready, alias.unwrap_or(ready.name)))
+    })
+}
+
+impl Ready {
+    /// The module as a part of another package, under a name.
+    pub(super) fn within(&self, package: &str, alias: &str) -> String {
+        let package = package.strip_prefix("data.").unwrap_or(package);
+        let own = format!("package library.{}", self.name);
+        self.rego.replacen(&own, &format!("package {package}.{alias}"), 1)
+    }
+}

@@ -1,5 +1,6 @@
 //! One policy, compiled.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
@@ -114,8 +115,8 @@ impl fmt::Debug for Module {
 
 impl Compiled {
     fn of(name: &str, rego: &str) -> Result<Self, PolicyFault> {
-        let (mut template, package) = engine(name, rego)?;
-        let entry = format!("{package}.decision");
+        let (mut template, packages) = engine(&[(name, rego)])?;
+        let entry = format!("{}.decision", packages.concat());
         let prepared = guarded(|| template.compile_with_entrypoint(&entry.as_str().into()));
         prepared.map_err(|fault| match fault {
             // The interpreter's own text for it does not say what is missing.
@@ -148,25 +149,43 @@ impl Compiled {
     }
 }
 
-/// An engine that has a policy and the ready rules that it imports, and the policy's package.
-pub(super) fn engine(name: &str, rego: &str) -> Result<(Engine, String), PolicyFault> {
+/// An engine that has modules, that see each other and the ready rules, and the modules' packages.
+pub(super) fn engine(modules: &[(&str, &str)]) -> Result<(Engine, Vec<String>), PolicyFault> {
+    let mut engine = Engine::new();
+    budget::bind(&mut engine);
+    guarded(|| builtins::bind(&mut engine)).map_err(Failed::told)?;
+    let (mut packages, mut given) = (Vec::new(), BTreeSet::new());
+    for (name, rego) in modules {
+        fits(name, rego)?;
+        let package = guarded(|| engine.add_policy((*name).to_owned(), (*rego).to_owned()));
+        let package = package.map_err(Failed::told)?;
+        if package == LIBRARY || package.starts_with("data.library.") {
+            return Err(PolicyFault::new(format!(
+                "{name}: the package library is that of the ready rules, take another"
+            )));
+        }
+        for ready in library::used_by(rego) {
+            given.insert((ready.name.to_owned(), ready.rego.to_owned()));
+        }
+        for (ready, alias) in library::imported_by(rego) {
+            given.insert((format!("{}, as {alias}", ready.name), ready.within(&package, alias)));
+        }
+        packages.push(package);
+    }
+    for (name, rego) in given {
+        guarded(|| engine.add_policy(name, rego)).map_err(Failed::told)?;
+    }
+    Ok((engine, packages))
+}
+
+fn fits(name: &str, rego: &str) -> Result<(), PolicyFault> {
     if rego.len() > SOURCE_BYTES_MAX {
-        let text = format!(
+        return Err(PolicyFault::new(format!(
             "{name}: a policy has at most {SOURCE_BYTES_MAX} bytes, this one {}",
             rego.len()
-        );
-        return Err(PolicyFault::new(text));
+        )));
     }
-    not_offered(name, rego)?;
-    let mut engine = Engine::new();
-    prepare(&mut engine, rego)?;
-    let package = guarded(|| engine.add_policy(name.to_owned(), rego.to_owned()));
-    let package = package.map_err(Failed::told)?;
-    if package == LIBRARY || package.starts_with("data.library.") {
-        let text = format!("{name}: the package library is that of the ready rules, take another");
-        return Err(PolicyFault::new(text));
-    }
-    Ok((engine, package))
+    not_offered(name, rego)
 }
 
 /// Whether a policy calls what is not offered, so that it is told when it is written and not when it is asked.
@@ -195,34 +214,6 @@ fn not_offered(name: &str, rego: &str) -> Result<(), PolicyFault> {
 pub(super) enum Failed {
     Said(anyhow::Error),
     Panicked,
-}
-
-/// An engine that has modules of one suite, and their packages.
-pub(super) fn engine_of_all(
-    modules: &[(&str, &str)],
-) -> Result<(Engine, Vec<String>), PolicyFault> {
-    let all: String = modules.iter().flat_map(|(_, rego)| [rego, "\n"]).collect();
-    let (mut engine, mut packages) = (Engine::new(), Vec::new());
-    prepare(&mut engine, &all)?;
-    for (name, rego) in modules {
-        not_offered(name, rego)?;
-        let package = guarded(|| engine.add_policy((*name).to_owned(), (*rego).to_owned()));
-        packages.push(package.map_err(Failed::told)?);
-    }
-    Ok((engine, packages))
-}
-
-/// Gives an engine its bounds, its functions and the ready rules that a source imports.
-fn prepare(engine: &mut Engine, rego: &str) -> Result<(), PolicyFault> {
-    budget::bind(engine);
-    let prepared = guarded(|| {
-        builtins::bind(engine)?;
-        for module in library::used_by(rego) {
-            engine.add_policy(module.name.to_owned(), module.rego.to_owned())?;
-        }
-        Ok(())
-    });
-    prepared.map_err(Failed::told)
 }
 
 /// Calls the interpreter. A mistake of its own must not take the program along.

@@ -3,7 +3,7 @@
 use regorus::Value;
 
 use super::budget;
-use super::module::{Failed, engine_of_all, guarded};
+use super::module::{Failed, engine, guarded};
 use super::{Decided, Module, PolicyFault};
 use crate::outcome::Outcome;
 use crate::scope::ScopePolicy;
@@ -36,7 +36,7 @@ pub struct Case {
 /// # Errors
 /// What is wrong with a module, with its line.
 pub fn run(modules: &[(&str, &str)]) -> Result<Vec<Told>, PolicyFault> {
-    let (mut engine, packages) = engine_of_all(modules)?;
+    let (mut engine, packages) = engine(modules)?;
     let mut told = Vec::new();
     for ((_, rego), package) in modules.iter().zip(packages) {
         for test in tests_of(rego) {

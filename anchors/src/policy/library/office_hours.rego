@@ -33,6 +33,9 @@ shift(minute) := 0 if {
 	minute < 1440
 }
 
-minutes(text) := (to_number(parts[0]) * 60) + to_number(parts[1]) if {
+minutes(text) := (two_digits(parts[0]) * 60) + two_digits(parts[1]) if {
 	parts := split(text, ":")
 }
+
+# "08" is no number.
+two_digits(text) := to_number(concat("", ["1", text])) - 100
