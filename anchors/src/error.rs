@@ -118,6 +118,14 @@ pub enum Refusal {
         /// Whose it is.
         owner: ScopePath,
     },
+    /// More writes came than the scope takes. It may be asked again a moment later.
+    #[error("scope {scope} takes {per_second} writes a second (budget/writes_per_second)")]
+    TooFast {
+        /// The scope.
+        scope: ScopePath,
+        /// Its budget.
+        per_second: u64,
+    },
     /// Scopes that do not fit together, or not with what they hold.
     #[error(transparent)]
     Scope(Box<ScopeFault>),

@@ -3,6 +3,7 @@
 //! Two verbs and the blocking form of one: [`Handle::submit`] a change, [`Handle::lookup`] a query, [`Handle::wait`] for a
 //! query's answer to change. Reads take no lock and never wait for writes.
 
+mod admission;
 mod authorities;
 mod board;
 mod books;
@@ -122,8 +123,15 @@ impl Handle {
         let index = self.snapshot();
         let authority = self.authority_at(caller, &index)?;
         let rule = vet::admit(&authority, &index, &change)?;
-        let ruling = self.0.governance.admit(caller, &authority, &index, &mut change, rule)?;
+        let ruling = self.rule(caller, &authority, &index, &mut change, (rule, true));
         drop(index);
+        let ruling = match ruling {
+            Ok(ruling) => ruling,
+            Err(refusal) => {
+                self.tell_refusal(caller, &authority, change, &refusal).await;
+                return Err(refusal);
+            }
+        };
         if self.must_wait_for_lock(&change) {
             return Ok(Committed {
                 revision: 0,

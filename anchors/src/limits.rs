@@ -66,6 +66,9 @@ pub const SCOPE_LABELS: u32 = 16;
 /// Scopes of a datacenter. All of them are looked at when one is written.
 pub const SCOPES_MAX: usize = 4_096;
 
+/// Refusals of one scope that are written down in a second: whoever is refused asks again and again.
+pub const REFUSALS_TOLD_PER_SECOND: u64 = 4;
+
 /// Names, key prefixes and caller rules of one scope.
 pub const SCOPE_NAMES_MAX: usize = 1_024;
 

@@ -8,6 +8,7 @@ pub(crate) mod check;
 mod facts;
 mod names;
 mod path;
+pub(crate) mod rate;
 mod table;
 #[cfg(test)]
 mod tests;

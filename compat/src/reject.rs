@@ -427,6 +427,7 @@ fn refusal_status(refusal: &Refusal) -> StatusCode {
         | Refusal::NotAllowed(_)
         | Refusal::Forbidden => StatusCode::FORBIDDEN,
         Refusal::Scope(_) => StatusCode::BAD_REQUEST,
+        Refusal::TooFast { .. } => StatusCode::TOO_MANY_REQUESTS,
         Refusal::Overloaded | Refusal::Stopping => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -481,7 +482,7 @@ fn refusal(refusal: &Refusal) -> String {
         },
         Refusal::NameTaken { name, .. } => format!("the name {} is taken", quote(name)),
         Refusal::Denied { .. } | Refusal::OtherOwner { .. } => format!("Permission denied: {refusal}"),
-        Refusal::Scope(_) | Refusal::Txn(_) | Refusal::Storage(_) | Refusal::Overloaded | Refusal::Stopping => {
+        Refusal::Scope(_) | Refusal::TooFast { .. } | Refusal::Txn(_) | Refusal::Storage(_) | Refusal::Overloaded | Refusal::Stopping => {
             refusal.to_string()
         }
     }

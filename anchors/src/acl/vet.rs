@@ -13,7 +13,7 @@ use crate::service::{Check, Node, Service};
 use crate::txn::{CheckOp, KeyOp, KeyVerb, ServiceOp, TxnOp, Verb};
 
 /// The name of the rule that lets everything through: a scope without a policy of its own.
-const OPEN: &str = "open";
+pub(crate) const OPEN: &str = "open";
 
 /// The name of the rule that lets through what the caller's rules allow.
 const ACL: &str = "acl";

@@ -161,6 +161,7 @@ fn reason(refusal: &Refusal) -> &'static str {
         Refusal::NoCheck(_) => "no-check",
         Refusal::Denied { .. } => "denied",
         Refusal::OtherOwner { .. } => "other-owner",
+        Refusal::TooFast { .. } => "too-fast",
         Refusal::Scope(_) => "scope",
         Refusal::Storage(_) => "storage",
         Refusal::Overloaded => "overloaded",

@@ -1,6 +1,7 @@
 //! The door over a group in memory: what a write shows, and whom it wakes.
 
 mod guard;
+mod scopes;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -19,7 +19,7 @@ impl Write<'_> {
         self.node_name_is_free(registration)?;
         self.checks_have_services(registration)?;
         if let Some(service) = &registration.service {
-            self.is_admitted(registration.scope.as_ref(), &registration.node.name, service)?;
+            self.index.admits(registration.scope.as_ref(), &registration.node.name, service)?;
         }
         let node = registration.node.name.clone();
         let before = self.index.nodes.get(node.key()).map(|row| row.entry);

@@ -20,6 +20,8 @@ pub struct Usage {
     pub services: u64,
     /// Instances of services.
     pub instances: u64,
+    /// Keys.
+    pub keys: u64,
     /// Bytes of keys and values.
     pub kv_bytes: u64,
 }
@@ -66,12 +68,26 @@ impl Index {
         self.governed.by_scope.get(path).copied().unwrap_or_default()
     }
 
+    /// Whether an instance may come here: its name is its scope's, and its scope has room for it.
+    ///
+    /// # Errors
+    /// [`Refusal::OtherOwner`], or [`Refusal::Denied`] by the scope whose budget is spent.
+    pub fn admits(
+        &self,
+        scope: Option<&ScopePath>,
+        node: &Caseless,
+        service: &Service,
+    ) -> Result<(), Refusal> {
+        self.is_owned_by(scope, node, service)?;
+        self.instance_fits(scope, node, service)
+    }
+
     /// Whether an instance still fits into the budgets of a scope and of those above it; nothing stands for the
     /// datacenter's own.
     ///
     /// # Errors
     /// [`Refusal::Denied`] by the scope whose budget is spent.
-    pub fn instance_fits(
+    fn instance_fits(
         &self,
         scope: Option<&ScopePath>,
         node: &Caseless,
@@ -189,9 +205,13 @@ impl Index {
 
     fn count_key(&mut self, row: Option<&KeyRow>, change: impl Fn(&mut u64, u64)) {
         let Some(row) = row else { return };
-        change(&mut self.governed.whole.kv_bytes, bytes_of(row));
+        let count = |usage: &mut Usage| {
+            change(&mut usage.keys, 1);
+            change(&mut usage.kv_bytes, bytes_of(row));
+        };
+        count(&mut self.governed.whole);
         for above in row.scope.iter().flat_map(ScopePath::lineage) {
-            self.governed.edit(above, |usage| change(&mut usage.kv_bytes, bytes_of(row)));
+            self.governed.edit(above, count);
         }
     }
 
@@ -249,17 +269,6 @@ impl Governed {
 // === impl Write ===
 
 impl Write<'_> {
-    /// Whether a service may come here: its name is its scope's, and its scope has room for it.
-    pub(super) fn is_admitted(
-        &self,
-        scope: Option<&ScopePath>,
-        node: &Caseless,
-        service: &Service,
-    ) -> Result<(), Refusal> {
-        self.index.is_owned_by(scope, node, service)?;
-        self.index.instance_fits(scope, node, service)
-    }
-
     /// Whether the scopes fit together after records were written, and with what they hold.
     pub(super) fn scopes_fit(&self, changes: &[RecordChange]) -> Result<(), Refusal> {
         let table = |change: &RecordChange| match change {

@@ -211,7 +211,7 @@ impl Write<'_> {
             reason: reason.to_string().into(),
         })?;
         let node = self.registered(&op.node)?;
-        self.is_admitted(op.standing.scope.as_ref(), &node, &op.service)?;
+        self.index.admits(op.standing.scope.as_ref(), &node, &op.service)?;
         self.put_service(&node, &op.service, &op.standing);
         Ok(())
     }

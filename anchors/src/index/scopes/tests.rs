@@ -140,9 +140,18 @@ fn a_budget_is_not_exceeded() {
          deltree a
          put cd 1 dc1/k",
     );
-    assert_eq!(index.usage(&path("dc1/k")), Usage { services: 0, instances: 0, kv_bytes: 3 });
-    assert_eq!(index.usage(&path("dc1/a")), Usage { services: 1, instances: 1, kv_bytes: 0 });
-    assert_eq!(index.usage(&path("dc1")), Usage { services: 1, instances: 1, kv_bytes: 3 });
+    assert_eq!(
+        index.usage(&path("dc1/k")),
+        Usage { services: 0, instances: 0, keys: 1, kv_bytes: 3 }
+    );
+    assert_eq!(
+        index.usage(&path("dc1/a")),
+        Usage { services: 1, instances: 1, keys: 0, kv_bytes: 0 }
+    );
+    assert_eq!(
+        index.usage(&path("dc1")),
+        Usage { services: 1, instances: 1, keys: 1, kv_bytes: 3 }
+    );
     check(
         "scope dc1 instances=1
          reg n1 x x -
@@ -177,11 +186,12 @@ fn recount(index: &Index, of: &ScopePath) -> Usage {
     let instances = index.services().flat_map(|row| row.instances.values());
     let instances: Vec<_> = instances.filter(|row| inside(&row.scope)).collect();
     let names: BTreeSet<_> = instances.iter().map(|row| row.service.name.clone()).collect();
-    let keys = index.keys("").filter(|row| inside(&row.scope));
+    let keys: Vec<_> = index.keys("").filter(|row| inside(&row.scope)).collect();
     Usage {
         services: names.len() as u64,
         instances: instances.len() as u64,
-        kv_bytes: keys.map(|row| bytes_of(row)).sum(),
+        keys: keys.len() as u64,
+        kv_bytes: keys.iter().map(|row| bytes_of(row)).sum(),
     }
 }
 
