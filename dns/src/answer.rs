@@ -10,6 +10,8 @@ mod reverse;
 mod service;
 mod zone;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use proconsul_anchors::acl::{Act, Authority};
@@ -18,6 +20,7 @@ use proconsul_anchors::index::{Index, Instance, NodeRow};
 use rand::RngCore;
 
 pub(crate) use self::zone::SERVERS;
+use crate::extended::ExtendedError;
 use crate::limits::CHASES_MAX;
 use crate::name::Name;
 use crate::question::{self, Ask, Locality, Place, Question};
@@ -29,6 +32,8 @@ use crate::settings::Settings;
 pub struct View<'a> {
     /// What the scope knew when the question came.
     pub index: &'a Index,
+    /// The datacenter whose index it is.
+    pub datacenter: &'a str,
     /// What of it may be told.
     pub authority: &'a Authority,
     /// How names are answered.
@@ -39,12 +44,17 @@ pub struct View<'a> {
     pub edns: bool,
     /// Where the client is, as far as it is known: its own word comes before the packet's.
     pub source: Option<IpAddr>,
+    /// What others said about host names outside of our zones, once they were asked.
+    pub beyond: Option<&'a Beyond>,
 }
+
+/// What others said about host names, in lower case.
+pub type Beyond = HashMap<Name, Vec<Record>>;
 
 /// An answer before it is known what its asker can carry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Draft {
-    /// Which of the three ways of replying it takes.
+    /// Which of the four ways of replying it takes.
     pub manner: Manner,
     /// How it ended.
     pub rcode: Rcode,
@@ -56,9 +66,30 @@ pub struct Draft {
     pub additional: Vec<Record>,
     /// Whether the client's subnet had a say in it.
     pub subnet_matters: bool,
+    /// Why it is not what it could be.
+    pub error: Option<ExtendedError>,
+    /// Why the index has nothing of the name.
+    pub absence: Option<Absence>,
+    /// Host names outside of our zones to which it leads, and of which nothing is known yet.
+    pub wants: Vec<Name>,
 }
 
-/// Consul replies in three manners.
+/// Why nothing is told of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absence {
+    /// It cannot be the name of anything.
+    Malformed,
+    /// The index has nothing of that name. This alone may lead elsewhere.
+    Unknown,
+    /// The index has it, and the asker may not know.
+    Hidden,
+    /// The index has it, and nothing of it is fit: its health, its tag or its port.
+    Unfit,
+    /// It is in a datacenter or at a peer of which nothing is known.
+    Far,
+}
+
+/// Consul replies in four manners.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Manner {
     /// For a zone of ours: cut to what the asker can carry.
@@ -68,6 +99,8 @@ pub enum Manner {
     Reverse,
     /// No: without authority and without EDNS.
     Refusal,
+    /// Whoever was asked instead did not answer: without authority, whole.
+    Failure,
 }
 
 /// Records for the three sections.
@@ -82,7 +115,7 @@ struct Sections {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Miss {
     /// No such name. Told with the zone's SOA.
-    NoName,
+    NoName(Absence),
     /// The name has nothing of this type. Told with the zone's SOA.
     NoData,
     /// The question names nothing (`_._tcp.service.consul`). Consul fails there, without SOA.
@@ -99,6 +132,8 @@ struct Search<'a> {
     zone: &'a Name,
     edns: bool,
     chases_left: usize,
+    /// Host names of which nothing is known yet.
+    wants: &'a RefCell<Vec<Name>>,
 }
 
 /// Answers from the index.
@@ -111,24 +146,51 @@ pub fn answer(
     match place {
         Place::Foreign => refusal(),
         Place::Reverse => reverse::answer(view, question),
-        Place::Malformed => zone::miss(view, question, Miss::NoName),
+        Place::Malformed => zone::miss(view, question, Miss::NoName(Absence::Malformed)),
         Place::Ask { ask: Ask::Transfer, .. } => Draft { rcode: Rcode::NotImp, ..Draft::default() },
         Place::Ask { ask, zone } => {
-            let search = Search { view, question, zone, edns: view.edns, chases_left: CHASES_MAX };
-            let subnet_matters = matches!(ask, Ask::Query { .. });
-            match search.run(ask, chance) {
+            let (wants, edns) = (RefCell::default(), view.edns);
+            let search =
+                Search { view, question, zone, edns, chases_left: CHASES_MAX, wants: &wants };
+            let draft = match search.run(ask, chance) {
                 Ok(Sections { answer, authority, additional }) => {
-                    Draft { answer, authority, additional, subnet_matters, ..Draft::default() }
+                    Draft { answer, authority, additional, ..Draft::default() }
                 }
-                Err(miss) => Draft { subnet_matters, ..zone::miss(view, question, miss) },
-            }
+                Err(miss) => zone::miss(view, question, miss),
+            };
+            let subnet_matters = matches!(ask, Ask::Query { .. });
+            Draft { subnet_matters, wants: wants.into_inner(), ..draft }
         }
     }
+}
+
+/// The reply when nobody could tell, in the manner of those who were to be asked.
+pub fn failure(manner: Manner, error: ExtendedError) -> Draft {
+    Draft { manner, rcode: Rcode::ServFail, error: Some(error), ..Draft::default() }
+}
+
+/// The reply about a name of a zone of ours that a rule keeps from the asker: as if there were none.
+pub fn prohibition(view: View<'_>, question: &Question, error: ExtendedError) -> Draft {
+    let error = Some(error);
+    Draft { error, ..zone::miss(view, question, Miss::NoName(Absence::Hidden)) }
 }
 
 /// The reply about a name that is nobody's business here.
 pub fn refusal() -> Draft {
     Draft { manner: Manner::Refusal, rcode: Rcode::Refused, ..Draft::default() }
+}
+
+// === impl Draft ===
+
+impl Draft {
+    /// The same, told as what was known before: nobody may keep it.
+    #[must_use]
+    pub(crate) fn stale(mut self, error: ExtendedError) -> Self {
+        let sections = [&mut self.answer, &mut self.authority, &mut self.additional];
+        sections.into_iter().flatten().for_each(|record| record.ttl = 0);
+        self.error = Some(error);
+        self
+    }
 }
 
 // === impl View ===
@@ -165,7 +227,9 @@ impl<'a> Search<'a> {
             Ask::Query { name, datacenter } => {
                 query::answer(self, name, datacenter.as_deref(), chance)
             }
-            Ask::Connect { .. } | Ask::Ingress { .. } | Ask::Transfer => Err(Miss::NoName),
+            Ask::Connect { .. } | Ask::Ingress { .. } | Ask::Transfer => {
+                Err(Miss::NoName(Absence::Unknown))
+            }
         }
     }
 
@@ -183,11 +247,10 @@ impl<'a> Search<'a> {
         if allowed { Ok(()) } else { Err(Miss::NotAllowed) }
     }
 
-    /// Whether the own scope is meant: other datacenters and peers are not known.
-    fn is_local(&self, locality: &Locality) -> bool {
-        let here = self.view.settings.datacenter.as_ref();
-        locality.peer.is_none()
-            && locality.datacenter.as_deref().is_none_or(|datacenter| datacenter == here)
+    /// Whether the datacenter is meant whose index this is. Peers are not known.
+    fn is_here(&self, locality: &Locality) -> bool {
+        let meant = locality.datacenter.as_deref().unwrap_or(&self.view.settings.datacenter);
+        locality.peer.is_none() && meant == self.view.datacenter
     }
 
     /// The record of an address stands in the answer when its type was asked, else beside it.
@@ -201,19 +264,37 @@ impl<'a> Search<'a> {
         sections
     }
 
-    /// What our own zones say about a host name: nothing when it lies elsewhere, or too deep.
+    /// What is known about a host name: by our own zones unless it lies too deep, else by those who were asked.
     fn chase(&self, host: &Name, chance: &mut dyn RngCore) -> Vec<Record> {
         let question = Question { name: host.clone(), kind: Kind::ANY, class: self.question.class };
-        let Place::Ask { ask, zone } = question::parse(&question, self.view.settings) else {
-            return Vec::new();
+        let (ask, zone) = match question::parse(&question, self.view.settings) {
+            Place::Ask { ask, zone } => (ask, zone),
+            Place::Malformed if !self.view.settings.is_zone(host) => return Vec::new(),
+            // Consul takes the zone's own name for one outside of it.
+            Place::Malformed | Place::Reverse | Place::Foreign => return self.beyond(host),
         };
         let Some(chases_left) = self.chases_left.checked_sub(1) else {
             tracing::debug!(name = %host, "a host name leads back into the zone too often");
             return Vec::new();
         };
+        let (view, wants) = (self.view, self.wants);
         let search =
-            Search { view: self.view, question: &question, zone: &zone, edns: false, chases_left };
+            Search { view, question: &question, zone: &zone, edns: false, chases_left, wants };
         search.run(&ask, chance).map(|sections| sections.answer).unwrap_or_default()
+    }
+
+    /// What others said about a host name. Where somebody can be asked and was not, that is noted.
+    fn beyond(&self, host: &Name) -> Vec<Record> {
+        let key = host.to_lower();
+        match self.view.beyond {
+            Some(beyond) => beyond.get(&key).cloned().unwrap_or_default(),
+            None => {
+                if self.view.settings.recursors.is_some() {
+                    self.wants.borrow_mut().push(key);
+                }
+                Vec::new()
+            }
+        }
     }
 }
 

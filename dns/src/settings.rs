@@ -1,6 +1,8 @@
 //! What can be set about DNS. Names and defaults are those of Consul's `dns_config`.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::name::{Name, NameError};
@@ -36,6 +38,29 @@ pub struct Settings {
     pub enable_additional_node_meta_txt: bool,
     /// Whether addresses of other datacenters are told as seen from outside.
     pub translate_wan_addrs: bool,
+    /// Who is asked about names outside of the zones; nothing when nobody is.
+    pub recursors: Option<Arc<Recursors>>,
+}
+
+/// Servers for the names that are not ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recursors {
+    /// Where they are. There is one at least.
+    pub servers: Box<[SocketAddr]>,
+    /// Who is asked first.
+    pub strategy: Strategy,
+    /// How long each of them may take.
+    pub timeout: Duration,
+}
+
+/// In which order several servers are asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strategy {
+    /// As configured, each time.
+    #[default]
+    Sequential,
+    /// In any order, another one each time.
+    Random,
 }
 
 /// A zone by its name, in lower case.
@@ -85,7 +110,16 @@ impl Default for Settings {
             soa: SoaTimes::default(),
             enable_additional_node_meta_txt: true,
             translate_wan_addrs: false,
+            recursors: None,
         }
+    }
+}
+
+impl Settings {
+    /// Whether it is the name of one of our zones.
+    pub fn is_zone(&self, name: &Name) -> bool {
+        let mut zones = std::iter::once(&self.domain).chain(&self.alt_domain);
+        zones.any(|zone| zone.name().is(name))
     }
 }
 

@@ -85,12 +85,12 @@ impl Sockets {
         for listener in self.https {
             serving.spawn(serve(listener, served.certificates.cloned()));
         }
-        let (handle, dns) = (|| served.handle.clone(), || Arc::clone(served.dns));
+        let dns = proconsul_dns::Service::new(served.handle.clone(), Arc::clone(served.dns));
         for socket in self.dns_udp {
-            serving.spawn(proconsul_dns::serve_udp(socket, handle(), dns(), stopping()));
+            serving.spawn(proconsul_dns::serve_udp(socket, Arc::clone(&dns), stopping()));
         }
         for listener in self.dns_tcp {
-            serving.spawn(proconsul_dns::serve_tcp(listener, handle(), dns(), stopping()));
+            serving.spawn(proconsul_dns::serve_tcp(listener, Arc::clone(&dns), stopping()));
         }
         (serving, self.files)
     }

@@ -5,7 +5,7 @@ use rand::RngCore;
 use rand::seq::SliceRandom;
 
 use super::address::{self, Seen, Want};
-use super::{Miss, Search, Sections};
+use super::{Absence, Miss, Search, Sections};
 use crate::name::{Name, NameError};
 use crate::question::Locality;
 use crate::record::{Data, Kind, Record};
@@ -27,9 +27,13 @@ pub(super) fn answer(
         // Consul does not even look whether the node is there.
         return Ok(sections);
     }
-    let row =
-        search.is_local(locality).then(|| search.view.index.node_by_name_or_id(name)).flatten();
-    let row = row.filter(|row| search.view.shows_node(row)).ok_or(Miss::NoName)?;
+    if !search.is_here(locality) {
+        return Err(Miss::NoName(Absence::Far));
+    }
+    let row = search.view.index.node_by_name_or_id(name).ok_or(Miss::NoName(Absence::Unknown))?;
+    if !search.view.shows_node(row) {
+        return Err(Miss::NoName(Absence::Hidden));
+    }
     let owner = &search.question.name;
     if kind != Kind::TXT {
         sections.answer = records(search, row, kind, owner, chance);

@@ -9,7 +9,7 @@ use rand::RngCore;
 use rand::seq::SliceRandom;
 
 use super::address::{self, Want};
-use super::{Miss, Search, Sections, View, node};
+use super::{Absence, Miss, Search, Sections, View, node};
 use crate::limits::CHASED_RECORDS_MAX;
 use crate::name::Name;
 use crate::question::Locality;
@@ -31,7 +31,7 @@ pub(super) struct Eligible<'a> {
 }
 
 /// Where an instance is.
-enum Spot<'a> {
+pub(super) enum Spot<'a> {
     /// At its node's own address: known by the node's name.
     Node(IpAddr),
     /// At another address: known by that.
@@ -49,15 +49,26 @@ pub(super) fn answer(
     if wanted.name.is_empty() {
         return Err(Miss::Nameless);
     }
-    if !search.is_local(wanted.locality) {
-        return Err(Miss::NoName);
+    if !search.is_here(wanted.locality) {
+        return Err(Miss::NoName(Absence::Far));
     }
     let found = eligible(search.view, wanted.name, wanted.tag, chance);
     if found.is_empty() {
-        return Err(Miss::NoName);
+        return Err(Miss::NoName(absence(search.view, wanted.name)));
     }
     let ttl = seconds(search.view.settings.service_ttl.of(wanted.name));
     told(search, &found, wanted.locality.port.as_deref(), ttl, chance)
+}
+
+/// Why a service has no instance to tell.
+fn absence(view: View<'_>, service: &str) -> Absence {
+    let Some(row) = view.index.service(service).filter(|row| !row.instances.is_empty()) else {
+        return Absence::Unknown;
+    };
+    let shown = |instance: &std::sync::Arc<Instance>| {
+        view.index.node(instance.node.key()).is_some_and(|node| view.shows(node, instance))
+    };
+    if row.instances.values().any(shown) { Absence::Unfit } else { Absence::Hidden }
 }
 
 /// The records of instances, in their order.
@@ -82,20 +93,23 @@ pub(super) fn eligible<'a>(
     tag: Option<&str>,
     chance: &mut dyn RngCore,
 ) -> Vec<Eligible<'a>> {
+    let tagged = |found: &Eligible<'_>| tag.is_none_or(|tag| found.has_tag(tag));
+    let mut fit: Vec<Eligible<'a>> = fit(view, service).filter(tagged).collect();
+    fit.shuffle(chance);
+    fit
+}
+
+/// Instances that may be told and that have no check against them, in the order of the index.
+pub(super) fn fit<'a>(view: View<'a>, service: &str) -> impl Iterator<Item = Eligible<'a>> {
     let instances = view.index.service(service).into_iter().flat_map(|row| row.instances.values());
-    let on_node = |instance: &'a std::sync::Arc<Instance>| {
+    let on_node = move |instance: &'a std::sync::Arc<Instance>| {
         let node = view.index.node(instance.node.key())?;
         Some(Eligible { node, instance })
     };
-    let tagged = |found: &Eligible<'_>| tag.is_none_or(|tag| found.has_tag(tag));
-    let mut fit: Vec<Eligible<'a>> = instances
-        .filter_map(on_node)
-        .filter(|found| view.shows(found.node, found.instance))
-        .filter(tagged)
-        .filter(|found| found.is_fit(view.settings.only_passing))
-        .collect();
-    fit.shuffle(chance);
-    fit
+    let found = instances.filter_map(on_node);
+    found
+        .filter(move |found| view.shows(found.node, found.instance))
+        .filter(move |found| found.is_fit(view.settings.only_passing))
 }
 
 /// One address for each instance, each once. Host names are told only where there is no address, and only one.
@@ -159,7 +173,7 @@ fn srv(
     let mut sections = Sections::default();
     for instance in found {
         // A port that one of them does not have is no name at all.
-        let port = instance.port(port_name).ok_or(Miss::NoName)?;
+        let port = instance.port(port_name).ok_or(Miss::NoName(Absence::Unfit))?;
         let name = instance.node.node.name.as_str();
         if !told.insert((name, instance.address(search, Want::Any), port)) {
             continue;
@@ -197,7 +211,7 @@ impl<'a> Eligible<'a> {
     }
 
     /// The weight of its state. A state that nobody knows weighs one.
-    fn weight(&self) -> u16 {
+    pub(super) fn weight(&self) -> u16 {
         let weights = self.instance.service.weights;
         let (Ok(passing @ 1..), Ok(warning)) =
             (u16::try_from(weights.passing), u16::try_from(weights.warning))
@@ -217,7 +231,7 @@ impl<'a> Eligible<'a> {
     }
 
     /// The port of this name, or the one to tell when none was named.
-    fn port(&self, name: Option<&str>) -> Option<u16> {
+    pub(super) fn port(&self, name: Option<&str>) -> Option<u16> {
         let service = &self.instance.service;
         let port = match name {
             None => service.default_port(),
@@ -239,7 +253,7 @@ impl<'a> Eligible<'a> {
     }
 
     /// Where it is, for this question; nothing when neither it nor its node has an address.
-    fn spot(&self, search: &Search<'_>) -> Option<Spot<'a>> {
+    pub(super) fn spot(&self, search: &Search<'_>) -> Option<Spot<'a>> {
         let want = Want::of(search.question.kind);
         let own = self.address(search, want);
         let nodes = node::address(search.view.settings, self.node, want);

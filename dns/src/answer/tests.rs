@@ -31,6 +31,7 @@ fn record_line(record: &Record) -> String {
         }
         Data::Txt(strings) => format!("{:?}", String::from_utf8_lossy(&strings[1..])),
         Data::Opt(edns) => format!("{edns:?}"),
+        Data::Opaque(opaque) => format!("{opaque:?}"),
         Data::Soa(soa) => {
             let times = [soa.serial, soa.refresh, soa.retry, soa.expire, soa.minimum]
                 .map(|time| time.to_string());
@@ -49,11 +50,13 @@ fn ask_as(world: &World, authority: &Authority, name: &str, kind: &str, seed: u6
         Question { name: Name::parse(name).unwrap(), kind: Kind::parse(kind).unwrap(), class: 1 };
     let view = View {
         index: &world.index,
+        datacenter: &world.settings.datacenter,
         authority,
         settings: &world.settings,
         now: NOW,
         edns: false,
         source: None,
+        beyond: None,
     };
     let place = question::parse(&question, &world.settings);
     answer(view, &question, &place, &mut StdRng::seed_from_u64(seed))

@@ -29,13 +29,17 @@ pub(super) fn authority(search: &Search<'_>, chance: &mut dyn RngCore) -> Sectio
 /// What is said when there is nothing to tell.
 pub(super) fn miss(view: View<'_>, question: &Question, miss: Miss) -> Draft {
     let rcode = match miss {
-        Miss::NoName => Rcode::NxDomain,
+        Miss::NoName(_) => Rcode::NxDomain,
         Miss::NoData => Rcode::NoError,
         Miss::Nameless | Miss::NotAllowed => {
             return Draft { rcode: Rcode::ServFail, ..Draft::default() };
         }
     };
-    Draft { rcode, authority: vec![soa(view, &question.name)], ..Draft::default() }
+    let absence = match miss {
+        Miss::NoName(absence) => Some(absence),
+        _ => None,
+    };
+    Draft { rcode, absence, authority: vec![soa(view, &question.name)], ..Draft::default() }
 }
 
 /// The SOA record of the zone of a name. Its serial is the time, since nobody transfers it.

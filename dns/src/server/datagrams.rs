@@ -11,7 +11,7 @@ use nix::cmsg_space;
 use nix::libc::{in_pktinfo, in6_pktinfo};
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg,
-    sendmmsg, setsockopt, sockopt,
+    sendmmsg, sendmsg, setsockopt, sockopt,
 };
 
 use crate::limits::{DATAGRAMS_AT_ONCE, RECEIVE_BUFFER_BYTES, REQUEST_BYTES_MAX, STOP_HEARD_MAX};
@@ -113,6 +113,18 @@ impl Datagrams {
             };
         }
         outbox.ways.clear();
+    }
+}
+
+impl Datagrams {
+    /// Sends one reply that had to wait. It never waits for room: what does not go now is asked for again.
+    pub(super) fn send_one(&self, reply: &[u8], way: Way) {
+        let from = way.to.as_ref().map(Here::message);
+        let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+        let (descriptor, what) = (self.socket.as_raw_fd(), [IoSlice::new(reply)]);
+        if let Err(error) = sendmsg(descriptor, &what, from.as_slice(), flags, Some(&way.from)) {
+            tracing::warn!(%error, bytes = reply.len(), "failed to respond");
+        }
     }
 }
 

@@ -12,17 +12,21 @@ use proconsul_anchors::outcome::Outcome;
 use proconsul_anchors::query::Query;
 use proconsul_anchors::sealed::SealedSecret;
 
-use super::Door;
+use super::{Door, Look};
 
 impl Door for Handle {
-    fn look(&self, from: Option<IpAddr>, query: &Query) -> Option<(Arc<Index>, Authority)> {
+    fn look(&self, from: Option<IpAddr>, query: &Query) -> Look {
         let caller =
             Caller { token: self.acl().tokens.for_dns(), address: from, ..Caller::default() };
         // Whoever is unknown sees nothing.
         let Ok(answer) = self.lookup(&caller, query) else {
-            return Some((Self::snapshot(self), Authority::nothing()));
+            return Look::Seen(Self::snapshot(self), Authority::nothing());
         };
-        (answer.outcome != Outcome::Refuse).then_some((answer.at, answer.authority))
+        match answer.outcome {
+            Outcome::Resolve | Outcome::Attest => Look::Seen(answer.at, answer.authority),
+            Outcome::Defer => Look::Stale(answer.at, answer.authority, "the scope defers".into()),
+            Outcome::Refuse => Look::Refused("the scope refuses".into()),
+        }
     }
 
     fn bearer(&self, from: Option<IpAddr>, token: &SealedSecret) -> Authority {

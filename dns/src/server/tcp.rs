@@ -5,29 +5,25 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{Door, Service};
+use super::{Door, Response, Service};
 use crate::limits::{
     ACCEPT_REST, MESSAGE_BYTES_MAX, TCP_CONNECTIONS_MAX, TCP_FIRST_WAIT, TCP_IDLE_WAIT,
     TCP_QUERIES_MAX, TCP_WRITE_WAIT,
 };
-use crate::settings::Settings;
 use crate::shape::Transport;
 
 /// Serves the connections to a listener until `stop` says so, or whoever holds it is gone.
 pub async fn serve_tcp<D: Door>(
     listener: TcpListener,
-    door: D,
-    settings: Arc<ArcSwap<Settings>>,
+    service: Arc<Service<D>>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let service = Arc::new(Service::new(door, settings));
     let mut connections = JoinSet::new();
     tokio::select! {
         () = accept_for_ever(&listener, &service, &mut connections) => {}
@@ -69,17 +65,18 @@ async fn accept_for_ever<D: Door>(
 async fn serve_connection<D: Door>(
     mut stream: TcpStream,
     from: SocketAddr,
-    service: &Service<D>,
+    service: &Arc<Service<D>>,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut patience = TCP_FIRST_WAIT;
     for _ in 0..TCP_QUERIES_MAX {
         let message = within(patience, read_message(&mut stream)).await?;
         patience = TCP_IDLE_WAIT;
-        let Some(reply) =
-            service.respond(Transport::Tcp, Some(from.ip()), &message, &mut rand::rng())
-        else {
-            continue;
+        let response = service.respond(Transport::Tcp, Some(from.ip()), &message, &mut rand::rng());
+        let reply = match response {
+            Response::Silence => continue,
+            Response::Now(reply) => reply,
+            Response::Later(reply) => reply.await,
         };
         within(TCP_WRITE_WAIT, write_message(&mut stream, &reply)).await?;
     }

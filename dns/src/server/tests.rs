@@ -25,7 +25,7 @@ async fn tcp() -> (TcpStream, watch::Sender<bool>, JoinHandle<()>) {
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = watch::channel(false);
     let (world, settings) = world();
-    let server = tokio::spawn(serve_tcp(listener, world, settings, stopped));
+    let server = tokio::spawn(serve_tcp(listener, Service::new(world, settings), stopped));
     (TcpStream::connect(address).await.unwrap(), stop, server)
 }
 
@@ -46,7 +46,8 @@ async fn datagrams_are_answered_with_the_settings_of_the_moment() {
     let address = socket.local_addr().unwrap();
     let (stop, stopped) = watch::channel(false);
     let (world, settings) = world();
-    let server = tokio::spawn(serve_udp(socket, world, Arc::clone(&settings), stopped));
+    let server =
+        tokio::spawn(serve_udp(socket, Service::new(world, Arc::clone(&settings)), stopped));
     let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     client.connect(address).await.unwrap();
     let mut buffer = [0; 512];
@@ -79,7 +80,7 @@ async fn the_address_that_was_asked_answers() {
         let port = socket.local_addr().unwrap().port();
         let (_stop, stopped) = watch::channel(false);
         let (world, settings) = world();
-        let _server = tokio::spawn(serve_udp(socket, world, settings, stopped));
+        let _server = tokio::spawn(serve_udp(socket, Service::new(world, settings), stopped));
         let asked: IpAddr = asked.parse().unwrap();
         let client =
             UdpSocket::bind(if asked.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" }).await.unwrap();
@@ -119,10 +120,11 @@ async fn a_silent_connection_ends() {
 }
 
 /// Answers from what is kept, as a listener does: the number of the reply and its addresses, in their order.
-fn ask_again(service: &Service<World>, kept: &mut Kept, message: &[u8]) -> (u16, Vec<u8>) {
+fn ask_again(service: &Arc<Service<World>>, kept: &mut Kept, message: &[u8]) -> (u16, Vec<u8>) {
     let mut out = Vec::new();
     service.turn(kept);
-    assert!(service.respond_again(kept, None, message, &mut rand::rng(), &mut out));
+    let again = service.respond_again(kept, None, message, &mut rand::rng(), &mut out);
+    assert!(matches!(again, Again::Now));
     (u16::from_be_bytes([out[0], out[1]]), out[2..].to_vec())
 }
 

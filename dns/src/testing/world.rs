@@ -25,7 +25,7 @@ use proconsul_anchors::service::{
     Check, Checked, Node, Rare, Service, ServiceAddress, ServicePort, Weights,
 };
 
-use crate::server::Door;
+use crate::server::{Door, Look};
 use crate::settings::{ServiceTtl, Settings, Zone};
 
 /// An index and settings.
@@ -124,6 +124,9 @@ impl Builder {
                     service.tags = value.split(',').map(|tag| plain(tag).into_boxed_str()).collect()
                 }
                 "weights" => service.weights = weights(value),
+                "meta:public" => {
+                    service.meta = Some([("public".to_owned(), value.into())].into_iter().collect())
+                }
                 "ports" => {
                     service.rare = Some(Box::new(Rare { ports: ports(value), ..Rare::default() }))
                 }
@@ -187,8 +190,8 @@ impl Builder {
 }
 
 impl Door for World {
-    fn look(&self, _: Option<IpAddr>, _: &Query) -> Option<(Arc<Index>, Authority)> {
-        Some((Arc::clone(&self.index), Authority::open()))
+    fn look(&self, _: Option<IpAddr>, _: &Query) -> Look {
+        Look::Seen(Arc::clone(&self.index), Authority::open())
     }
 
     fn bearer(&self, _: Option<IpAddr>, _: &SealedSecret) -> Authority {
