@@ -5,6 +5,7 @@ mod control;
 mod fetch;
 mod files;
 mod host;
+mod recursors;
 mod reload;
 mod settings;
 mod sockets;

@@ -17,8 +17,11 @@ use std::net::IpAddr;
 use proconsul_anchors::acl::{Act, Authority};
 use proconsul_anchors::clock::Time;
 use proconsul_anchors::index::{Index, Instance, NodeRow};
+use proconsul_anchors::name::Caseless;
 use rand::RngCore;
 
+pub(crate) use self::node::tells_of_nodes;
+use self::service::{By, Wanted};
 pub(crate) use self::zone::SERVERS;
 use crate::extended::ExtendedError;
 use crate::limits::CHASES_MAX;
@@ -216,20 +219,27 @@ impl<'a> Search<'a> {
         match ask {
             Ask::Zone => Ok(zone::authority(self, chance)),
             Ask::Service { name, tag, locality } => {
-                let wanted = service::Wanted { name, tag: tag.as_deref(), locality };
-                service::answer(self, &wanted, chance)
+                let by = By::Itself(tag.as_deref());
+                service::answer(self, &Wanted { name, by, locality }, chance)
+            }
+            Ask::Connect { name, locality } => {
+                service::answer(self, &Wanted { name, by: By::Mesh, locality }, chance)
+            }
+            Ask::Ingress { name, locality } => {
+                service::answer(self, &Wanted { name, by: By::Ingress, locality }, chance)
             }
             Ask::Node { name, locality } => node::answer(self, name, locality, chance),
             Ask::Address { ip, owner } => Ok(self.spelt_address(*ip, owner)),
-            // Virtual addresses, mesh proxies and gateways are not built: as if there were none.
-            Ask::Virtual { .. } => Ok(Sections::default()),
+            Ask::Virtual { name, peer, owner } => Ok(match peer {
+                None => self.virtual_address(name, owner),
+                // Of what peers export nothing is known.
+                Some(_) => Sections::default(),
+            }),
             Ask::Query { name, .. } if name.is_empty() => Err(Miss::Nameless),
             Ask::Query { name, datacenter } => {
                 query::answer(self, name, datacenter.as_deref(), chance)
             }
-            Ask::Connect { .. } | Ask::Ingress { .. } | Ask::Transfer => {
-                Err(Miss::NoName(Absence::Unknown))
-            }
+            Ask::Transfer => Err(Miss::NoName(Absence::Malformed)),
         }
     }
 
@@ -251,6 +261,12 @@ impl<'a> Search<'a> {
     fn is_here(&self, locality: &Locality) -> bool {
         let meant = locality.datacenter.as_deref().unwrap_or(&self.view.settings.datacenter);
         locality.peer.is_none() && meant == self.view.datacenter
+    }
+
+    /// The virtual address of a service in the mesh; nothing when it has none.
+    fn virtual_address(&self, name: &str, owner: &str) -> Sections {
+        let row = self.view.index.virtual_ip(&Caseless::from(name));
+        row.map(|row| self.spelt_address(row.record.address().into(), owner)).unwrap_or_default()
     }
 
     /// The record of an address stands in the answer when its type was asked, else beside it.

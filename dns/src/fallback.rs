@@ -3,7 +3,7 @@
 //! Only names outside our zones, and names of which the index has nothing, may ever lead elsewhere. A refusal never does: a
 //! fallback must not launder it.
 
-use crate::answer::{Absence, Draft};
+use crate::answer::{self, Absence, Draft};
 use crate::question::{Ask, Locality, Place};
 use crate::record::Kind;
 use crate::settings::Settings;
@@ -28,6 +28,8 @@ pub fn whom(place: &Place, kind: Kind, settings: &Settings) -> Whom {
     match place {
         _ if above && settings.recursors.is_some() => Whom::Recursors,
         Place::Foreign => Whom::Nobody,
+        // Consul does not even look whether such a node is there.
+        Place::Ask { ask: Ask::Node { .. }, .. } if !answer::tells_of_nodes(kind) => Whom::Index,
         Place::Ask { ask, .. } => match datacenter(ask) {
             Some(datacenter) if *datacenter != *settings.datacenter => {
                 Whom::Far(datacenter.to_owned())
@@ -87,6 +89,7 @@ mod tests {
             ("web.service.dc1.consul", "A", Whom::Index, Whom::Index),
             ("web.service.dc2.consul", "A", far(), far()),
             ("n1.node.dc2.consul", "TXT", far(), far()),
+            ("n1.node.dc2.consul", "SRV", Whom::Index, Whom::Index),
             ("q.query.dc2.consul", "A", far(), far()),
             ("web.virtual.dc2.consul", "A", Whom::Index, Whom::Index),
             ("web.service.consul", "DS", Whom::Index, Whom::Recursors),

@@ -81,6 +81,8 @@ pub enum Look {
     /// Nobody who could tell was reached.
     Unreachable(Cow<'static, str>),
 }
+    /// The same while there is no leader, and how long there has been none.
+    Leaderless(Arc<Index>, Authority, Duration),
 
 /// How a message is answered.
 pub enum Response {
@@ -91,6 +93,8 @@ pub enum Response {
     /// With those of another time, when somebody else was asked.
     Later(BoxFuture<'static, Vec<u8>>),
 }
+const NO_LEADER: &str = "the scope has no leader";
+
 
 /// Answers messages: what all transports serve with.
 pub struct Service<D> {
@@ -134,14 +138,14 @@ fn query(place: &Place) -> Option<Query> {
     match ask {
         Ask::Zone => Some(Query::Health(Caseless::from(answer::SERVERS))),
         Ask::Service { name, .. }
-        | Ask::Connect { name, .. }
-        | Ask::Ingress { name, .. }
         | Ask::Virtual { name, .. } => Some(Query::Health(Caseless::from(name.as_str()))),
         Ask::Node { name, .. } => Some(Query::Node(name.as_str().into())),
         Ask::Transfer | Ask::Query { .. } | Ask::Address { .. } => None,
     }
 }
 
+        Ask::Connect { name, .. } => Some(Query::HealthConnect(Caseless::from(name.as_str()))),
+        Ask::Ingress { name, .. } => Some(Query::HealthIngress(Caseless::from(name.as_str()))),
 // === impl Service ===
 
 impl<D: Door> Service<D> {
@@ -151,6 +155,20 @@ impl<D: Door> Service<D> {
         let later = Arc::new(Semaphore::new(LATER_MAX));
         Arc::new(Self { door, settings, timers, later })
     }
+// === impl Look ===
+
+impl Look {
+    /// The same for who may see something else.
+    fn with(self, authority: Authority) -> Self {
+        match self {
+            Self::Seen(index, _) => Self::Seen(index, authority),
+            Self::Leaderless(index, _, since) => Self::Leaderless(index, authority, since),
+            Self::Stale(index, _, why) => Self::Stale(index, authority, why),
+            other => other,
+        }
+    }
+}
+
 
     /// Answers one message.
     pub fn respond(
@@ -309,7 +327,9 @@ impl<D: Door> Service<D> {
         let Asking { settings, from, question, asker, place, .. } = asking;
         let nothing = (Arc::default(), Authority::nothing());
         let (index, authority) = match look {
-            Look::Seen(index, authority) | Look::Stale(index, authority, _) => (index, authority),
+            Look::Seen(index, authority)
+            | Look::Leaderless(index, authority, _)
+            | Look::Stale(index, authority, _) => (index, authority),
             _ => (&nothing.0, &nothing.1),
         };
         let (now, source) = (self.door.now(), asker.source().or(*from));
@@ -335,6 +355,14 @@ impl<D: Door> Service<D> {
         if let Place::Ask { ask: Ask::Query { name, .. }, .. } = place {
             return self.look_at_query(from, name);
         }
+            Look::Leaderless(_, _, since) if settings.allow_stale && *since <= settings.max_stale => {
+                // The records are as true as before, so far as is known: they keep their times.
+                let error = ExtendedError::new(ErrorCode::STALE_ANSWER, NO_LEADER);
+                Draft { error: Some(error), ..answer::answer(view, question, place, chance) }
+            }
+            Look::Leaderless(..) => {
+                answer::failure(Manner::Zone, ExtendedError::new(ErrorCode::NOT_READY, NO_LEADER))
+            }
         match query(place) {
             Some(query) => self.door.look(from, &query),
             None => Look::Seen(self.door.snapshot(), Authority::open()),
@@ -344,14 +372,15 @@ impl<D: Door> Service<D> {
     /// A prepared query that has a token of its own is executed with that.
     fn look_at_query(&self, from: Option<IpAddr>, name: &str) -> Look {
         let look = self.door.look(from, &Query::Table(TableId::PreparedQuery));
-        let Look::Seen(index, authority) = look else { return look };
+        let (Look::Seen(index, _) | Look::Leaderless(index, ..) | Look::Stale(index, ..)) = &look else {
+            return look;
+        };
         let resolved = index.resolve_query(name, "").ok().flatten();
         let token = resolved.and_then(|resolved| resolved.row.record.token.clone());
-        let authority = match token {
-            Some(token) => self.door.bearer(from, &token),
-            None => authority,
-        };
-        Look::Seen(index, authority)
+        match token {
+            Some(token) => look.with(self.door.bearer(from, &token)),
+            None => look,
+        }
     }
 
     /// The index of another datacenter, if there is one of this name.

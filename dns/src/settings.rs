@@ -40,6 +40,10 @@ pub struct Settings {
     pub translate_wan_addrs: bool,
     /// Who is asked about names outside of the zones; nothing when nobody is.
     pub recursors: Option<Arc<Recursors>>,
+    /// Whether what is known here is told while the scope has no leader.
+    pub allow_stale: bool,
+    /// How long it is told then.
+    pub max_stale: Duration,
 }
 
 /// Servers for the names that are not ours.
@@ -97,6 +101,9 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             node_name: "".into(),
+/// Ten years, as in Consul.
+const MAX_STALE_DEFAULT: Duration = Duration::from_secs(87_600 * 3600);
+
             datacenter: "dc1".into(),
             domain: Zone::parse("consul").expect("a label of six letters is a name"),
             alt_domain: None,
@@ -116,6 +123,8 @@ impl Default for Settings {
 }
 
 impl Settings {
+            allow_stale: true,
+            max_stale: MAX_STALE_DEFAULT,
     /// Whether it is the name of one of our zones.
     pub fn is_zone(&self, name: &Name) -> bool {
         let mut zones = std::iter::once(&self.domain).chain(&self.alt_domain);

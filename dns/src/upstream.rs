@@ -62,3 +62,6 @@ pub fn upstream(whom: &Whom, settings: &Settings) -> Option<Arc<dyn Upstream>> {
         Whom::Index | Whom::Far(_) | Whom::Nobody => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,14 @@
 //! From the checked configuration to what each part of the program is told: nobody but this sees the whole.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use proconsul_anchors::node::{LeafSettings, Server};
 use proconsul_anchors::pairs::Pairs;
 use proconsul_anchors::service::Node;
 use proconsul_compat::{CaSettings, LimitMode, RequestLimits, Timeouts};
-use proconsul_dns::{ServiceTtl, SoaTimes, Zone};
+use proconsul_dns::{Recursors, ServiceTtl, SoaTimes, Strategy, Zone};
 
 use crate::config::{self, CONSUL_VERSION, Config};
 use crate::telemetry::Naming;
@@ -178,7 +179,7 @@ fn member_tags(config: &Config, node_id: &str) -> std::collections::BTreeMap<Str
 /// What the DNS side is told.
 ///
 /// # Errors
-/// The text names the zone that is no DNS name.
+/// The text names the zone that is no DNS name, or the recursor that cannot be found.
 pub(super) fn dns(config: &Config) -> Result<proconsul_dns::Settings, String> {
     let zone = |key: &str, text: &str| {
         Zone::parse(text).map_err(|error| format!("{key}: {text:?}: {error}"))
@@ -211,7 +212,22 @@ pub(super) fn dns(config: &Config) -> Result<proconsul_dns::Settings, String> {
         },
         enable_additional_node_meta_txt: dns.node_meta_txt,
         translate_wan_addrs: config.translate_wan_addrs,
+        allow_stale: dns.allow_stale,
+        max_stale: dns.max_stale,
+        recursors: recursors(&config.dns)?,
     })
+}
+
+/// The servers for the names that are not ours.
+fn recursors(dns: &config::Dns) -> Result<Option<Arc<Recursors>>, String> {
+    let servers: Vec<SocketAddr> =
+        dns.recursors.iter().map(|text| super::recursors::address(text)).collect::<Result<_, _>>()?;
+    if servers.is_empty() {
+        return Ok(None);
+    }
+    let strategy = if dns.recursor_random { Strategy::Random } else { Strategy::Sequential };
+    let servers = servers.into();
+    Ok(Some(Arc::new(Recursors { servers, strategy, timeout: dns.recursor_timeout })))
 }
 
 /// What the mesh's certificate authority is told.

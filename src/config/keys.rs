@@ -171,7 +171,7 @@ pub(crate) const TOP: &[Key] = &[
     live("dns_config", Block(DNS)),
     start("domain", Text),
     start("alt_domain", Text),
-    quiet("recursors", Texts),
+    live("recursors", Texts),
     start("data_dir", Text),
     start("datacenter", Text),
     start("default_query_time", Text),

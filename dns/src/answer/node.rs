@@ -1,5 +1,6 @@
 //! Nodes: their addresses, and their meta as text.
 
+use proconsul_anchors::acl::Act;
 use proconsul_anchors::index::NodeRow;
 use rand::RngCore;
 use rand::seq::SliceRandom;
@@ -14,6 +15,11 @@ use crate::settings::{Settings, seconds};
 /// Meta whose key begins so is told without its key (RFC 1035 text instead of RFC 1464 attributes).
 const BARE_META: &str = "rfc1035-";
 
+/// Whether a node has something of this type.
+pub(crate) fn tells_of_nodes(kind: Kind) -> bool {
+    [Kind::A, Kind::AAAA, Kind::TXT, Kind::ANY].contains(&kind)
+}
+
 /// A node by name, id or beginning of its id. Its health does not matter.
 pub(super) fn answer(
     search: &Search<'_>,
@@ -23,14 +29,19 @@ pub(super) fn answer(
 ) -> Result<Sections, Miss> {
     let kind = search.question.kind;
     let mut sections = Sections::default();
-    if ![Kind::A, Kind::AAAA, Kind::TXT, Kind::ANY].contains(&kind) {
+    if !tells_of_nodes(kind) {
         // Consul does not even look whether the node is there.
         return Ok(sections);
     }
     if !search.is_here(locality) {
         return Err(Miss::NoName(Absence::Far));
     }
-    let row = search.view.index.node_by_name_or_id(name).ok_or(Miss::NoName(Absence::Unknown))?;
+    let Some(row) = search.view.index.node_by_name_or_id(name) else {
+        // Who may not read a name at all is not told either what others know of it.
+        let allowed = search.view.authority.allows(Act::node_read(name));
+        let absence = if allowed { Absence::Unknown } else { Absence::Hidden };
+        return Err(Miss::NoName(absence));
+    };
     if !search.view.shows_node(row) {
         return Err(Miss::NoName(Absence::Hidden));
     }

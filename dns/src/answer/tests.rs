@@ -537,3 +537,47 @@ fn addresses_of_other_datacenters_may_be_seen_from_outside() {
     let row = world.index.node("n1").unwrap();
     assert_eq!(node::address(&settings, row, address::Want::V4), "192.0.2.1");
 }
+
+const MESH: &str = r#"
+    node n1 10.0.0.1
+    node n2 10.0.0.2
+    service n1 web web port=80
+    service n1 web-proxy web-proxy port=21000 proxy=web
+    service n2 web-proxy web-proxy port=21001 addr=10.1.0.2 proxy=web
+    service n2 db db port=5432 native=true
+    service n1 ig ig port=443 kind=ingress-gateway
+    entry ingress-gateway ig {"Listeners":[{"Port":80,"Services":[{"Name":"web"}]}]}
+    set service_ttl:web=7s
+    set node_ttl=5s"#;
+
+#[test]
+fn connect_service_lookup() {
+    check(
+        MESH,
+        "web.connect.consul SRV",
+        "AN web.connect.consul. 7 SRV 1 1 21000 n1.node.dc1.consul.
+         AN web.connect.consul. 7 SRV 1 1 21001 0a010002.addr.dc1.consul.
+         AR n1.node.dc1.consul. 7 A 10.0.0.1
+         AR 0a010002.addr.dc1.consul. 7 A 10.1.0.2",
+    );
+    check(MESH, "x.Db.connect.dc1.consul A", "AN x.Db.connect.dc1.consul. 0 A 10.0.0.2");
+    // A peer is read and left alone there.
+    check(MESH, "db.connect.east.peer.consul A", "AN db.connect.east.peer.consul. 0 A 10.0.0.2");
+    misses(MESH, &["ig.connect.consul A", "web.connect.dc2.consul A"]);
+}
+
+#[test]
+fn ingress_service_lookup() {
+    check(MESH, "web.ingress.consul A", "AN web.ingress.consul. 7 A 10.0.0.1");
+    misses(MESH, &["db.ingress.consul A"]);
+}
+
+#[test]
+fn virtual_ip_lookup() {
+    let address = "x.web.virtual.dc9.dc.consul. 5 A 240.0.0.1";
+    check(MESH, "X.web.virtual.dc9.dc.consul A", &format!("AN {address}"));
+    check(MESH, "x.web.virtual.dc9.dc.consul AAAA", &format!("AR {address}"));
+    // No SOA where there is none, and nothing of a peer's.
+    check(MESH, "nope.virtual.consul A", "");
+    check(MESH, "web.virtual.east.consul A", "");
+}

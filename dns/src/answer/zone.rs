@@ -2,8 +2,9 @@
 
 use proconsul_anchors::index::NodeRow;
 use rand::RngCore;
+use rand::seq::SliceRandom as _;
 
-use super::service::eligible;
+use super::service::fit;
 use super::{Draft, Miss, Search, Sections, View, node};
 use crate::limits::NAME_SERVERS_MAX;
 use crate::name::Name;
@@ -69,7 +70,9 @@ fn told_zone<'a>(settings: &'a Settings, name: &Name) -> &'a Zone {
 fn name_servers(search: &Search<'_>, chance: &mut dyn RngCore) -> (Vec<Record>, Vec<Record>) {
     let ttl = seconds(search.view.settings.node_ttl);
     let (mut servers, mut glue) = (Vec::new(), Vec::new());
-    for instance in eligible(search.view, SERVERS, None, chance) {
+    let mut found: Vec<_> = fit(search.view, SERVERS).collect();
+    found.shuffle(chance);
+    for instance in found {
         let Some(target) = server_name(search, instance.node) else { continue };
         let data = Data::Ns(target.clone());
         servers.push(Record { owner: search.zone.clone(), ttl, data });

@@ -23,7 +23,12 @@ impl Door for Handle {
             return Look::Seen(Self::snapshot(self), Authority::nothing());
         };
         match answer.outcome {
-            Outcome::Resolve | Outcome::Attest => Look::Seen(answer.at, answer.authority),
+            Outcome::Resolve | Outcome::Attest if answer.known_leader => {
+                Look::Seen(answer.at, answer.authority)
+            }
+            Outcome::Resolve | Outcome::Attest => {
+                Look::Leaderless(answer.at, answer.authority, answer.age)
+            }
             Outcome::Defer => Look::Stale(answer.at, answer.authority, "the scope defers".into()),
             Outcome::Refuse => Look::Refused("the scope refuses".into()),
         }

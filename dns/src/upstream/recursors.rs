@@ -47,7 +47,7 @@ impl Recursors {
             Transport::Udp => said.max(PLAIN_UDP_BYTES),
             Transport::Tcp => MESSAGE_BYTES_MAX,
         };
-        let mut code = ErrorCode::NO_REACHABLE_AUTHORITY;
+        let mut code = ErrorCode::NETWORK_ERROR;
         for server in self.in_turn() {
             let message = numbered(&asked.message);
             let told = self.exchange(server, &message, asker.transport, bytes_max).await;
@@ -57,10 +57,10 @@ impl Recursors {
                     return Ok(reply);
                 }
                 Err(Fault::Rcode(rcode)) => {
+                    code = ErrorCode::NO_REACHABLE_AUTHORITY;
                     tracing::debug!(name = %question.name, kind = %question.kind, %server, rcode, "recurse failed for question");
                 }
                 Err(Fault::Exchange(error)) => {
-                    code = ErrorCode::NETWORK_ERROR;
                     tracing::error!(%error, %server, "recurse failed");
                 }
             }

@@ -370,7 +370,6 @@ fn unserved(raw: &Raw) -> Vec<(&'static str, bool)> {
         ("auto_encrypt", said("auto_encrypt", "tls") || said("auto_encrypt", "allow_tls")),
         ("auto_config", said("auto_config", "enabled")),
         ("config_entries", raw.block("config_entries").item("bootstrap").is_some()),
-        ("recursors", !raw.texts("recursors").is_empty()),
         ("retry_join_wan", !raw.texts("retry_join_wan").is_empty()),
         ("telemetry", telemetry),
         (

@@ -125,15 +125,15 @@ pub(in crate::config) const SOA: &[Key] = &[
 ];
 
 pub(in crate::config) const DNS: &[Key] = &[
-    quiet("allow_stale", Bool),
+    live("allow_stale", Bool),
     live("a_record_limit", Int),
     live("disable_compression", Bool),
     live("enable_truncate", Bool),
-    quiet("max_stale", Text),
+    live("max_stale", Text),
     live("node_ttl", Text),
     live("only_passing", Bool),
-    quiet("recursor_strategy", Text),
-    quiet("recursor_timeout", Text),
+    live("recursor_strategy", Text),
+    live("recursor_timeout", Text),
     live("service_ttl", TextMap),
     live("udp_answer_limit", Int),
     live("enable_additional_node_meta_txt", Bool),
