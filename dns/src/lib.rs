@@ -28,7 +28,9 @@ pub mod settings;
 pub mod shape;
 pub mod upstream;
 
-pub use self::server::{Service, serve_tcp, serve_udp};
+pub use self::server::{
+    Certificates, NoQuic, Service, serve_https, serve_quic, serve_tcp, serve_tls, serve_udp,
+};
 pub use self::settings::{Recursors, ServiceTtl, Settings, SoaTimes, Strategy, Zone};
 
 #[cfg(test)]

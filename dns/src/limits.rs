@@ -69,6 +69,18 @@ pub const TCP_FIRST_WAIT: Duration = Duration::from_secs(2);
 pub const TCP_IDLE_WAIT: Duration = Duration::from_secs(8);
 /// How long a client may take to accept a reply.
 pub const TCP_WRITE_WAIT: Duration = Duration::from_secs(8);
+/// Queries of one connection that are under way elsewhere; the next one is read when one of them is answered.
+pub const IN_FLIGHT_MAX: usize = 32;
+/// How long a client may take to agree on TLS.
+pub const HANDSHAKE_WAIT: Duration = Duration::from_secs(5);
+/// Queries answered on one connection within TLS or QUIC: agreeing on it costs more than a hundred queries.
+pub const SECURE_QUERIES_MAX: usize = 10_000;
+/// What the head of an HTTPS request may hold: a whole query in its address, and room for what browsers add.
+pub const HTTPS_HEAD_BYTES_MAX: usize = 96 << 10;
+/// What a QUIC connection may have on its way in each direction.
+pub const QUIC_WINDOW_BYTES: usize = 256 << 10;
+/// From so many QUIC connections on, a client proves its address before anything is kept of it.
+pub const QUIC_UNPROVEN_MAX: usize = 1024;
 /// How long the listener rests when the system has no more descriptors.
 pub const ACCEPT_REST: Duration = Duration::from_millis(50);
 

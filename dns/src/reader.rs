@@ -1,5 +1,7 @@
 //! Messages from left to right: what queries and replies have in common.
 
+use std::time::Duration;
+
 use crate::limits::{LABEL_BYTES_MAX, NAME_BYTES_MAX, POINTERS_FOLLOWED_MAX};
 use crate::message::Header;
 use crate::name::Name;
@@ -141,4 +143,34 @@ impl<'a> Reader<'a> {
 /// Bytes as a number, the highest first.
 pub(crate) fn number(bytes: &[u8]) -> u16 {
     bytes.iter().fold(0, |number, byte| number << 8 | u16::from(*byte))
+}
+
+/// How long a reply may be kept: the shortest time of its answers; without one, of its authorities, as long as an absence may
+/// be (RFC 8484 §5.1, RFC 2308 §5).
+pub(crate) fn freshness(reply: &[u8]) -> Result<Duration, Unreadable> {
+    let mut reader = Reader::new(reply);
+    let head = reader.head()?;
+    let [questions, answers, authorities, _] = head.counts;
+    for _ in 0..questions {
+        reader.question()?;
+    }
+    let records = if answers > 0 { answers } else { authorities };
+    let mut shortest = None;
+    for _ in 0..records {
+        reader.name()?;
+        let kind = Kind(reader.u16()?);
+        reader.u16()?;
+        let mut seconds = long(reader.take(4)?);
+        let length = reader.u16()?;
+        let data = reader.take(usize::from(length))?;
+        if kind == Kind::SOA {
+            seconds = seconds.min(long(data.last_chunk::<4>().ok_or(Unreadable)?));
+        }
+        shortest = Some(shortest.map_or(seconds, |least: u32| least.min(seconds)));
+    }
+    Ok(Duration::from_secs(shortest.unwrap_or(0).into()))
+}
+
+fn long(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte))
 }

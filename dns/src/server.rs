@@ -5,11 +5,15 @@
 //!           ──▶ somebody else has to be asked: Later    bounded in number and in time
 //! ```
 
+mod certificates;
 mod datagrams;
 mod decode;
 mod door;
+mod https;
 mod kept;
 mod later;
+mod quic;
+mod stream;
 mod tcp;
 mod telemetry;
 mod udp;
@@ -34,7 +38,9 @@ use tokio::sync::Semaphore;
 use self::decode::Incoming;
 use self::kept::{Basis, Counted, Kept, Made};
 use self::later::{Errand, Step};
-pub use self::tcp::serve_tcp;
+pub use self::certificates::{Certificates, NoQuic};
+pub use self::quic::serve_quic;
+pub use self::tcp::{serve_https, serve_tcp, serve_tls};
 use self::telemetry::Timers;
 pub use self::udp::serve_udp;
 use crate::answer::{self, Beyond, Draft, Manner, View};

@@ -1,3 +1,5 @@
+mod secure;
+
 use std::net::Ipv4Addr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -111,6 +113,45 @@ async fn a_connection_ends_after_so_many_queries() {
         receive(&mut stream).await;
     }
     assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn what_was_asked_before_the_client_closed_its_side_is_answered() {
+    let (mut stream, _stop, _server) = tcp().await;
+    for id in [1, 2] {
+        send(&mut stream, &query(id)).await;
+    }
+    stream.shutdown().await.unwrap();
+    for id in [1_u16, 2] {
+        assert_eq!(receive(&mut stream).await[..2], id.to_be_bytes());
+    }
+    assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_dawdles_ends() {
+    let (mut stream, _stop, _server) = tcp().await;
+    stream.write_all(&[0]).await.unwrap();
+    assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn connections_that_say_nothing_leave_datagrams_alone() {
+    let (first, _stop, _server) = tcp().await;
+    let mut idle = Vec::new();
+    for _ in 0..200 {
+        let mut stream = TcpStream::connect(first.peer_addr().unwrap()).await.unwrap();
+        stream.write_all(&[0]).await.unwrap();
+        idle.push(stream);
+    }
+    let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = socket.local_addr().unwrap();
+    let (_stop, stopped) = watch::channel(false);
+    let (world, settings) = world();
+    let _server = tokio::spawn(serve_udp(socket, Service::new(world, settings), stopped));
+    let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    client.send_to(&query(7), address).await.unwrap();
+    assert!(client.recv(&mut [0; 512]).await.unwrap() > 12);
 }
 
 #[tokio::test(start_paused = true)]
