@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::limits::TCP_QUERIES_MAX;
+use crate::settings::{Recursors, Strategy};
 use crate::testing::world::World;
 
 /// `n1.node.consul A` with this number.
@@ -126,6 +127,28 @@ async fn what_was_asked_before_the_client_closed_its_side_is_answered() {
         assert_eq!(receive(&mut stream).await[..2], id.to_be_bytes());
     }
     assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_query_that_waits_for_others_does_not_hold_up_the_next() {
+    let silent = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let recursors = Recursors {
+        servers: [silent.local_addr().unwrap()].into(),
+        strategy: Strategy::Sequential,
+        timeout: Duration::from_secs(60),
+    };
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let to = listener.local_addr().unwrap();
+    let (_stop, stopped) = watch::channel(false);
+    let (world, _) = world();
+    let settings = Settings { recursors: Some(Arc::new(recursors)), ..Settings::default() };
+    let service = Service::new(world, Arc::new(ArcSwap::from_pointee(settings)));
+    let _server = tokio::spawn(serve_tcp(listener, service, stopped));
+    let mut stream = TcpStream::connect(to).await.unwrap();
+    let outside = [&query(1)[..12], b"\x03www\x07example\0\0\x01\0\x01"].concat();
+    send(&mut stream, &outside).await;
+    send(&mut stream, &query(2)).await;
+    assert_eq!(receive(&mut stream).await[..2], [0, 2]);
 }
 
 #[tokio::test(start_paused = true)]
