@@ -22,7 +22,7 @@ use rand::RngCore as _;
 use self::authorities::Authorities;
 use self::board::Board;
 pub use self::restore::RestoreError;
-use crate::acl::{AclSettings, Authority};
+use crate::acl::{AclSettings, Act, Authority};
 use crate::caller::{Caller, Secret};
 pub use crate::change::Committed;
 use crate::change::{Change, KvChange, PutWhen};
@@ -313,6 +313,18 @@ impl Handle {
             }
             _ => false,
         }
+    }
+}
+
+// === impl Answer ===
+
+impl Answer {
+    /// Whether a service is unknown: the only case in which somebody else may be asked about it. What is there and kept from
+    /// the caller is not unknown, and neither is what the caller may not read at all.
+    pub fn lacks_service(&self, name: &str) -> bool {
+        self.outcome == Outcome::Resolve
+            && self.at.service(name).is_none()
+            && self.authority.allows(Act::service_read(name))
     }
 }
 

@@ -84,6 +84,9 @@ pub trait Control: Send + Sync + 'static {
     /// Hands a question on to another server (`/v1/internal/ui/metrics-proxy/`). Redirects are answers.
     fn forward(&self, question: Forward) -> Forwarding<'_>;
 
+    /// The file of a zone in which public names appear; nothing when there is none of this name.
+    fn zone_file(&self, zone: &str) -> Option<String>;
+
     /// The words that the program was started with, each followed by a zero byte.
     fn command_line(&self) -> Vec<u8>;
 

@@ -5,8 +5,9 @@
 
 mod acl;
 mod agent;
+mod bridge;
 mod ca;
-mod catalog;
+pub(crate) mod catalog;
 mod changed;
 pub(crate) mod config;
 mod connect;
@@ -230,6 +231,9 @@ static ROUTES: &[Route] = &[
     page!("/v1/operator/autopilot/health", GET, operator::autopilot_health),
     page!("/v1/operator/autopilot/state", GET, operator::autopilot_state),
     page!("/v1/snapshot", GET_PUT, snapshot::snapshot),
+
+    // --- our own ---
+    page!("/v1/anchor/bridge/", GET, bridge::export),
 
     // --- the program itself ---
     page!("/debug/pprof/", &[], debug::pprof),
