@@ -9,6 +9,7 @@
 mod acl;
 mod agent;
 mod argv;
+mod bridge;
 mod catalog;
 mod child;
 mod client;
@@ -93,6 +94,7 @@ const GROUPS: &[Group] = &[
     Group { name: "acl role", about: "Reads and writes roles" },
     Group { name: "acl templated-policy", about: "Reads templated policies" },
     Group { name: "acl token", about: "Reads and writes tokens" },
+    Group { name: "bridge", about: "Reads the zones in which public names appear" },
     Group { name: "catalog", about: "Reads the catalog" },
     Group { name: "config", about: "Reads and writes configuration entries" },
     Group { name: "connect", about: "Reads and writes how services prove who they are" },
@@ -135,6 +137,7 @@ const ENTRIES: &[&[Entry]] = &[
     monitor::ENTRIES,
     operate::ENTRIES,
     peering::ENTRIES,
+    bridge::ENTRIES,
     replay::ENTRIES,
     services::ENTRIES,
     services::EXPORTED,

@@ -5,8 +5,10 @@
 
 mod address;
 mod node;
+mod public;
 mod query;
 mod reverse;
+mod rows;
 mod service;
 mod zone;
 
@@ -21,6 +23,8 @@ use proconsul_anchors::name::Caseless;
 use rand::RngCore;
 
 pub(crate) use self::node::tells_of_nodes;
+pub use self::public::{Whereabouts, whereabouts};
+pub(crate) use self::rows::rows;
 use self::service::{By, Wanted};
 pub(crate) use self::zone::SERVERS;
 use crate::extended::ExtendedError;

@@ -15,8 +15,11 @@
 #![warn(missing_docs)]
 
 pub mod answer;
+pub mod bridge;
+pub mod explain;
 pub mod extended;
 pub mod fallback;
+mod hops;
 pub mod limits;
 pub mod message;
 pub mod name;

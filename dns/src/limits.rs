@@ -49,6 +49,18 @@ pub const EXTENDED_TEXT_BYTES_MAX: usize = 160;
 pub const LATER_MAX: usize = 1024;
 /// How long a query may be under way elsewhere, unless the recursors that are configured take longer in their turn.
 pub const LATER_WAIT_MAX: Duration = Duration::from_secs(10);
+/// A message of a transfer ends when its records have so many bytes uncompressed; the last of them may be long.
+pub const TRANSFER_MESSAGE_BYTES: usize = 16 << 10;
+/// Answers from elsewhere about names that are unknown here that are kept, for each upstream.
+pub const FALLBACK_ANSWERS_MAX: u64 = 10_000;
+/// What nobody could tell is not asked again for so long (RFC 9520 §3.2 wants a second at least).
+pub const FALLBACK_FAILURE_TTL: Duration = Duration::from_secs(1);
+/// The largest datagram that is taken from a fallback: none of it is lost on the way (DNS flag day 2020).
+pub const FALLBACK_UDP_BYTES: u16 = 1232;
+/// Hosts of one service that a zone is asked about.
+pub const FALLBACK_HOSTS_MAX: usize = 64;
+/// Rows that an explanation lists.
+pub const EXPLAINED_ROWS_MAX: usize = 1000;
 /// Host names of one answer that recursors are asked about; the others are told without addresses.
 pub const NAMES_ASKED_MAX: usize = 64;
 

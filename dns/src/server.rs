@@ -9,6 +9,7 @@ mod certificates;
 mod datagrams;
 mod decode;
 mod door;
+mod explain;
 mod https;
 mod kept;
 mod later;
@@ -16,7 +17,9 @@ mod quic;
 mod stream;
 mod tcp;
 mod telemetry;
+mod transfer;
 mod udp;
+pub mod update;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -26,6 +29,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
 use proconsul_anchors::acl::Authority;
+use proconsul_anchors::caller::Secret;
 use proconsul_anchors::clock::Time;
 use proconsul_anchors::index::Index;
 use proconsul_anchors::name::Caseless;
@@ -35,13 +39,15 @@ use proconsul_anchors::sealed::SealedSecret;
 use rand::RngCore;
 use tokio::sync::Semaphore;
 
+pub use self::certificates::{Certificates, NoQuic};
 use self::decode::Incoming;
+pub use self::explain::Inquiry;
 use self::kept::{Basis, Counted, Kept, Made};
 use self::later::{Errand, Step};
-pub use self::certificates::{Certificates, NoQuic};
 pub use self::quic::serve_quic;
 pub use self::tcp::{serve_https, serve_tcp, serve_tls};
 use self::telemetry::Timers;
+pub(crate) use self::transfer::IXFR;
 pub use self::udp::serve_udp;
 use crate::answer::{self, Beyond, Draft, Manner, View};
 use crate::extended::{ErrorCode, ExtendedError};
@@ -56,6 +62,8 @@ use crate::shape::{Asker, Transport, shape};
 pub trait Door: Send + Sync + 'static {
     /// The index as the caller may read it for this query.
     fn look(&self, from: Option<IpAddr>, query: &Query) -> Look;
+    /// The same for the bearer of a token.
+    fn look_as(&self, token: &Secret, from: Option<IpAddr>, query: &Query) -> Look;
     /// The index of another datacenter, for this query; nothing when there is none of this name.
     fn look_far(
         &self,
@@ -78,6 +86,8 @@ pub trait Door: Send + Sync + 'static {
 pub enum Look {
     /// The index, and what of it may be told.
     Seen(Arc<Index>, Authority),
+    /// The same while there is no leader, and how long there has been none.
+    Leaderless(Arc<Index>, Authority, Duration),
     /// The same, and why it may not be what is true now.
     Stale(Arc<Index>, Authority, Cow<'static, str>),
     /// A rule keeps it from the asker.
@@ -87,8 +97,8 @@ pub enum Look {
     /// Nobody who could tell was reached.
     Unreachable(Cow<'static, str>),
 }
-    /// The same while there is no leader, and how long there has been none.
-    Leaderless(Arc<Index>, Authority, Duration),
+
+const NO_LEADER: &str = "the scope has no leader";
 
 /// How a message is answered.
 pub enum Response {
@@ -99,8 +109,6 @@ pub enum Response {
     /// With those of another time, when somebody else was asked.
     Later(BoxFuture<'static, Vec<u8>>),
 }
-const NO_LEADER: &str = "the scope has no leader";
-
 
 /// Answers messages: what all transports serve with.
 pub struct Service<D> {
@@ -115,6 +123,8 @@ pub struct Service<D> {
 struct Asking {
     settings: Arc<Settings>,
     from: Option<IpAddr>,
+    /// For whom; nothing for whoever asks by DNS.
+    token: Option<Secret>,
     question: Question,
     asker: Asker,
     place: Place,
@@ -143,27 +153,29 @@ fn query(place: &Place) -> Option<Query> {
     };
     match ask {
         Ask::Zone => Some(Query::Health(Caseless::from(answer::SERVERS))),
-        Ask::Service { name, .. }
-        | Ask::Virtual { name, .. } => Some(Query::Health(Caseless::from(name.as_str()))),
+        Ask::Connect { name, .. } => Some(Query::HealthConnect(Caseless::from(name.as_str()))),
+        Ask::Ingress { name, .. } => Some(Query::HealthIngress(Caseless::from(name.as_str()))),
+        Ask::Service { name, .. } | Ask::Virtual { name, .. } => {
+            Some(Query::Health(Caseless::from(name.as_str())))
+        }
         Ask::Node { name, .. } => Some(Query::Node(name.as_str().into())),
         Ask::Transfer | Ask::Query { .. } | Ask::Address { .. } => None,
     }
 }
 
-        Ask::Connect { name, .. } => Some(Query::HealthConnect(Caseless::from(name.as_str()))),
-        Ask::Ingress { name, .. } => Some(Query::HealthIngress(Caseless::from(name.as_str()))),
-// === impl Service ===
-
-impl<D: Door> Service<D> {
-    /// Answers from what is behind a door, with the settings of the moment.
-    pub fn new(door: D, settings: Arc<ArcSwap<Settings>>) -> Arc<Self> {
-        let timers = Timers::new(&settings.load().node_name);
-        let later = Arc::new(Semaphore::new(LATER_MAX));
-        Arc::new(Self { door, settings, timers, later })
-    }
 // === impl Look ===
 
 impl Look {
+    /// The index and what of it may be told, where there is something to be told.
+    fn seen(&self) -> Option<(&Arc<Index>, &Authority)> {
+        match self {
+            Self::Seen(index, authority)
+            | Self::Leaderless(index, authority, _)
+            | Self::Stale(index, authority, _) => Some((index, authority)),
+            Self::Refused(_) | Self::NotReady(_) | Self::Unreachable(_) => None,
+        }
+    }
+
     /// The same for who may see something else.
     fn with(self, authority: Authority) -> Self {
         match self {
@@ -175,6 +187,15 @@ impl Look {
     }
 }
 
+// === impl Service ===
+
+impl<D: Door> Service<D> {
+    /// Answers from what is behind a door, with the settings of the moment.
+    pub fn new(door: D, settings: Arc<ArcSwap<Settings>>) -> Arc<Self> {
+        let timers = Timers::new(&settings.load().node_name);
+        let later = Arc::new(Semaphore::new(LATER_MAX));
+        Arc::new(Self { door, settings, timers, later })
+    }
 
     /// Answers one message.
     pub fn respond(
@@ -250,7 +271,12 @@ impl Look {
         };
         let (settings, since) = (Arc::clone(settings), Instant::now());
         let place = question::parse(&question, &settings);
-        let asking = Asking { settings, from, question, asker, place, since };
+        let asking = Asking { settings, from, token: None, question, asker, place, since };
+        if asking.place == Place::Foreign
+            && let Some(image) = asking.settings.images.of(&asking.question.name)
+        {
+            return self.now(&asking, image.answer(&asking.question), None);
+        }
         match whom(&asking.place, asking.question.kind, &asking.settings) {
             Whom::Index => self.consult(asking, bytes, chance),
             Whom::Far(datacenter) => match self.look_far(&asking, &datacenter) {
@@ -258,7 +284,9 @@ impl Look {
                 None => self.consult(asking, bytes, chance),
             },
             Whom::Nobody => self.now(&asking, answer::refusal(), None),
-            whom @ Whom::Recursors => self.errand(asking, bytes, Step::Ask(whom)),
+            whom @ (Whom::Recursors | Whom::Fallback(_)) => {
+                self.errand(asking, bytes, Step::Ask(whom))
+            }
         }
     }
 
@@ -269,14 +297,18 @@ impl Look {
         bytes: &[u8],
         chance: &mut dyn RngCore,
     ) -> Considered<D> {
-        let look = self.look(asking.from, &asking.place);
+        let look = self.look(&asking);
         let here = &asking.settings.datacenter;
         let draft = self.draft(&asking, &look, here, None, chance);
         if !draft.wants.is_empty() {
             let here = here.as_ref().to_owned();
             return self.errand(asking, bytes, Step::Names(here, look));
         }
-        if let Some(whom) = instead(&asking.place, &draft, &asking.settings) {
+        // What may be out of date may be known by now.
+        let sure = matches!(look, Look::Seen(..));
+        let (settings, hops) = (&asking.settings, || crate::hops::told(bytes));
+        if sure && let Some(whom) = instead(&asking.place, &asking.question, &draft, settings, hops)
+        {
             return self.errand(asking, bytes, Step::Ask(whom));
         }
         let open = match look {
@@ -332,18 +364,23 @@ impl Look {
     ) -> Draft {
         let Asking { settings, from, question, asker, place, .. } = asking;
         let nothing = (Arc::default(), Authority::nothing());
-        let (index, authority) = match look {
-            Look::Seen(index, authority)
-            | Look::Leaderless(index, authority, _)
-            | Look::Stale(index, authority, _) => (index, authority),
-            _ => (&nothing.0, &nothing.1),
-        };
+        let (index, authority) = look.seen().unwrap_or((&nothing.0, &nothing.1));
         let (now, source) = (self.door.now(), asker.source().or(*from));
         let edns = asker.edns.is_some();
         let view = View { index, datacenter, authority, settings, now, edns, source, beyond };
         let error = |code, text: &Cow<'static, str>| ExtendedError::new(code, text.clone());
         match look {
             Look::Seen(..) => answer::answer(view, question, place, chance),
+            Look::Leaderless(_, _, since)
+                if settings.allow_stale && *since <= settings.max_stale =>
+            {
+                // The records are as true as before, so far as is known: they keep their times.
+                let error = ExtendedError::new(ErrorCode::STALE_ANSWER, NO_LEADER);
+                Draft { error: Some(error), ..answer::answer(view, question, place, chance) }
+            }
+            Look::Leaderless(..) => {
+                answer::failure(Manner::Zone, ExtendedError::new(ErrorCode::NOT_READY, NO_LEADER))
+            }
             Look::Stale(_, _, why) => answer::answer(view, question, place, chance)
                 .stale(error(ErrorCode::STALE_ANSWER, why)),
             Look::Refused(why) => {
@@ -357,34 +394,31 @@ impl Look {
     }
 
     /// The index as the asker may read it.
-    fn look(&self, from: Option<IpAddr>, place: &Place) -> Look {
-        if let Place::Ask { ask: Ask::Query { name, .. }, .. } = place {
-            return self.look_at_query(from, name);
+    fn look(&self, asking: &Asking) -> Look {
+        if let Place::Ask { ask: Ask::Query { name, .. }, .. } = &asking.place {
+            return self.look_at_query(asking, name);
         }
-            Look::Leaderless(_, _, since) if settings.allow_stale && *since <= settings.max_stale => {
-                // The records are as true as before, so far as is known: they keep their times.
-                let error = ExtendedError::new(ErrorCode::STALE_ANSWER, NO_LEADER);
-                Draft { error: Some(error), ..answer::answer(view, question, place, chance) }
-            }
-            Look::Leaderless(..) => {
-                answer::failure(Manner::Zone, ExtendedError::new(ErrorCode::NOT_READY, NO_LEADER))
-            }
-        match query(place) {
-            Some(query) => self.door.look(from, &query),
+        match query(&asking.place) {
+            Some(query) => self.look_for(asking, &query),
             None => Look::Seen(self.door.snapshot(), Authority::open()),
         }
     }
 
+    fn look_for(&self, asking: &Asking, query: &Query) -> Look {
+        match &asking.token {
+            Some(token) => self.door.look_as(token, asking.from, query),
+            None => self.door.look(asking.from, query),
+        }
+    }
+
     /// A prepared query that has a token of its own is executed with that.
-    fn look_at_query(&self, from: Option<IpAddr>, name: &str) -> Look {
-        let look = self.door.look(from, &Query::Table(TableId::PreparedQuery));
-        let (Look::Seen(index, _) | Look::Leaderless(index, ..) | Look::Stale(index, ..)) = &look else {
-            return look;
-        };
+    fn look_at_query(&self, asking: &Asking, name: &str) -> Look {
+        let look = self.look_for(asking, &Query::Table(TableId::PreparedQuery));
+        let Some((index, _)) = look.seen() else { return look };
         let resolved = index.resolve_query(name, "").ok().flatten();
         let token = resolved.and_then(|resolved| resolved.row.record.token.clone());
         match token {
-            Some(token) => look.with(self.door.bearer(from, &token)),
+            Some(token) => look.with(self.door.bearer(asking.from, &token)),
             None => look,
         }
     }

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::bridge::Images;
 use crate::name::{Name, NameError};
+use crate::upstream::Fallback;
 
 /// How names are answered. A reload puts another one in its place.
 #[derive(Clone, Debug)]
@@ -38,12 +40,16 @@ pub struct Settings {
     pub enable_additional_node_meta_txt: bool,
     /// Whether addresses of other datacenters are told as seen from outside.
     pub translate_wan_addrs: bool,
-    /// Who is asked about names outside of the zones; nothing when nobody is.
-    pub recursors: Option<Arc<Recursors>>,
     /// Whether what is known here is told while the scope has no leader.
     pub allow_stale: bool,
     /// How long it is told then.
     pub max_stale: Duration,
+    /// Who is asked about names outside of the zones; nothing when nobody is.
+    pub recursors: Option<Arc<Recursors>>,
+    /// Who is asked about names of the zones that are unknown here; the first that takes a name.
+    pub fallbacks: Arc<[Arc<Fallback>]>,
+    /// Further zones, in which public names appear.
+    pub images: Arc<Images>,
 }
 
 /// Servers for the names that are not ours.
@@ -95,15 +101,15 @@ pub struct ServiceTtl {
     beginnings: BTreeMap<Box<str>, Duration>,
 }
 
+/// Ten years, as in Consul.
+const MAX_STALE_DEFAULT: Duration = Duration::from_secs(87_600 * 3600);
+
 // === impl Settings ===
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
             node_name: "".into(),
-/// Ten years, as in Consul.
-const MAX_STALE_DEFAULT: Duration = Duration::from_secs(87_600 * 3600);
-
             datacenter: "dc1".into(),
             domain: Zone::parse("consul").expect("a label of six letters is a name"),
             alt_domain: None,
@@ -117,14 +123,16 @@ const MAX_STALE_DEFAULT: Duration = Duration::from_secs(87_600 * 3600);
             soa: SoaTimes::default(),
             enable_additional_node_meta_txt: true,
             translate_wan_addrs: false,
+            allow_stale: true,
+            max_stale: MAX_STALE_DEFAULT,
             recursors: None,
+            fallbacks: Arc::default(),
+            images: Arc::default(),
         }
     }
 }
 
 impl Settings {
-            allow_stale: true,
-            max_stale: MAX_STALE_DEFAULT,
     /// Whether it is the name of one of our zones.
     pub fn is_zone(&self, name: &Name) -> bool {
         let mut zones = std::iter::once(&self.domain).chain(&self.alt_domain);

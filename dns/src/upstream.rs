@@ -4,8 +4,13 @@
 //! may take; the server has the last word ([`crate::limits::LATER_WAIT_MAX`]).
 
 mod exchange;
+mod fallback;
+mod proofs;
 mod recursors;
 mod reply;
+
+pub use self::fallback::{Fallback, Host, Hosts};
+pub use self::proofs::{Proofs, ProofsError};
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -17,7 +22,7 @@ use crate::answer::Draft;
 use crate::extended::ExtendedError;
 use crate::fallback::Whom;
 use crate::message::Reply;
-use crate::question::Question;
+use crate::question::{Place, Question};
 use crate::settings::Settings;
 use crate::shape::Asker;
 
@@ -32,6 +37,10 @@ pub struct Asked {
     pub asker: Asker,
     /// From where.
     pub from: Option<IpAddr>,
+    /// Where the question leads.
+    pub place: Place,
+    /// Through how many servers that asked somebody else it has come.
+    pub hops: u8,
 }
 
 /// What somebody else said.
@@ -41,6 +50,8 @@ pub enum Told {
     Reply(Reply),
     /// An answer, to be made into a reply as one of ours.
     Draft(Draft),
+    /// It knows no more than we do.
+    Nothing,
 }
 
 /// Somebody who can be asked.
@@ -59,6 +70,7 @@ pub trait Upstream: Send + Sync + 'static {
 pub fn upstream(whom: &Whom, settings: &Settings) -> Option<Arc<dyn Upstream>> {
     match whom {
         Whom::Recursors => settings.recursors.clone().map(|recursors| recursors as _),
+        Whom::Fallback(at) => settings.fallbacks.get(*at).cloned().map(|fallback| fallback as _),
         Whom::Index | Whom::Far(_) | Whom::Nobody => None,
     }
 }

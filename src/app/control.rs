@@ -8,12 +8,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use arc_swap::ArcSwap;
 use futures_util::stream;
 use proconsul_anchors::agent::Agent;
 use proconsul_anchors::handle::Handle;
 use proconsul_compat::{
     Control, Forward, Forwarding, Pieces, Profile, Profiling, Reloading, Stats,
 };
+use proconsul_dns::name::Name;
 use tokio::sync::Notify;
 
 use super::reload::Reload;
@@ -27,6 +29,8 @@ pub(super) struct Program {
     pub(super) handle: Handle,
     pub(super) agent: Agent,
     pub(super) reload: Arc<Reload>,
+    /// The settings of DNS, with the zones that are published.
+    pub(super) dns: Arc<ArcSwap<proconsul_dns::Settings>>,
     pub(super) leave: Arc<Notify>,
     pub(super) server_address: String,
     /// Where files are put that are too large for memory.
@@ -85,6 +89,12 @@ impl Control for Program {
 
     fn forward(&self, question: Forward) -> Forwarding<'_> {
         Box::pin(fetch::forward(question))
+    }
+
+    fn zone_file(&self, zone: &str) -> Option<String> {
+        let name = Name::parse(zone).ok()?;
+        let image = self.dns.load().images.of(&name)?;
+        image.zone().is(&name).then(|| image.to_string())
     }
 
     fn command_line(&self) -> Vec<u8> {

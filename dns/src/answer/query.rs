@@ -7,11 +7,17 @@ use proconsul_anchors::prepared::execute::Wanted;
 use rand::RngCore;
 
 use super::service::{Eligible, told};
-use super::{Absence, Miss, Search, Sections};
+use super::{Absence, Miss, Search, Sections, View};
 use crate::settings::seconds;
 
 /// The segment of agents in the community edition: the one without a name.
 const SEGMENT: &str = "";
+
+/// A query that is not here. What it would find elsewhere cannot be judged by rules for services.
+fn unknown(view: View<'_>) -> Miss {
+    let absence = if view.authority.is_open() { Absence::Unknown } else { Absence::Hidden };
+    Miss::NoName(absence)
+}
 
 /// What a query of this name or id finds.
 pub(super) fn answer(
@@ -26,7 +32,7 @@ pub(super) fn answer(
     }
     // A template that cannot be used for this name fails as Consul fails.
     let resolved = view.index.resolve_query(name, SEGMENT).map_err(|_| Miss::Nameless)?;
-    let Resolved { query, .. } = resolved.ok_or(Miss::NoName(Absence::Unknown))?;
+    let Resolved { query, .. } = resolved.ok_or_else(|| unknown(view))?;
     let ip = view.source.as_ref().map(IpAddr::to_string).unwrap_or_default();
     let wanted = Wanted {
         ip: &ip,

@@ -55,7 +55,7 @@ impl Step {
 fn manner(whom: &Whom) -> Manner {
     match whom {
         Whom::Recursors => Manner::Failure,
-        Whom::Index | Whom::Far(_) | Whom::Nobody => Manner::Zone,
+        Whom::Index | Whom::Far(_) | Whom::Fallback(_) | Whom::Nobody => Manner::Zone,
     }
 }
 
@@ -94,7 +94,8 @@ impl<D: Door> Service<D> {
             Step::Names(datacenter, look) => (datacenter, look),
         };
         let draft = self.put_together(asking, &look, &datacenter).await;
-        match instead(&asking.place, &draft, &asking.settings) {
+        let hops = || crate::hops::told(&message);
+        match instead(&asking.place, &asking.question, &draft, &asking.settings, hops) {
             Some(whom) => self.ask(asking, message, &whom).await,
             None => self.reply(asking, draft),
         }
@@ -102,7 +103,12 @@ impl<D: Door> Service<D> {
 
     /// What an index says, with the host names to which it leads. It is asked again once they are known: with the same
     /// chance it says the same.
-    async fn put_together(&self, asking: &Asking, look: &Look, datacenter: &str) -> Draft {
+    pub(super) async fn put_together(
+        &self,
+        asking: &Asking,
+        look: &Look,
+        datacenter: &str,
+    ) -> Draft {
         let seed = rand::rng().next_u64();
         let draft = |beyond: Option<&Beyond>| {
             self.draft(asking, look, datacenter, beyond, &mut StdRng::seed_from_u64(seed))
@@ -120,10 +126,11 @@ impl<D: Door> Service<D> {
     }
 
     /// Asks somebody else.
-    async fn ask(&self, asking: &Asking, message: Box<[u8]>, whom: &Whom) -> Reply {
+    pub(super) async fn ask(&self, asking: &Asking, message: Box<[u8]>, whom: &Whom) -> Reply {
         let Asking { settings, question, asker, from, .. } = asking;
         let (question, from, asker) = (question.clone(), *from, asker.clone());
-        let asked = Asked { message, question, asker, from };
+        let (place, hops) = (asking.place.clone(), crate::hops::told(&message));
+        let asked = Asked { message, question, asker, from, place, hops };
         let told = match upstream(whom, settings) {
             Some(upstream) => upstream.ask(&asked).await,
             None => {
@@ -138,6 +145,11 @@ impl<D: Door> Service<D> {
                 reply
             }
             Ok(Told::Draft(draft)) => self.reply(asking, draft),
+            Ok(Told::Nothing) => {
+                let look = self.look(asking);
+                let here = &settings.datacenter;
+                self.reply(asking, self.draft(asking, &look, here, None, &mut rand::rng()))
+            }
             Err(error) => self.reply(asking, answer::failure(manner(whom), error)),
         }
     }

@@ -143,6 +143,40 @@ pub(in crate::config) const DNS: &[Key] = &[
     enterprise("prefer_namespace", Bool),
 ];
 
+pub(in crate::config) const FALLBACK_UPSTREAM: &[Key] = &[
+    live("kind", Text),
+    live("dns", Texts),
+    live("http", Text),
+    live("token", Text),
+    live("domain", Text),
+    live("zone", Text),
+];
+
+pub(in crate::config) const FALLBACK: &[Key] = &[
+    live("zone", Text),
+    live("upstream", Block(FALLBACK_UPSTREAM)),
+    live("require", Text),
+    live("trust_anchors", Text),
+    live("depth", Int),
+    live("ttl_max", Text),
+    live("timeout", Text),
+];
+
+pub(in crate::config) const BRIDGE_PUBLIC: &[Key] =
+    &[start("names", Texts), start("tags", Texts), start("meta", TextMap)];
+
+pub(in crate::config) const BRIDGE: &[Key] = &[
+    start("zone", Text),
+    start("public", Block(BRIDGE_PUBLIC)),
+    start("ttl", Text),
+    start("name_servers", Texts),
+    start("mailbox", Text),
+    start("server", Text),
+    start("tsig_key_file", Text),
+    start("compare_interval", Text),
+    start("secondaries", Texts),
+];
+
 pub(in crate::config) const GOSSIP: &[Key] = &[
     quiet("gossip_nodes", Int),
     quiet("gossip_interval", Text),
@@ -194,6 +228,9 @@ pub(in crate::config) const PERFORMANCE: &[Key] = &[
 
 pub(in crate::config) const PORTS: &[Key] = &[
     start("dns", Int),
+    start("dns_tls", Int),
+    start("dns_https", Int),
+    start("dns_quic", Int),
     start("http", Int),
     start("https", Int),
     start("serf_lan", Int),
@@ -234,6 +271,7 @@ pub(in crate::config) const TLS: &[Key] = &[
     live("defaults", Block(TLS_SERVED)),
     live("internal_rpc", Block(TLS_INTERNAL)),
     live("https", Block(TLS_SERVED)),
+    live("dns", Block(TLS_SERVED)),
     quiet("grpc", Block(TLS_UNSERVED)),
 ];
 
