@@ -60,6 +60,8 @@ pub struct Unequal {
     pub left: Shown,
     /// What the subject said.
     pub right: Shown,
+    /// In what they part after many of them.
+    pub parting: String,
 }
 
 /// What a run showed.
@@ -101,8 +103,9 @@ pub fn play(
         match sides.judge(&exchange)? {
             Verdict::Same => report.same += 1,
             Verdict::Alike => report.alike += 1,
-            Verdict::Different { left, right } => report.unequal.push(Unequal {
+            Verdict::Different { left, right, parting } => report.unequal.push(Unequal {
                 step,
+                parting,
                 query: super::wire::to_hex(&exchange.query),
                 ask: exchange.ask,
                 left,
@@ -156,8 +159,8 @@ impl Report {
     #[must_use]
     pub fn told(&self, most: usize) -> String {
         let mut text = String::new();
-        for Unequal { step, ask, query, left, right } in self.unequal.iter().take(most) {
-            let _ = writeln!(text, "{step}: {ask}\n  query {query}");
+        for Unequal { step, ask, query, left, right, parting } in self.unequal.iter().take(most) {
+            let _ = writeln!(text, "{step}: {ask}\n  query {query}\n  part in {parting}");
             for (name, shown) in [("consul", left), ("ours", right)] {
                 let _ = writeln!(text, "  {name}: {}, {} B", shown.head, shown.bytes);
                 for record in shown.records.iter().take(RECORDS_TOLD) {

@@ -37,6 +37,9 @@ const UNTOLD_MIN_OF: usize = 12;
 /// Of several hundred records, of which each side told more than a hundred at random, one in so many is common to both at least.
 const SHARED_MIN_OF: usize = 5;
 
+/// How an extended error is shown, which comes last.
+const EXTENDED_ERROR: &str = " Unknown(15, ";
+
 /// The two listeners.
 #[derive(Debug, Clone, Copy)]
 pub struct Sides {
@@ -61,6 +64,8 @@ pub enum Verdict {
         left: Shown,
         /// The subject's.
         right: Shown,
+        /// In what they part after many of them.
+        parting: String,
     },
 }
 
@@ -94,9 +99,12 @@ impl Sides {
             return Ok(Verdict::Same);
         }
         let (mut lefts, mut rights) = (Side::default(), Side::default());
-        let whole = once(Transport::Tcp, PATIENCE_MAX)?;
-        lefts.know(&whole.0);
-        rights.know(&whole.1);
+        for message in [Some(exchange.query.clone()), bare(&exchange.query)].iter().flatten() {
+            let (left, right) = self.ask(Transport::Tcp, message, PATIENCE_MAX)?;
+            lefts.know(&left);
+            rights.know(&right);
+        }
+        let mut parting = None;
         for _ in 0..ROUNDS {
             for _ in 0..ROUND {
                 let (left, right) = once(transport, PATIENCE_MAX)?;
@@ -107,14 +115,16 @@ impl Sides {
                     return Ok(Verdict::Same);
                 }
             }
-            if lefts.is_like(&rights) {
+            parting = lefts.parts_in(&rights);
+            if parting.is_none() {
                 return Ok(Verdict::Alike);
             }
             if lefts.answers.iter().chain(&rights.answers).any(|answer| answer.bytes == 0) {
                 break;
             }
         }
-        Ok(Verdict::Different { left, right })
+        let parting = parting.unwrap_or_default();
+        Ok(Verdict::Different { left, right, parting })
     }
 
     fn ask(
@@ -142,8 +152,22 @@ impl Sides {
     }
 }
 
-/// Without the port of the program's own service.
+/// The question alone, whose answer is whole over TCP, and can be shown whatever EDNS brought.
+fn bare(message: &[u8]) -> Option<Vec<u8>> {
+    let name = message.get(12..)?.iter().position(|byte| *byte == 0)?;
+    let mut question = message.get(..12 + name + 5)?.to_vec();
+    question[4..12].copy_from_slice(&[0, 1, 0, 0, 0, 0, 0, 0]);
+    Some(question)
+}
+
+/// Without the port of the program's own service, and without an extended error (RFC 8914): the real program has none.
 fn leveled(mut answer: Shown, port: u16) -> Shown {
+    for record in &mut answer.records {
+        let Some((before, error)) = record.split_once(EXTENDED_ERROR) else { continue };
+        // Its code, its length, and a number for each byte.
+        answer.bytes -= 4 + error.split(',').count();
+        *record = before.to_owned();
+    }
     let told = format!(" {port} {}.node.", crate::subject::NODE);
     for record in &mut answer.records {
         *record = record.replace(&told, &format!(" <port> {}.node.", crate::subject::NODE));
@@ -165,14 +189,24 @@ impl Side {
         }
     }
 
-    fn is_like(&self, other: &Self) -> bool {
+    /// In what the two part; nothing when they do not.
+    fn parts_in(&self, other: &Self) -> Option<String> {
         if !self.varies() && !other.varies() {
-            return self.answers.first() == other.answers.first();
+            let equal = self.answers.first() == other.answers.first();
+            return (!equal).then(|| "all".to_owned());
         }
-        self.heads() == other.heads()
-            && overlap(&self.range(|answer| answer.bytes), &other.range(|answer| answer.bytes))
-            && self.numbers_overlap(other)
-            && (self.knows(other) && other.knows(self) || self.draws_from_the_same(other))
+        let (bytes, others) = (self.range(|one| one.bytes), other.range(|one| one.bytes));
+        if self.heads() != other.heads() {
+            Some(format!("code or flags: {:?}, {:?}", self.heads(), other.heads()))
+        } else if !overlap(&bytes, &others) {
+            Some(format!("size: {bytes:?}, {others:?}"))
+        } else if !self.numbers_overlap(other) {
+            Some(format!("number of records: {:?}, {:?}", self.numbers(), other.numbers()))
+        } else if !(self.knows(other) && other.knows(self) || self.draws_from_the_same(other)) {
+            Some("records".to_owned())
+        } else {
+            None
+        }
     }
 
     /// Whether it may have said every record of the other side's answers.
