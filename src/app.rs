@@ -4,6 +4,7 @@ mod acl;
 mod bridges;
 mod control;
 mod elsewhere;
+mod explain;
 mod fetch;
 mod files;
 mod host;
@@ -127,12 +128,14 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
         telemetry: telemetry.clone(),
     });
     let files = auto_reload.then(|| files::Watched::of(&reload));
+    let answering = proconsul_dns::Service::new(handle.clone(), Arc::clone(&dns));
     let program = Program {
         telemetry,
         handle: handle.clone(),
         agent: agent.clone(),
         reload: Arc::clone(&reload),
         dns: Arc::clone(&dns),
+        answering: Arc::clone(&answering),
         leave: Arc::clone(&leave),
         server_address: http.identity.server_address(),
         spool,
@@ -169,8 +172,7 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
         api: &api,
         certificates: certificates.as_ref(),
         dns_certificates: dns_certificates.as_ref(),
-        handle: &handle,
-        dns: &dns,
+        dns: &answering,
         stopping: &stopping,
     });
     // Tools that start agents wait for this sentence of Consul's.

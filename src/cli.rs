@@ -18,6 +18,7 @@ mod config_entry;
 mod connect;
 mod debug;
 mod dispatch;
+mod dns;
 mod form;
 mod go;
 mod intention;
@@ -99,6 +100,7 @@ const GROUPS: &[Group] = &[
     Group { name: "config", about: "Reads and writes configuration entries" },
     Group { name: "connect", about: "Reads and writes how services prove who they are" },
     Group { name: "connect ca", about: "Reads and writes who signs certificates" },
+    Group { name: "dns", about: "Looks at how DNS questions are answered" },
     Group { name: "intention", about: "Reads and writes who may connect to whom" },
     Group { name: "kv", about: "Reads and writes keys" },
     Group { name: "operator", about: "Looks after the servers" },
@@ -126,6 +128,7 @@ const ENTRIES: &[&[Entry]] = &[
     config_entry::ENTRIES,
     connect::ENTRIES,
     debug::ENTRIES,
+    dns::ENTRIES,
     intention::ENTRIES,
     keygen::ENTRIES,
     keyring::ENTRIES,

@@ -44,7 +44,8 @@ use proconsul_anchors::survey::Survey;
 
 pub use crate::cached::Remembered;
 pub use crate::control::{
-    Control, Forward, Forwarded, Forwarding, Profile, Profiling, Reloading, Stats,
+    Control, DnsQuestion, Explained, Explaining, Forward, Forwarded, Forwarding, Profile,
+    Profiling, Reloading, Stats,
 };
 pub use crate::counts::tell_counts;
 pub use crate::extract::HOPS_HEADER;

@@ -15,6 +15,7 @@ mod coordinate;
 mod debug;
 mod discovery_chain;
 mod event;
+mod explain;
 mod health;
 mod intention;
 mod kv;
@@ -234,6 +235,7 @@ static ROUTES: &[Route] = &[
 
     // --- our own ---
     page!("/v1/anchor/bridge/", GET, bridge::export),
+    page!("/v1/anchor/dns/explain", GET, explain::explain),
 
     // --- the program itself ---
     page!("/debug/pprof/", &[], debug::pprof),

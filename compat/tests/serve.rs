@@ -14,9 +14,10 @@ use proconsul_anchors::node::LeafSettings;
 use proconsul_anchors::service::Node;
 use proconsul_anchors::store::Store;
 use proconsul_compat::{
-    Api, Asking, CaSettings, Control, Elsewhere, Fallback, Fetch, FetchError, FetchRequest,
-    Fetching, Forward, Forwarded, Forwarding, Found, Host, Instances, Issuer, Logins, MetricsProxy,
-    Pieces, Profile, Profiling, Reloading, Settings, Site, Stats, serve,
+    Api, Asking, CaSettings, Control, DnsQuestion, Elsewhere, Explained, Explaining, Fallback,
+    Fetch, FetchError, FetchRequest, Fetching, Forward, Forwarded, Forwarding, Found, Host,
+    Instances, Issuer, Logins, MetricsProxy, Pieces, Profile, Profiling, Reloading, Settings, Site,
+    Stats, serve,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -98,6 +99,12 @@ impl Control for Nobody {
         let headers = headers.into_iter().collect();
         let body: Pieces = Box::pin(stream::iter([Ok(told.into())]));
         Box::pin(async { Ok(Forwarded { status: StatusCode::IM_A_TEAPOT, headers, body }) })
+    }
+
+    fn explain_dns(&self, question: DnsQuestion) -> Explaining<'_> {
+        let DnsQuestion { name, kind, tcp, udp_size, .. } = question;
+        let text = format!("{name} {kind} {tcp} {udp_size:?}");
+        Box::pin(async move { Ok(Explained { text, json: "{}".to_owned() }) })
     }
 
     fn zone_file(&self, zone: &str) -> Option<String> {
@@ -441,6 +448,23 @@ async fn unknown_services_are_told_from_elsewhere() {
     assert_eq!((told(&ours).1, told(&ours).2), (None, 1), "{ours}");
     assert!(told(&ours).0 > index, "{ours}");
     assert!(ask(&format!("far?index={index}&wait=10s")).await.contains("10.0.0.9"));
+}
+
+#[tokio::test]
+async fn the_way_of_a_dns_answer_is_told() {
+    let server = Server::start(Settings::default()).await;
+    for (query, status, told) in [
+        ("name=web.service.consul&format=text", 200, "web.service.consul A false None"),
+        ("name=x&type=srv&edns=1232&transport=tcp&format=text", 200, "x SRV true Some(1232)"),
+        ("name=x", 200, "{}"),
+        ("type=A", 400, "Missing name: say ?name=web.service.consul"),
+        ("name=x&edns=70000", 400, "Invalid edns \"70000\": say a number of bytes up to 65535"),
+        ("name=x&transport=tls", 400, "Invalid transport \"tls\": say udp or tcp"),
+    ] {
+        let answer = server.ask(&format!("GET /v1/anchor/dns/explain?{query}"), "").await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+        assert!(answer.ends_with(&format!("\r\n\r\n{told}")), "{answer}");
+    }
 }
 
 #[tokio::test]

@@ -320,6 +320,18 @@ impl Piece {
 // === impl Rcode ===
 
 impl Rcode {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoError => "NOERROR",
+            Self::FormErr => "FORMERR",
+            Self::ServFail => "SERVFAIL",
+            Self::NxDomain => "NXDOMAIN",
+            Self::NotImp => "NOTIMP",
+            Self::Refused => "REFUSED",
+        }
+    }
+
     /// Its number.
     pub fn number(self) -> u8 {
         match self {

@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
 use proconsul_anchors::acl::Authority;
-use proconsul_anchors::caller::Secret;
+use proconsul_anchors::caller::Caller;
 use proconsul_anchors::clock::Time;
 use proconsul_anchors::index::Index;
 use proconsul_anchors::name::Caseless;
@@ -62,8 +62,8 @@ use crate::shape::{Asker, Transport, shape};
 pub trait Door: Send + Sync + 'static {
     /// The index as the caller may read it for this query.
     fn look(&self, from: Option<IpAddr>, query: &Query) -> Look;
-    /// The same for the bearer of a token.
-    fn look_as(&self, token: &Secret, from: Option<IpAddr>, query: &Query) -> Look;
+    /// The same for whoever it is, instead of for DNS.
+    fn look_as(&self, caller: &Caller, query: &Query) -> Look;
     /// The index of another datacenter, for this query; nothing when there is none of this name.
     fn look_far(
         &self,
@@ -124,7 +124,7 @@ struct Asking {
     settings: Arc<Settings>,
     from: Option<IpAddr>,
     /// For whom; nothing for whoever asks by DNS.
-    token: Option<Secret>,
+    caller: Option<Caller>,
     question: Question,
     asker: Asker,
     place: Place,
@@ -271,7 +271,7 @@ impl<D: Door> Service<D> {
         };
         let (settings, since) = (Arc::clone(settings), Instant::now());
         let place = question::parse(&question, &settings);
-        let asking = Asking { settings, from, token: None, question, asker, place, since };
+        let asking = Asking { settings, from, caller: None, question, asker, place, since };
         if asking.place == Place::Foreign
             && let Some(image) = asking.settings.images.of(&asking.question.name)
         {
@@ -405,8 +405,8 @@ impl<D: Door> Service<D> {
     }
 
     fn look_for(&self, asking: &Asking, query: &Query) -> Look {
-        match &asking.token {
-            Some(token) => self.door.look_as(token, asking.from, query),
+        match &asking.caller {
+            Some(caller) => self.door.look_as(caller, query),
             None => self.door.look(asking.from, query),
         }
     }

@@ -7,7 +7,6 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use nix::unistd::{Gid, Uid, User};
 use proconsul_anchors::handle::Handle;
 use proconsul_compat::{Api, Certificates, Listener};
@@ -46,8 +45,7 @@ pub(super) struct Served<'a> {
     pub(super) certificates: Option<&'a Certificates>,
     /// There whenever something speaks DNS within TLS.
     pub(super) dns_certificates: Option<&'a Arc<proconsul_dns::Certificates>>,
-    pub(super) handle: &'a Handle,
-    pub(super) dns: &'a Arc<ArcSwap<proconsul_dns::Settings>>,
+    pub(super) dns: &'a Arc<proconsul_dns::Service<Handle>>,
     pub(super) stopping: &'a watch::Receiver<bool>,
 }
 
@@ -93,15 +91,15 @@ impl Sockets {
         for listener in self.https {
             serving.spawn(serve(listener, served.certificates.cloned()));
         }
-        let dns = proconsul_dns::Service::new(served.handle.clone(), Arc::clone(served.dns));
+        let dns = served.dns;
         for socket in self.dns_udp {
-            serving.spawn(proconsul_dns::serve_udp(socket, Arc::clone(&dns), stopping()));
+            serving.spawn(proconsul_dns::serve_udp(socket, Arc::clone(dns), stopping()));
         }
         for listener in self.dns_tcp {
-            serving.spawn(proconsul_dns::serve_tcp(listener, Arc::clone(&dns), stopping()));
+            serving.spawn(proconsul_dns::serve_tcp(listener, Arc::clone(dns), stopping()));
         }
         if let Some(certificates) = served.dns_certificates {
-            let with = || (Arc::clone(&dns), Arc::clone(certificates), stopping());
+            let with = || (Arc::clone(dns), Arc::clone(certificates), stopping());
             for listener in self.dns_tls {
                 let (dns, certificates, stop) = with();
                 serving.spawn(proconsul_dns::serve_tls(listener, dns, certificates, stop));

@@ -139,7 +139,8 @@ impl Wanted<'_> {
             }
             By::Ingress => {
                 let gateways = view.index.gateways_of(&Caseless::from(self.name), Gateway::Ingress);
-                fit_among(view, gateways.into_iter().flat_map(|row| row.instances.values())).collect()
+                fit_among(view, gateways.into_iter().flat_map(|row| row.instances.values()))
+                    .collect()
             }
         }
     }

@@ -1,3 +1,4 @@
+mod explain;
 mod secure;
 
 use std::net::Ipv4Addr;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proconsul_anchors::acl::Authority;
-use proconsul_anchors::caller::Secret;
+use proconsul_anchors::caller::Caller;
 use proconsul_anchors::change::{Change, Registration};
 use proconsul_anchors::clock::Time;
 use proconsul_anchors::index::{Index, Stamp};
@@ -213,8 +213,8 @@ impl Door for World {
         Look::Seen(Arc::clone(&self.index), Authority::open())
     }
 
-    fn look_as(&self, _: &Secret, from: Option<IpAddr>, query: &Query) -> Look {
-        self.look(from, query)
+    fn look_as(&self, caller: &Caller, query: &Query) -> Look {
+        self.look(caller.address, query)
     }
 
     fn bearer(&self, _: Option<IpAddr>, _: &SealedSecret) -> Authority {

@@ -48,8 +48,9 @@ impl Recursors {
             Transport::Tcp => MESSAGE_BYTES_MAX,
         };
         let mut code = ErrorCode::NETWORK_ERROR;
+        let query = reply::rewritten(&asked.message).unwrap_or_else(|_| asked.message.to_vec());
         for server in self.in_turn() {
-            let message = numbered(&asked.message);
+            let message = numbered(&query);
             let told = self.exchange(server, &message, asker.transport, bytes_max).await;
             match told.and_then(usable) {
                 Ok(reply) => {

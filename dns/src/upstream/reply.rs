@@ -37,13 +37,26 @@ const RCODES: [Rcode; 6] = [
     Rcode::Refused,
 ];
 
-/// Reads a reply. Counts may promise more than there is.
+/// Reads a reply.
 pub(super) fn read(bytes: &[u8], compress: bool) -> Result<Foreign, Unreadable> {
+    match Reader::new(bytes).head()?.is_response() {
+        true => read_any(bytes, compress),
+        false => Err(Unreadable),
+    }
+}
+
+/// A query written anew: what may be missing in one is told in full, and nothing refers to what stood elsewhere.
+pub(super) fn rewritten(query: &[u8]) -> Result<Vec<u8>, Unreadable> {
+    let mut message = read_any(query, false)?.reply.to_bytes();
+    // Only replies are written here: what makes it one is put back.
+    message[..4].copy_from_slice(&query[..4]);
+    Ok(message)
+}
+
+/// Reads a message. Counts may promise more than there is.
+fn read_any(bytes: &[u8], compress: bool) -> Result<Foreign, Unreadable> {
     let mut reader = Reader::new(bytes);
     let head = reader.head()?;
-    if !head.is_response() {
-        return Err(Unreadable);
-    }
     let [questions, counts @ ..] = head.counts;
     let mut question = None;
     for _ in 0..questions {
@@ -175,6 +188,23 @@ mod tests {
         // `.example` once, and `www.example` twice, instead of pointers. What is not understood stays.
         assert_eq!(whole.len(), REPLY.len() + 7 + 11 + 7);
         assert_eq!(read(&whole, true).unwrap().reply.to_bytes(), REPLY);
+    }
+
+    #[test]
+    fn queries_are_written_in_full() {
+        let root = b"\x00\x07\x01\x00\x00\x01\x00\x01\x00\x00\x00\x00";
+        let full = |counts: &[u8], more: &[u8]| [b"\x00\x07\x01\x00", counts, more].concat();
+        let alone = b"\x00\x01\x00\x00\x00\x00\x00\x00";
+        for (query, expected) in [
+            // The type and the class are missing, and the record that is counted.
+            ([root.as_slice(), b"\x00"].concat(), full(alone, b"\x00\x00\x00\x00\x00")),
+            (
+                [root.as_slice(), b"\x01a\x00\x00\x10"].concat(),
+                full(alone, b"\x01a\x00\x00\x10\x00\x00"),
+            ),
+        ] {
+            assert_eq!(rewritten(&query), Ok(expected), "{query:02x?}");
+        }
     }
 
     #[test]

@@ -46,7 +46,10 @@ async fn ask(service: &Arc<Service<World>>, line: &str) -> String {
     };
     assert_eq!(reply[..2], [0, 7], "the client's number");
     let shown = show(Some(&reply));
-    [vec![shown.head], shown.records[1..].to_vec()].concat().join(" | ").replace(".example.test.", "~")
+    [vec![shown.head], shown.records[1..].to_vec()]
+        .concat()
+        .join(" | ")
+        .replace(".example.test.", "~")
 }
 
 #[tokio::test]
@@ -67,8 +70,14 @@ async fn names_that_are_not_ours_are_asked_elsewhere() {
         ),
         // More than the client said that it takes is an error, as in Consul.
         ("udp wide.example.test A rd", "SERVFAIL qr rd ra"),
-        ("udp 9.9.9.10.in-addr.arpa A rd", "NOERROR qr rd ra | AN 9.9.9.10.in-addr.arpa. 77 A 192.0.2.33"),
-        ("udp 1.0.0.10.in-addr.arpa PTR rd", "NOERROR qr aa rd ra | AN 1.0.0.10.in-addr.arpa. 0 PTR n1.node.dc1.consul."),
+        (
+            "udp 9.9.9.10.in-addr.arpa A rd",
+            "NOERROR qr rd ra | AN 9.9.9.10.in-addr.arpa. 77 A 192.0.2.33",
+        ),
+        (
+            "udp 1.0.0.10.in-addr.arpa PTR rd",
+            "NOERROR qr aa rd ra | AN 1.0.0.10.in-addr.arpa. 0 PTR n1.node.dc1.consul.",
+        ),
         // Whether our zone is signed is told by the one above it.
         ("udp n1.node.consul DS rd", "NOERROR qr rd ra"),
         ("udp n1.node.consul A", "NOERROR qr aa ra | AN n1.node.consul. 0 A 10.0.0.1"),
