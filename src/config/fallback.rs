@@ -73,6 +73,23 @@ pub(crate) enum Upstream {
 /// Reads the blocks in their order.
 pub(super) fn read(raw: &Raw, faults: &mut Faults) -> Vec<Fallback> {
     let blocks = raw.blocks("fallback").iter().enumerate();
+    let mut domains = Vec::new();
+    for key in ["domain", "alt_domain"] {
+        // What is no name is told by whoever needs the domain.
+        let said = raw.text(key).unwrap_or(if key == "domain" { "consul" } else { "" });
+        domains.extend(Name::parse(said).ok().filter(|_| !said.is_empty()));
+    }
+    let outside = |zone: &Name| !domains.iter().any(|domain| zone.suffix_like(domain).is_some());
+    for (place, block) in blocks.clone() {
+        let zone = block.text("zone").and_then(|text| Name::parse(text).ok());
+        if zone.as_ref().is_some_and(outside) {
+            faults.push(format!(
+                "fallback[{place}].zone: {:?} is not in the domain of this agent; write a name at or under {}",
+                block.text("zone").unwrap_or(""),
+                domains.first().map(ToString::to_string).unwrap_or_default()
+            ));
+        }
+    }
     blocks.filter_map(|(place, block)| one(block, &format!("fallback[{place}]"), faults)).collect()
 }
 
