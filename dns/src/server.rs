@@ -443,3 +443,11 @@ enum Again {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+impl<D> Service<D> {
+    /// The settings, to be replaced as a reload does.
+    pub(crate) fn settings_for_tests(&self) -> &ArcSwap<Settings> {
+        &self.settings
+    }
+}
+

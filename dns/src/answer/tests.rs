@@ -581,3 +581,63 @@ fn virtual_ip_lookup() {
     check(MESH, "nope.virtual.consul A", "");
     check(MESH, "web.virtual.east.consul A", "");
 }
+
+/// A node of `dc1` and what it offers, asked for from `here`.
+fn seen_from(here: &str, translate: bool, service: &str, kind: &str) -> Vec<String> {
+    let world = World::read(&format!(
+        "node n1 10.0.0.1 tagged:wan=192.0.2.1\nservice n1 s web port=80 {service}"
+    ));
+    let settings = Settings {
+        datacenter: here.into(),
+        translate_wan_addrs: translate,
+        ..world.settings.clone()
+    };
+    let name = Name::parse("web.service.dc1.consul").unwrap();
+    let question = Question { name, kind: Kind::parse(kind).unwrap(), class: 1 };
+    let view = View {
+        index: &world.index,
+        datacenter: "dc1",
+        authority: &Authority::open(),
+        settings: &settings,
+        now: NOW,
+        edns: false,
+        source: None,
+        beyond: None,
+    };
+    let place = question::parse(&question, &settings);
+    lines(&answer(view, &question, &place, &mut StdRng::seed_from_u64(1)))
+        .iter()
+        .map(|line| line.replace("web.service.dc1.consul. 0 ", ""))
+        .collect()
+}
+
+#[test]
+fn service_lookup_wan_translation() {
+    let at_node = ["AN SRV 1 1 80 n1.node.dc1.consul.", "AR n1.node.dc1.consul. 0 A 10.0.0.1"];
+    let outside = |port: &str, hex: &str, ip: &str| {
+        vec![
+            format!("AN SRV 1 1 {port} {hex}.addr.dc1.consul."),
+            format!("AR {hex}.addr.dc1.consul. 0 A {ip}"),
+        ]
+    };
+    let own = "addr=10.1.0.1 tagged:wan=192.0.2.9|443";
+    let same_port = "addr=10.1.0.1 tagged:wan=192.0.2.9|0";
+    for (here, translate, service, expected) in [
+        ("dc1", true, "", at_node.map(str::to_owned).to_vec()),
+        ("dc2", false, "", at_node.map(str::to_owned).to_vec()),
+        ("dc2", true, "", outside("80", "c0000201", "192.0.2.1")),
+        ("dc1", true, own, outside("80", "0a010001", "10.1.0.1")),
+        ("dc2", false, own, outside("80", "0a010001", "10.1.0.1")),
+        ("dc2", true, own, outside("443", "c0000209", "192.0.2.9")),
+        ("dc2", true, same_port, outside("80", "c0000209", "192.0.2.9")),
+        ("dc2", true, "addr=10.1.0.1", outside("80", "0a010001", "10.1.0.1")),
+    ] {
+        assert_eq!(
+            seen_from(here, translate, service, "SRV"),
+            expected,
+            "{here} {translate} {service}"
+        );
+    }
+    assert_eq!(seen_from("dc2", true, own, "A"), ["AN A 192.0.2.9"]);
+    assert_eq!(seen_from("dc2", true, "", "A"), ["AN A 192.0.2.1"]);
+}

@@ -154,3 +154,77 @@ async fn so_many_queries_are_under_way_and_no_more() {
     drop(waiting);
     assert!(matches!(respond(), Response::Later(_)));
 }
+
+/// A recursor at this address that says so to everything, without compression: with this code, and an address with code 0.
+fn recursor(at: &str, rcode: u8) -> Option<SocketAddr> {
+    let socket = std::net::UdpSocket::bind(at).ok()?;
+    let address = socket.local_addr().ok();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 512];
+        while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+            let query = &buffer[..length];
+            let mut reply =
+                [&query[..2], &[0x81, 0x80 | rcode], &query[4..6], &[0, 0, 0, 0, 0, 0]].concat();
+            let end = 12 + query[12..].iter().position(|byte| *byte == 0).unwrap() + 5;
+            reply.extend_from_slice(&query[12..end]);
+            if rcode == 0 {
+                reply[7] = 1;
+                reply.extend_from_slice(&query[12..end]);
+                reply.extend_from_slice(&[0, 0, 0, 77, 0, 4, 192, 0, 2, 53]);
+            }
+            let _sent = socket.send_to(&reply, from);
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn the_next_recursor_is_asked_when_one_fails() {
+    let fine = "NOERROR qr rd ra | AN x~ 77 A 192.0.2.53";
+    for at in ["127.0.0.1:0", "[::1]:0"] {
+        let fails = |rcode| recursor(at, rcode);
+        let (Some(failing), Some(refusing), Some(helping)) = (fails(2), fails(5), fails(0)) else {
+            // A machine without IPv6.
+            continue;
+        };
+        for (servers, expected) in [
+            ([failing, helping].as_slice(), fine),
+            (&[refusing, failing, helping], fine),
+            (&[refusing, refusing, refusing], "SERVFAIL qr rd ra"),
+        ] {
+            for strategy in [Strategy::Sequential, Strategy::Random] {
+                let service = service(servers, strategy);
+                assert_eq!(ask(&service, "udp x.example.test A rd").await, expected, "{servers:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn replies_of_recursors_are_compressed_as_configured() {
+    let helping = recursor("127.0.0.1:0", 0).unwrap();
+    let message = wire::question("udp x.example.test A rd", 7).unwrap();
+    for (disable_compression, bytes) in [(false, 48), (true, 62)] {
+        let service = service(&[helping], Strategy::Sequential);
+        let settings = service.settings_for_tests();
+        settings
+            .store(Arc::new(Settings { disable_compression, ..settings.load().as_ref().clone() }));
+        let response =
+            service.respond(Transport::Udp, None, &message, &mut StdRng::seed_from_u64(1));
+        let Response::Later(reply) = response else { panic!("somebody is to be asked") };
+        assert_eq!(reply.await.len(), bytes, "{disable_compression}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_under_way_ends_with_the_settings_it_began_with() {
+    let helping = recursor("127.0.0.1:0", 0).unwrap();
+    let service = service(&[helping], Strategy::Sequential);
+    let message = wire::question("udp x.example.test A rd", 7).unwrap();
+    let respond = || service.respond(Transport::Udp, None, &message, &mut StdRng::seed_from_u64(1));
+    let Response::Later(reply) = respond() else { panic!("somebody is to be asked") };
+    service.settings_for_tests().store(Arc::new(Settings::default()));
+    let Response::Now(refusal) = respond() else { panic!("nobody is to be asked any more") };
+    assert_eq!(show(Some(&refusal)).head, "REFUSED qr rd");
+    assert_eq!(show(Some(&reply.await)).head, "NOERROR qr rd ra");
+}
