@@ -36,7 +36,10 @@ pub use self::server::{
 };
 pub use self::settings::{Recursors, ServiceTtl, Settings, SoaTimes, Strategy, Zone};
 
-#[cfg(test)]
+#[cfg(any(fuzzing, test))]
+pub use self::server::fuzzing;
+
+#[cfg(any(fuzzing, test))]
 mod testing;
 #[cfg(test)]
 mod tests;

@@ -71,6 +71,8 @@ pub const REQUEST_BYTES_MAX: usize = 65_535;
 
 /// What the system is asked to keep of queries that wait: some thousands. The default holds fewer than 200 small ones.
 pub const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
+/// Who asked so long ago has asked again or given up: the C library waits five seconds.
+pub const QUERY_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Connections served at one time; one more waits for a place.
 pub const TCP_CONNECTIONS_MAX: usize = 4096;
 /// Queries answered on one connection.

@@ -10,6 +10,8 @@ mod datagrams;
 mod decode;
 mod door;
 mod explain;
+#[cfg(any(fuzzing, test))]
+pub mod fuzzing;
 mod https;
 mod kept;
 mod later;

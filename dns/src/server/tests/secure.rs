@@ -98,7 +98,8 @@ async fn https_takes_get_and_post() {
     let certificates = Arc::new(Certificates::new(&config).unwrap());
     let _server = tokio::spawn(serve_https(listener, service(), certificates, stopped));
     let stream = tls(address, client(&trusted, b"h2")).await.unwrap();
-    let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+    let handshake =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
     let (mut sender, connection) = handshake.await.unwrap();
     tokio::spawn(connection);
     let encoded = URL_SAFE_NO_PAD.encode(query(0));
