@@ -1,10 +1,14 @@
 //! The whole program on one page: bind, open, wire, serve, drain.
 
 mod acl;
+mod bridges;
 mod control;
+mod elsewhere;
+mod explain;
 mod fetch;
 mod files;
 mod host;
+mod recursors;
 mod reload;
 mod settings;
 mod sockets;
@@ -26,12 +30,15 @@ use proconsul_anchors::handle::Handle;
 use proconsul_anchors::record::{AnyRecord, RecordChange, Setting, When};
 use proconsul_anchors::store::Store;
 use proconsul_anchors::survey::Survey;
-use proconsul_compat::{Api, Certificates, Issuer, Logins, Remembered, Site, bootstrap_entries};
+use proconsul_compat::{
+    Api, Certificates, Fallback, Issuer, Logins, Remembered, Site, bootstrap_entries,
+};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, watch};
 use tracing::{error, info};
 
 use self::control::Program;
+use self::elsewhere::{Known, Upstreams};
 use self::reload::Reload;
 use self::sockets::{Served, Sockets};
 use crate::config::{CONSUL_VERSION, Config, Sources, reason};
@@ -63,6 +70,11 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
     let upkeep = telemetry.clone().keep_small();
     let material = tls::load(&config)?;
     let certificates: Option<Certificates> = material.https.map(|https| Arc::new(https.into()));
+    let dns_certificates = material
+        .dns
+        .map(|dns| proconsul_dns::Certificates::new(&dns).map(Arc::new))
+        .transpose()
+        .map_err(|error| format!("tls.dns: {error}"))?;
     let trust = Arc::new(ArcSwap::from(material.checks));
     let sockets = Sockets::bind(&config)?;
     let store = Arc::new(open_store(&config)?);
@@ -89,6 +101,8 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
     let (stop, stopping) = watch::channel(false);
     let leave = Arc::new(Notify::new());
     let dns = Arc::new(ArcSwap::from_pointee(settings::dns(&config)?));
+    let upstreams = Upstreams::new(Known::of(&config, &dns)?);
+    let bridgers = bridges::of(&config, &handle, &dns)?;
     let http = settings::http(&config, &node_id)?;
     let (dev, auto_reload) = (config.role.dev, config.auto_reload);
     let (services, checks) = reload::definitions_of(&config);
@@ -103,8 +117,10 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
         sources,
         current: Mutex::new(config),
         dns: Arc::clone(&dns),
+        upstreams: upstreams.clone(),
         api: OnceLock::new(),
         certificates: certificates.clone(),
+        dns_certificates: dns_certificates.clone(),
         trust: Arc::clone(&trust),
         agent: agent.clone(),
         tokens: tokens.clone(),
@@ -112,11 +128,14 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
         telemetry: telemetry.clone(),
     });
     let files = auto_reload.then(|| files::Watched::of(&reload));
+    let answering = proconsul_dns::Service::new(handle.clone(), Arc::clone(&dns));
     let program = Program {
         telemetry,
         handle: handle.clone(),
         agent: agent.clone(),
         reload: Arc::clone(&reload),
+        dns: Arc::clone(&dns),
+        answering: Arc::clone(&answering),
         leave: Arc::clone(&leave),
         server_address: http.identity.server_address(),
         spool,
@@ -138,6 +157,7 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
         tokens: tokens.clone(),
         settings: http,
         issuer,
+        fallback: Fallback::new(upstreams),
         events: Events::default(),
         survey,
         logins: Logins::new(fetch::Web),
@@ -151,8 +171,8 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
     let (mut serving, _files) = sockets.serve(&Served {
         api: &api,
         certificates: certificates.as_ref(),
-        handle: &handle,
-        dns: &dns,
+        dns_certificates: dns_certificates.as_ref(),
+        dns: &answering,
         stopping: &stopping,
     });
     // Tools that start agents wait for this sentence of Consul's.
@@ -163,6 +183,9 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
     let expiring = handle.clone();
     tokio::spawn(async move { expiring.expire_tokens().await });
     tokio::spawn(surveyor.run());
+    for bridger in bridgers {
+        tokio::spawn(bridger.run());
+    }
     tokio::spawn(upkeep);
     if let Some(files) = files {
         tokio::spawn(files::follow(files, Arc::clone(&reload), stopping.clone()));

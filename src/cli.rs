@@ -9,6 +9,7 @@
 mod acl;
 mod agent;
 mod argv;
+mod bridge;
 mod catalog;
 mod child;
 mod client;
@@ -17,6 +18,7 @@ mod config_entry;
 mod connect;
 mod debug;
 mod dispatch;
+mod dns;
 mod form;
 mod go;
 mod intention;
@@ -93,10 +95,12 @@ const GROUPS: &[Group] = &[
     Group { name: "acl role", about: "Reads and writes roles" },
     Group { name: "acl templated-policy", about: "Reads templated policies" },
     Group { name: "acl token", about: "Reads and writes tokens" },
+    Group { name: "bridge", about: "Reads the zones in which public names appear" },
     Group { name: "catalog", about: "Reads the catalog" },
     Group { name: "config", about: "Reads and writes configuration entries" },
     Group { name: "connect", about: "Reads and writes how services prove who they are" },
     Group { name: "connect ca", about: "Reads and writes who signs certificates" },
+    Group { name: "dns", about: "Looks at how DNS questions are answered" },
     Group { name: "intention", about: "Reads and writes who may connect to whom" },
     Group { name: "kv", about: "Reads and writes keys" },
     Group { name: "operator", about: "Looks after the servers" },
@@ -124,6 +128,7 @@ const ENTRIES: &[&[Entry]] = &[
     config_entry::ENTRIES,
     connect::ENTRIES,
     debug::ENTRIES,
+    dns::ENTRIES,
     intention::ENTRIES,
     keygen::ENTRIES,
     keyring::ENTRIES,
@@ -135,6 +140,7 @@ const ENTRIES: &[&[Entry]] = &[
     monitor::ENTRIES,
     operate::ENTRIES,
     peering::ENTRIES,
+    bridge::ENTRIES,
     replay::ENTRIES,
     services::ENTRIES,
     services::EXPORTED,

@@ -8,11 +8,13 @@
 
 mod address;
 mod banner;
+mod bridge;
 mod check;
 mod connect;
 mod debug;
 mod deprecated;
 mod effects;
+mod fallback;
 mod faults;
 mod flags;
 mod host;
@@ -35,7 +37,9 @@ use proconsul_anchors::caller::Secret;
 use proconsul_anchors::service::Locality;
 
 pub(crate) use address::Listen;
+pub(crate) use bridge::Bridge;
 pub(crate) use debug::{check_fields, service_fields};
+pub(crate) use fallback::{Fallback, Upstream};
 pub(crate) use flags::{SETTINGS, agent_arguments, sources_from};
 pub(crate) use host::Host;
 pub(crate) use service::{CheckEntry, ServiceEntry};
@@ -106,6 +110,10 @@ pub(crate) struct Config {
     pub(crate) ui: bool,
     /// Where the process id is written.
     pub(crate) pid_file: Option<PathBuf>,
+    /// Whom to ask about names that nobody knows here, first match first. Read again on reload.
+    pub(crate) fallbacks: Vec<Fallback>,
+    /// Zones in which public names appear.
+    pub(crate) bridges: Vec<Bridge>,
     /// The source of the debug view's rarer fields.
     raw: raw::Raw,
 }
@@ -229,6 +237,8 @@ pub(crate) struct Tls {
     pub(crate) grpc: TlsPart,
     /// HTTPS.
     pub(crate) https: TlsPart,
+    /// DNS over TLS, HTTPS and QUIC.
+    pub(crate) dns: TlsPart,
     /// Between servers; checks use it too, where they are told to.
     pub(crate) internal_rpc: TlsPart,
     /// Whether checks show the agent's certificate and trust whom it trusts (`enable_agent_tls_for_checks`).
@@ -265,6 +275,8 @@ pub(crate) struct TlsPart {
 pub(crate) struct Dns {
     /// Where it listens, UDP and TCP alike.
     pub(crate) listen: Vec<SocketAddr>,
+    /// Where it listens with TLS.
+    pub(crate) secure: SecureDns,
     /// With its final dot, `consul.`
     pub(crate) domain: String,
     /// A second domain; empty for none.
@@ -301,6 +313,17 @@ pub(crate) struct Dns {
     pub(crate) cache_max_age: Duration,
     /// The numbers of the SOA record.
     pub(crate) soa: Soa,
+}
+
+/// Where DNS is answered within TLS; nowhere unless a port is said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SecureDns {
+    /// By `ports.dns_tls`.
+    pub(crate) tls: Vec<SocketAddr>,
+    /// By `ports.dns_https`.
+    pub(crate) https: Vec<SocketAddr>,
+    /// By `ports.dns_quic`, which is a port of UDP.
+    pub(crate) quic: Vec<SocketAddr>,
 }
 
 /// The numbers of the SOA record, in seconds.
@@ -487,8 +510,9 @@ impl Config {
         next.limits.http_max_conns_per_client = fresh.limits.http_max_conns_per_client;
         next.limits.requests = fresh.limits.requests;
         next.tls.clone_from(&fresh.tls);
-        let (listen, domain, alt_domain) = (next.dns.listen, next.dns.domain, next.dns.alt_domain);
-        next.dns = Dns { listen, domain, alt_domain, ..fresh.dns.clone() };
+        next.fallbacks.clone_from(&fresh.fallbacks);
+        let Dns { listen, secure, domain, alt_domain, .. } = next.dns;
+        next.dns = Dns { listen, secure, domain, alt_domain, ..fresh.dns.clone() };
         next
     }
 }

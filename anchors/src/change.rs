@@ -34,6 +34,21 @@ pub enum Change {
     Restore(Restore),
     /// Several reads and writes (`PUT /v1/txn`): all of them, or none when one fails.
     Txn(Vec<TxnOp>),
+    /// Something happened that changes nothing: it is recorded, and no read's index moves.
+    Note(Note),
+}
+
+/// What is recorded without changing anything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Note {
+    /// A name that is unknown here was answered from elsewhere: the first time, and then now and again.
+    Fallback {
+        /// The service's name.
+        service: Box<str>,
+        /// Who knew it, without secrets.
+        source: Box<str>,
+    },
 }
 
 /// A step of a restore. Nothing is seen of it before the last one.

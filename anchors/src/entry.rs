@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::change::{Change, KvChange, PutWhen, Removal, Restore};
+use crate::change::{Change, KvChange, Note, PutWhen, Removal, Restore};
 use crate::clock::Time;
 use crate::outcome::Outcome;
 use crate::record::{RecordChange, TableId};
@@ -76,6 +76,7 @@ pub enum Kind {
     RecordPut(TableId),
     RecordRemove(TableId),
     Txn,
+    NoteFallback,
 }
 
 impl From<&Change> for Kind {
@@ -98,6 +99,7 @@ impl From<&Change> for Kind {
             Change::Restore(Restore::Abandon { .. }) => Self::RestoreAbandon,
             Change::Records(changes) => Self::of_records(changes),
             Change::Txn(_) => Self::Txn,
+            Change::Note(Note::Fallback { .. }) => Self::NoteFallback,
         }
     }
 }

@@ -30,7 +30,7 @@ pub use self::credentials::{CredentialError, Wish};
 use self::governance::Governance;
 pub use self::governance::Ruling;
 pub use self::restore::RestoreError;
-use crate::acl::{AclSettings, Authority, vet};
+use crate::acl::{AclSettings, Act, Authority, vet};
 use crate::caller::{Caller, Secret};
 pub use crate::change::Committed;
 use crate::change::{Change, KvChange, PutWhen};
@@ -339,6 +339,18 @@ impl Handle {
             }
             _ => false,
         }
+    }
+}
+
+// === impl Answer ===
+
+impl Answer {
+    /// Whether a service is unknown: the only case in which somebody else may be asked about it. What is there and kept from
+    /// the caller is not unknown, and neither is what the caller may not read at all.
+    pub fn lacks_service(&self, name: &str) -> bool {
+        self.outcome == Outcome::Resolve
+            && self.at.service(name).is_none()
+            && self.authority.allows(Act::service_read(name))
     }
 }
 

@@ -19,8 +19,13 @@ impl Fleet {
 
     /// The registration of one instance at a port: node, node check, service and service check, as an agent sends them.
     pub(crate) fn registration(&self, nth: usize, port: u16) -> Vec<u8> {
+        self.registration_as(&self.service(nth), nth, port)
+    }
+
+    /// The same for a service of another name.
+    pub(crate) fn registration_as(&self, name: &str, nth: usize, port: u16) -> Vec<u8> {
         let node = nth % self.nodes;
-        let (name, id) = (self.service(nth), format!("{}-{nth:05}", self.service(nth)));
+        let id = format!("{name}-{nth:05}");
         let (host, address) = (
             format!("node-{node:05}"),
             format!("10.{}.{}.{}", node >> 16, node >> 8 & 255, node & 255),

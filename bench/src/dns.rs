@@ -47,7 +47,7 @@ pub(crate) enum Expect {
 }
 
 impl Expect {
-    fn accepts(self, message: &[u8]) -> bool {
+    pub(crate) fn accepts(self, message: &[u8]) -> bool {
         let (is_answer, no_error) = (message[2] & 0x80 != 0, message[3] & 0x0f == 0);
         match self {
             Self::Echo => true,
@@ -80,6 +80,15 @@ pub(crate) async fn flood(
     load.elapsed = began.elapsed();
     load.latencies.sort_unstable();
     Ok(load)
+}
+
+/// Asks once, and tells how long the answer is.
+pub(crate) async fn ask_once(address: SocketAddr, question: &[u8]) -> Result<usize, Failure> {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    socket.connect(address).await?;
+    socket.send(question).await?;
+    let mut message = [0; DATAGRAM_BYTES_MAX];
+    Ok(timeout(LOST_AFTER, socket.recv(&mut message)).await??)
 }
 
 /// One socket. The low half of an id is the place in the window, the high half tells a late answer from the one that is awaited.

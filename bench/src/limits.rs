@@ -1,8 +1,9 @@
 //! What the machine can do at all: a bare HTTP server, a UDP echo, and a disk that syncs.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, IoSlice, IoSliceMut, Write};
 use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,9 @@ use axum::routing::{get, put};
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
+use nix::sys::socket::{
+    ControlMessage, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg,
+};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -22,6 +26,8 @@ use crate::Failure;
 
 /// About what one registration is in a log.
 const RECORD_BYTES: usize = 1024;
+/// As many as proconsul takes in one call.
+const DATAGRAMS_AT_ONCE: usize = 32;
 /// Longer than any datagram of the work.
 const DATAGRAM_BYTES_MAX: usize = 4096;
 
@@ -98,14 +104,33 @@ impl Reply {
     }
 }
 
-/// Sends every datagram back, one at a time.
-pub(crate) fn echo_udp(address: SocketAddr) -> Result<(), Failure> {
+/// Sends every datagram back, as long as `bytes` says: what came together is received and sent together, as a server that
+/// does nothing else would do it.
+pub(crate) fn echo_udp(address: SocketAddr, bytes: usize) -> Result<(), Failure> {
     let socket = UdpSocket::bind(address)?;
-    let mut datagram = [0; DATAGRAM_BYTES_MAX];
+    let mut buffers = vec![[0_u8; DATAGRAM_BYTES_MAX]; DATAGRAMS_AT_ONCE];
+    let mut incoming = MultiHeaders::<SockaddrStorage>::preallocate(DATAGRAMS_AT_ONCE, None);
+    let mut outgoing = MultiHeaders::<SockaddrStorage>::preallocate(DATAGRAMS_AT_ONCE, None);
     loop {
-        let (length, from) = socket.recv_from(&mut datagram)?;
-        socket.send_to(&datagram[..length], from)?;
+        let senders = receive(&socket, &mut incoming, &mut buffers)?;
+        let replies = buffers[..senders.len()].iter();
+        let replies: Vec<_> = replies.map(|buffer| [IoSlice::new(&buffer[..bytes])]).collect();
+        let none: [ControlMessage<'_>; 0] = [];
+        sendmmsg(socket.as_raw_fd(), &mut outgoing, &replies, &senders, none, MsgFlags::empty())?;
     }
+}
+
+/// Who sent what is in the first of the buffers now.
+fn receive(
+    socket: &UdpSocket,
+    headers: &mut MultiHeaders<SockaddrStorage>,
+    buffers: &mut [[u8; DATAGRAM_BYTES_MAX]],
+) -> nix::Result<Vec<Option<SockaddrStorage>>> {
+    let mut slices: Vec<_> =
+        buffers.iter_mut().map(|buffer| [IoSliceMut::new(buffer.as_mut_slice())]).collect();
+    let flags = MsgFlags::MSG_WAITFORONE;
+    let came = recvmmsg(socket.as_raw_fd(), headers, &mut slices, flags, None)?;
+    Ok(came.map(|datagram| datagram.address).collect())
 }
 
 /// What a disk did.

@@ -37,7 +37,7 @@ fn main() -> ExitCode {
     let options = Options::parse();
     let done = match &options.limit {
         Some(Limit::LimitHttp { reply, address }) => limits::serve_http(reply, *address),
-        Some(Limit::LimitUdp { address }) => limits::echo_udp(*address),
+        Some(Limit::LimitUdp { bytes, address }) => limits::echo_udp(*address, *bytes),
         None => measure(options),
     };
     match done {

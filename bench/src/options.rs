@@ -40,6 +40,9 @@ pub(crate) enum Work {
     Memory,
     Watchers,
     Dns,
+    DnsLarge,
+    DnsTcp,
+    DnsVisible,
 }
 
 /// The limits that have to be processes of their own, so that their CPU and memory can be read like a subject's.
@@ -53,8 +56,11 @@ pub(crate) enum Limit {
         #[arg(long)]
         address: SocketAddr,
     },
-    /// Sends every datagram back.
+    /// Sends every datagram back, made as long as an answer.
     LimitUdp {
+        /// How long what is sent back is, in bytes.
+        #[arg(long)]
+        bytes: usize,
         /// Where to listen.
         #[arg(long)]
         address: SocketAddr,

@@ -33,6 +33,7 @@ pub(crate) struct Server {
     pub(crate) process: Process,
     pub(crate) http: SocketAddr,
     pub(crate) dns: SocketAddr,
+    echo: bool,
     child: Child,
     folder: Folder,
 }
@@ -97,12 +98,20 @@ impl Server {
         Ok(server)
     }
 
-    /// The UDP echo. It needs no wait: what is sent before it listens is sent again.
-    pub(crate) fn echo_udp(dir: &Path) -> Result<Self, Failure> {
+    /// The UDP echo, which sends back so many bytes. It needs no wait: what is sent before it listens is sent again.
+    pub(crate) fn echo_udp(dir: &Path, bytes: usize) -> Result<Self, Failure> {
         let (folder, ports) = (Folder::create(dir)?, ports()?);
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("limit-udp").arg("--address").arg(local(ports + 1).to_string());
-        Self::spawn(Subject::Limit, command, folder, ports)
+        command.arg("limit-udp").arg("--bytes").arg(bytes.to_string());
+        command.arg("--address").arg(local(ports + 1).to_string());
+        let mut echo = Self::spawn(Subject::Limit, command, folder, ports)?;
+        echo.echo = true;
+        Ok(echo)
+    }
+
+    /// Whether it is the loop that sends back what came.
+    pub(crate) fn is_echo(&self) -> bool {
+        self.echo
     }
 
     fn spawn(
@@ -117,7 +126,15 @@ impl Server {
             .spawn()
             .map_err(|error| format!("{}: {error}", command.get_program().display()))?;
         let process = Process::new(child.id());
-        Ok(Self { subject, process, http: local(ports), dns: local(ports + 1), child, folder })
+        Ok(Self {
+            subject,
+            process,
+            http: local(ports),
+            dns: local(ports + 1),
+            echo: false,
+            child,
+            folder,
+        })
     }
 
     async fn ready(

@@ -2,6 +2,9 @@
 
 mod acl;
 mod dns;
+mod dns_large;
+mod dns_tcp;
+mod dns_visible;
 mod health;
 mod memory;
 mod register;
@@ -50,5 +53,8 @@ async fn one(work: Work, bench: &Bench) -> Result<Findings, Failure> {
         Work::Memory => memory::run(bench).await,
         Work::Watchers => watchers::run(bench).await,
         Work::Dns => dns::run(bench).await,
+        Work::DnsLarge => dns_large::run(bench).await,
+        Work::DnsTcp => dns_tcp::run(bench).await,
+        Work::DnsVisible => dns_visible::run(bench).await,
     }
 }

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
+use proconsul_anchors::caller::Caller;
 
 use crate::reply::Pieces;
 
@@ -41,6 +42,33 @@ pub struct Forwarded {
 
 /// A question under way that was handed on: the answer, or why there is none, with no secret in it.
 pub type Forwarding<'a> = Pin<Box<dyn Future<Output = Result<Forwarded, String>> + Send + 'a>>;
+
+/// A question of DNS whose answer is to be explained.
+#[derive(Clone, Debug)]
+pub struct DnsQuestion {
+    /// The name.
+    pub name: String,
+    /// The type: `A`, `SRV` …
+    pub kind: String,
+    /// Whether it is asked by TCP.
+    pub tcp: bool,
+    /// The size that the client tells by EDNS.
+    pub udp_size: Option<u16>,
+    /// For whom.
+    pub caller: Caller,
+}
+
+/// The way that an answer took.
+#[derive(Clone, Debug)]
+pub struct Explained {
+    /// For people.
+    pub text: String,
+    /// As JSON.
+    pub json: String,
+}
+
+/// An explanation under way, or what of the question is none.
+pub type Explaining<'a> = Pin<Box<dyn Future<Output = Result<Explained, String>> + Send + 'a>>;
 
 /// What is looked at.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -83,6 +111,12 @@ pub trait Control: Send + Sync + 'static {
 
     /// Hands a question on to another server (`/v1/internal/ui/metrics-proxy/`). Redirects are answers.
     fn forward(&self, question: Forward) -> Forwarding<'_>;
+
+    /// Tells the way of a DNS answer (`/v1/anchor/dns/explain`).
+    fn explain_dns(&self, question: DnsQuestion) -> Explaining<'_>;
+
+    /// The file of a zone in which public names appear; nothing when there is none of this name.
+    fn zone_file(&self, zone: &str) -> Option<String>;
 
     /// The words that the program was started with, each followed by a zero byte.
     fn command_line(&self) -> Vec<u8>;

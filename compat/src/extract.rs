@@ -16,6 +16,9 @@ use crate::extract::params::Params;
 use crate::go::text::{lossy, parse_bool, parse_int, parse_uint, quote};
 use crate::reject::Reject;
 
+/// Through how many servers with fallbacks a request has come: what ends a question that goes round.
+pub const HOPS_HEADER: &str = "x-anchor-hops";
+
 pub(crate) mod body;
 pub(crate) mod params;
 pub(crate) mod path;
@@ -43,6 +46,8 @@ pub(crate) struct Said {
     cache_control: Option<Box<str>>,
     pub(crate) accept: Option<Box<str>>,
     forwarded_for: Option<Box<str>>,
+    /// Through how many servers with fallbacks the request has come.
+    pub(crate) hops: u8,
     /// All of it, for the route alone that hands requests on.
     pub(crate) whole: Option<Box<Whole>>,
 }
@@ -112,9 +117,16 @@ impl Said {
             cache_control: text("cache-control"),
             accept: text("accept"),
             forwarded_for: text("x-forwarded-for"),
+            hops: hops(headers),
             whole: None,
         }
     }
+}
+
+/// A count that cannot be read is the highest: then nobody else is asked.
+fn hops(headers: &HeaderMap) -> u8 {
+    let told = headers.get(HOPS_HEADER).map(|value| value.to_str().ok()?.parse().ok());
+    told.map_or(0, |count| count.unwrap_or(u8::MAX))
 }
 
 /// Whose request it is: `?token`, then `X-Consul-Token`, then a bearer, then the agent's default token.

@@ -18,6 +18,7 @@ mod control;
 mod counts;
 mod dispatch;
 mod extract;
+mod fallback;
 pub mod filter;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
@@ -43,9 +44,12 @@ use proconsul_anchors::survey::Survey;
 
 pub use crate::cached::Remembered;
 pub use crate::control::{
-    Control, Forward, Forwarded, Forwarding, Profile, Profiling, Reloading, Stats,
+    Control, DnsQuestion, Explained, Explaining, Forward, Forwarded, Forwarding, Profile,
+    Profiling, Reloading, Stats,
 };
 pub use crate::counts::tell_counts;
+pub use crate::extract::HOPS_HEADER;
+pub use crate::fallback::{Asking, Elsewhere, Fallback, Found, Host, Instances};
 pub use crate::issuer::{CaError, CaSettings, Issuer};
 pub use crate::login::{Fetch, FetchError, FetchRequest, Fetched, Fetching, Logins};
 pub use crate::reply::Pieces;
@@ -89,6 +93,8 @@ pub struct Site {
     pub logins: Logins,
     /// The mesh's certificate authority.
     pub issuer: Issuer,
+    /// What is known elsewhere of services that are unknown here.
+    pub fallback: Fallback,
     /// What the agent's pages may ask of the program.
     pub control: Arc<dyn Control>,
 }

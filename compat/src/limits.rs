@@ -6,6 +6,27 @@ use std::time::Duration;
 /// is JSON again, inside other objects, and its reader takes 128: what were kept deeper could not be read at the next start.
 pub(crate) const JSON_DEPTH_MAX: usize = 64;
 
+/// Names of services that are known from elsewhere at one time.
+pub(crate) const FALLBACK_NAMES_MAX: u64 = 4096;
+
+/// Instances of a service that are taken from elsewhere.
+pub(crate) const FALLBACK_INSTANCES_MAX: usize = 4096;
+
+/// A name that nobody asks for is forgotten after this.
+pub(crate) const FALLBACK_IDLE_MAX: Duration = Duration::from_secs(3600);
+
+/// How long it is kept that a name is unknown elsewhere too, or that nobody could be asked.
+pub(crate) const FALLBACK_FAILURE_TTL: Duration = Duration::from_secs(5);
+
+/// While nobody can be asked, the last answer counts for so long.
+pub(crate) const FALLBACK_STALE_MAX: Duration = Duration::from_secs(600);
+
+/// A name in use is noted in the lineage so often.
+pub(crate) const FALLBACK_NOTE_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// Notes a second, all names together: strangers must not fill the log.
+pub(crate) const FALLBACK_NOTES_PER_SECOND: u32 = 10;
+
 /// A JSON body of more bytes is refused: the largest registrations seen have some hundred KiB.
 pub(crate) const BODY_BYTES_MAX: u64 = 8 * 1024 * 1024;
 

@@ -110,6 +110,7 @@ const MISS: HeaderValue = HeaderValue::from_static("MISS");
 const HIT: HeaderValue = HeaderValue::from_static("HIT");
 const ACL_POLICY: HeaderName = HeaderName::from_static("x-consul-default-acl-policy");
 const TRANSLATED: HeaderName = HeaderName::from_static("x-consul-translate-addresses");
+const SOURCE: HeaderName = HeaderName::from_static("x-anchor-source");
 const REASON: HeaderName = HeaderName::from_static("x-consul-reason");
 
 // === impl Reply ===
@@ -175,6 +176,14 @@ impl Reply {
             return self.header(FILTERED, HeaderValue::from_static("true"));
         }
         self
+    }
+
+    /// Tells where it comes from when that is not the index.
+    pub(crate) fn source(self, source: Option<HeaderValue>) -> Self {
+        match source {
+            Some(source) => self.header(SOURCE, source),
+            None => self,
+        }
     }
 
     /// The same JSON with its character set told.

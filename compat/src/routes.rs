@@ -6,8 +6,9 @@
 mod acl;
 mod agent;
 mod anchor;
+mod bridge;
 mod ca;
-mod catalog;
+pub(crate) mod catalog;
 mod changed;
 pub(crate) mod config;
 mod connect;
@@ -15,6 +16,7 @@ mod coordinate;
 mod debug;
 mod discovery_chain;
 mod event;
+mod explain;
 mod health;
 mod intention;
 mod kv;
@@ -240,6 +242,10 @@ static ROUTES: &[Route] = &[
     page!("/v1/operator/autopilot/health", GET, operator::autopilot_health),
     page!("/v1/operator/autopilot/state", GET, operator::autopilot_state),
     page!("/v1/snapshot", GET_PUT, snapshot::snapshot),
+
+    // --- our own ---
+    page!("/v1/anchor/bridge/", GET, bridge::export),
+    page!("/v1/anchor/dns/explain", GET, explain::explain),
 
     // --- the program itself ---
     page!("/debug/pprof/", &[], debug::pprof),

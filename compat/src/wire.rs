@@ -8,6 +8,7 @@ pub(crate) mod catalog;
 pub(crate) mod check;
 pub(crate) mod coordinate;
 pub(crate) mod decode;
+pub(crate) mod elsewhere;
 pub(crate) mod entries;
 pub(crate) mod event;
 pub(crate) mod gateway;

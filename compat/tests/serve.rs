@@ -17,9 +17,10 @@ use proconsul_anchors::node::LeafSettings;
 use proconsul_anchors::service::Node;
 use proconsul_anchors::store::Store;
 use proconsul_compat::{
-    Api, CaSettings, Control, Fetch, FetchError, FetchRequest, Fetching, Forward, Forwarded,
-    Forwarding, Issuer, Logins, MetricsProxy, Pieces, Profile, Profiling, Reloading, Settings,
-    Site, Stats, serve,
+    Api, Asking, CaSettings, Control, DnsQuestion, Elsewhere, Explained, Explaining, Fallback,
+    Fetch, FetchError, FetchRequest, Fetching, Forward, Forwarded, Forwarding, Found, Host,
+    Instances, Issuer, Logins, MetricsProxy, Pieces, Profile, Profiling, Reloading, Settings, Site,
+    Stats, serve,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -40,6 +41,28 @@ struct Nobody;
 impl Fetch for Nobody {
     fn fetch(&self, _request: FetchRequest) -> Fetching<'_> {
         Box::pin(async { Err(FetchError::Failed("no network".to_owned())) })
+    }
+}
+
+/// Knows of one service.
+impl Elsewhere for Nobody {
+    fn source(&self, service: &str, hops: u8) -> Option<Box<str>> {
+        (service.starts_with("far") && hops == 0).then(|| "zone@old.example".into())
+    }
+
+    fn ask<'a>(&'a self, service: &'a str, _: u8) -> Asking<'a> {
+        let address = [10, 0, 0, 1].into();
+        let host = Host { name: "h.old.example.".to_owned(), address, port: 80, weight: 1 };
+        let found = Found {
+            ttl: std::time::Duration::from_secs(60),
+            instances: Instances::Hosts(vec![host]),
+        };
+        let answer = match service {
+            "far" => Ok(Some(found)),
+            "far-silent" => Err("nobody answers".to_owned()),
+            _ => Ok(None),
+        };
+        Box::pin(async move { answer })
     }
 }
 
@@ -79,6 +102,16 @@ impl Control for Nobody {
         let headers = headers.into_iter().collect();
         let body: Pieces = Box::pin(stream::iter([Ok(told.into())]));
         Box::pin(async { Ok(Forwarded { status: StatusCode::IM_A_TEAPOT, headers, body }) })
+    }
+
+    fn explain_dns(&self, question: DnsQuestion) -> Explaining<'_> {
+        let DnsQuestion { name, kind, tcp, udp_size, .. } = question;
+        let text = format!("{name} {kind} {tcp} {udp_size:?}");
+        Box::pin(async move { Ok(Explained { text, json: "{}".to_owned() }) })
+    }
+
+    fn zone_file(&self, zone: &str) -> Option<String> {
+        (zone == "corp.example").then(|| "corp.example. 30 IN A 10.0.0.1\n".to_owned())
     }
 
     fn command_line(&self) -> Vec<u8> {
@@ -143,6 +176,7 @@ impl Server {
             events: proconsul_anchors::events::Events::default(),
             survey: proconsul_anchors::survey::Survey::default(),
             logins: Logins::new(Nobody),
+            fallback: Fallback::new(Nobody),
             control: Arc::new(Nobody),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -378,4 +412,69 @@ async fn profiles_are_for_whom_they_are_open() {
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with(&format!("HTTP/1.1 {status} ")) && body == told, "{answer}");
     }
+}
+
+/// The index and where it comes from, and how many instances there are.
+fn told(answer: &str) -> (u64, Option<&str>, usize) {
+    let header = |name: &str| {
+        let line = answer.lines().find(|line| line.to_lowercase().starts_with(name))?;
+        Some(line[name.len()..].trim())
+    };
+    let index = header("x-consul-index:").unwrap().parse().unwrap();
+    (index, header("x-anchor-source:"), answer.matches("\"ServiceAddress\"").count())
+}
+
+#[tokio::test]
+async fn unknown_services_are_told_from_elsewhere() {
+    let server = Server::start(Settings::default()).await;
+    let ask = async |path: &str| server.ask(&format!("GET /v1/catalog/service/{path}"), "").await;
+    let source = Some("fallback:zone@old.example");
+    let first = ask("far").await;
+    assert_eq!((told(&first).1, told(&first).2), (source, 1), "{first}");
+    // What is told has an index of its own, which stands while it is the same.
+    let index = told(&first).0;
+    assert!(index > 1, "{first}");
+    assert_eq!(told(&ask("far").await).0, index);
+    assert_eq!(told(&ask(&format!("far?index={index}&wait=10ms")).await).0, index);
+    for path in ["far-unknown", "far-silent", "near"] {
+        let answer = ask(path).await;
+        assert_eq!((told(&answer).1, told(&answer).2), (None, 0), "{answer}");
+    }
+    // A request that came through another one is not handed on.
+    let again = "GET /v1/catalog/service/far HTTP/1.1\r\nHost: x\r\nX-Anchor-Hops: 1\r\nConnection: close\r\n\r\n";
+    assert_eq!(told(&server.send(again).await).2, 0);
+    // What is registered here is ours, with a higher index.
+    let body = r#"{"Node":"n","Address":"10.0.0.9","Service":{"Service":"far","Port":1}}"#;
+    let registered = server.ask("PUT /v1/catalog/register", body).await;
+    assert!(registered.ends_with("true"), "{registered}");
+    let ours = ask("far").await;
+    assert_eq!((told(&ours).1, told(&ours).2), (None, 1), "{ours}");
+    assert!(told(&ours).0 > index, "{ours}");
+    assert!(ask(&format!("far?index={index}&wait=10s")).await.contains("10.0.0.9"));
+}
+
+#[tokio::test]
+async fn the_way_of_a_dns_answer_is_told() {
+    let server = Server::start(Settings::default()).await;
+    for (query, status, told) in [
+        ("name=web.service.consul&format=text", 200, "web.service.consul A false None"),
+        ("name=x&type=srv&edns=1232&transport=tcp&format=text", 200, "x SRV true Some(1232)"),
+        ("name=x", 200, "{}"),
+        ("type=A", 400, "Missing name: say ?name=web.service.consul"),
+        ("name=x&edns=70000", 400, "Invalid edns \"70000\": say a number of bytes up to 65535"),
+        ("name=x&transport=tls", 400, "Invalid transport \"tls\": say udp or tcp"),
+    ] {
+        let answer = server.ask(&format!("GET /v1/anchor/dns/explain?{query}"), "").await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+        assert!(answer.ends_with(&format!("\r\n\r\n{told}")), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_bridged_zone_is_exported() {
+    let server = Server::start(Settings::default()).await;
+    let known = server.ask("GET /v1/anchor/bridge/corp.example", "").await;
+    assert!(known.ends_with("corp.example. 30 IN A 10.0.0.1\n"), "{known}");
+    let unknown = server.ask("GET /v1/anchor/bridge/other.example", "").await;
+    assert!(unknown.starts_with("HTTP/1.1 404"), "{unknown}");
 }

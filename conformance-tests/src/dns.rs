@@ -1,7 +1,9 @@
 //! Asks a subject's DNS listener.
 
 pub mod fixture;
+pub mod random;
 pub mod shown;
+pub mod stub;
 pub mod wire;
 pub mod world;
 

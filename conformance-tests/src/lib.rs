@@ -13,6 +13,7 @@
 //! Nothing here is normalised in place: recorded answers are what the real program said, letter for letter, and the
 //! comparison alone knows what may vary from run to run.
 
+pub mod bind;
 pub mod differ;
 pub mod dns;
 pub mod fixtures;

@@ -208,8 +208,15 @@ impl Subject {
     /// # Errors
     /// Why it did not come up, with the end of its log.
     pub fn start(setup: Setup) -> Result<Self, String> {
+        Self::start_at(setup, Ports::free())
+    }
+
+    /// The same on ports that somebody knows already.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn start_at(setup: Setup, ports: Ports) -> Result<Self, String> {
         let folder = new_folder();
-        let ports = Ports::free();
         fs::write(folder.join("common.json"), common_config(&ports)).map_err(|e| e.to_string())?;
         fs::write(folder.join("more.json"), &setup.config).map_err(|e| e.to_string())?;
         let child = spawn(&setup, &folder)?;

@@ -8,7 +8,7 @@ use proconsul_conformance::{
         shown, wire,
     },
     fixtures,
-    subject::{Mode, Setup, Subject},
+    subject::{Kind, Subject},
 };
 
 /// Orders are random: one of so many answers must be the recorded one, or alike when that varied, too. The rarest of
@@ -34,7 +34,7 @@ fn recorded_dns_exchanges() {
 
 fn replay(file: &Path) -> Result<(usize, Vec<String>), String> {
     let fixture = Fixture::read(file)?;
-    let subject = Subject::start(Setup::new(Mode::Dev).config(&fixture.config()))?;
+    let subject = Subject::start(fixture.setup(Kind::from_env()))?;
     fixture.establish(&subject)?;
     let mut misses = Vec::new();
     for exchange in &fixture.exchanges {

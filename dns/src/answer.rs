@@ -5,19 +5,29 @@
 
 mod address;
 mod node;
+mod public;
 mod query;
 mod reverse;
+mod rows;
 mod service;
 mod zone;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use proconsul_anchors::acl::{Act, Authority};
 use proconsul_anchors::clock::Time;
 use proconsul_anchors::index::{Index, Instance, NodeRow};
+use proconsul_anchors::name::Caseless;
 use rand::RngCore;
 
+pub(crate) use self::node::tells_of_nodes;
+pub use self::public::{Whereabouts, whereabouts};
+pub(crate) use self::rows::rows;
+use self::service::{By, Wanted};
 pub(crate) use self::zone::SERVERS;
+use crate::extended::ExtendedError;
 use crate::limits::CHASES_MAX;
 use crate::name::Name;
 use crate::question::{self, Ask, Locality, Place, Question};
@@ -29,6 +39,8 @@ use crate::settings::Settings;
 pub struct View<'a> {
     /// What the scope knew when the question came.
     pub index: &'a Index,
+    /// The datacenter whose index it is.
+    pub datacenter: &'a str,
     /// What of it may be told.
     pub authority: &'a Authority,
     /// How names are answered.
@@ -39,12 +51,17 @@ pub struct View<'a> {
     pub edns: bool,
     /// Where the client is, as far as it is known: its own word comes before the packet's.
     pub source: Option<IpAddr>,
+    /// What others said about host names outside of our zones, once they were asked.
+    pub beyond: Option<&'a Beyond>,
 }
+
+/// What others said about host names, in lower case.
+pub type Beyond = HashMap<Name, Vec<Record>>;
 
 /// An answer before it is known what its asker can carry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Draft {
-    /// Which of the three ways of replying it takes.
+    /// Which of the four ways of replying it takes.
     pub manner: Manner,
     /// How it ended.
     pub rcode: Rcode,
@@ -56,9 +73,30 @@ pub struct Draft {
     pub additional: Vec<Record>,
     /// Whether the client's subnet had a say in it.
     pub subnet_matters: bool,
+    /// Why it is not what it could be.
+    pub error: Option<ExtendedError>,
+    /// Why the index has nothing of the name.
+    pub absence: Option<Absence>,
+    /// Host names outside of our zones to which it leads, and of which nothing is known yet.
+    pub wants: Vec<Name>,
 }
 
-/// Consul replies in three manners.
+/// Why nothing is told of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absence {
+    /// It cannot be the name of anything.
+    Malformed,
+    /// The index has nothing of that name. This alone may lead elsewhere.
+    Unknown,
+    /// The index has it, and the asker may not know.
+    Hidden,
+    /// The index has it, and nothing of it is fit: its health, its tag or its port.
+    Unfit,
+    /// It is in a datacenter or at a peer of which nothing is known.
+    Far,
+}
+
+/// Consul replies in four manners.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Manner {
     /// For a zone of ours: cut to what the asker can carry.
@@ -68,6 +106,8 @@ pub enum Manner {
     Reverse,
     /// No: without authority and without EDNS.
     Refusal,
+    /// Whoever was asked instead did not answer: without authority, whole.
+    Failure,
 }
 
 /// Records for the three sections.
@@ -82,7 +122,7 @@ struct Sections {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Miss {
     /// No such name. Told with the zone's SOA.
-    NoName,
+    NoName(Absence),
     /// The name has nothing of this type. Told with the zone's SOA.
     NoData,
     /// The question names nothing (`_._tcp.service.consul`). Consul fails there, without SOA.
@@ -99,6 +139,8 @@ struct Search<'a> {
     zone: &'a Name,
     edns: bool,
     chases_left: usize,
+    /// Host names of which nothing is known yet.
+    wants: &'a RefCell<Vec<Name>>,
 }
 
 /// Answers from the index.
@@ -111,24 +153,51 @@ pub fn answer(
     match place {
         Place::Foreign => refusal(),
         Place::Reverse => reverse::answer(view, question),
-        Place::Malformed => zone::miss(view, question, Miss::NoName),
+        Place::Malformed => zone::miss(view, question, Miss::NoName(Absence::Malformed)),
         Place::Ask { ask: Ask::Transfer, .. } => Draft { rcode: Rcode::NotImp, ..Draft::default() },
         Place::Ask { ask, zone } => {
-            let search = Search { view, question, zone, edns: view.edns, chases_left: CHASES_MAX };
-            let subnet_matters = matches!(ask, Ask::Query { .. });
-            match search.run(ask, chance) {
+            let (wants, edns) = (RefCell::default(), view.edns);
+            let search =
+                Search { view, question, zone, edns, chases_left: CHASES_MAX, wants: &wants };
+            let draft = match search.run(ask, chance) {
                 Ok(Sections { answer, authority, additional }) => {
-                    Draft { answer, authority, additional, subnet_matters, ..Draft::default() }
+                    Draft { answer, authority, additional, ..Draft::default() }
                 }
-                Err(miss) => Draft { subnet_matters, ..zone::miss(view, question, miss) },
-            }
+                Err(miss) => zone::miss(view, question, miss),
+            };
+            let subnet_matters = matches!(ask, Ask::Query { .. });
+            Draft { subnet_matters, wants: wants.into_inner(), ..draft }
         }
     }
+}
+
+/// The reply when nobody could tell, in the manner of those who were to be asked.
+pub fn failure(manner: Manner, error: ExtendedError) -> Draft {
+    Draft { manner, rcode: Rcode::ServFail, error: Some(error), ..Draft::default() }
+}
+
+/// The reply about a name of a zone of ours that a rule keeps from the asker: as if there were none.
+pub fn prohibition(view: View<'_>, question: &Question, error: ExtendedError) -> Draft {
+    let error = Some(error);
+    Draft { error, ..zone::miss(view, question, Miss::NoName(Absence::Hidden)) }
 }
 
 /// The reply about a name that is nobody's business here.
 pub fn refusal() -> Draft {
     Draft { manner: Manner::Refusal, rcode: Rcode::Refused, ..Draft::default() }
+}
+
+// === impl Draft ===
+
+impl Draft {
+    /// The same, told as what was known before: nobody may keep it.
+    #[must_use]
+    pub(crate) fn stale(mut self, error: ExtendedError) -> Self {
+        let sections = [&mut self.answer, &mut self.authority, &mut self.additional];
+        sections.into_iter().flatten().for_each(|record| record.ttl = 0);
+        self.error = Some(error);
+        self
+    }
 }
 
 // === impl View ===
@@ -154,18 +223,27 @@ impl<'a> Search<'a> {
         match ask {
             Ask::Zone => Ok(zone::authority(self, chance)),
             Ask::Service { name, tag, locality } => {
-                let wanted = service::Wanted { name, tag: tag.as_deref(), locality };
-                service::answer(self, &wanted, chance)
+                let by = By::Itself(tag.as_deref());
+                service::answer(self, &Wanted { name, by, locality }, chance)
+            }
+            Ask::Connect { name, locality } => {
+                service::answer(self, &Wanted { name, by: By::Mesh, locality }, chance)
+            }
+            Ask::Ingress { name, locality } => {
+                service::answer(self, &Wanted { name, by: By::Ingress, locality }, chance)
             }
             Ask::Node { name, locality } => node::answer(self, name, locality, chance),
             Ask::Address { ip, owner } => Ok(self.spelt_address(*ip, owner)),
-            // Virtual addresses, mesh proxies and gateways are not built: as if there were none.
-            Ask::Virtual { .. } => Ok(Sections::default()),
+            Ask::Virtual { name, peer, owner } => Ok(match peer {
+                None => self.virtual_address(name, owner),
+                // Of what peers export nothing is known.
+                Some(_) => Sections::default(),
+            }),
             Ask::Query { name, .. } if name.is_empty() => Err(Miss::Nameless),
             Ask::Query { name, datacenter } => {
                 query::answer(self, name, datacenter.as_deref(), chance)
             }
-            Ask::Connect { .. } | Ask::Ingress { .. } | Ask::Transfer => Err(Miss::NoName),
+            Ask::Transfer => Err(Miss::NoName(Absence::Malformed)),
         }
     }
 
@@ -183,11 +261,16 @@ impl<'a> Search<'a> {
         if allowed { Ok(()) } else { Err(Miss::NotAllowed) }
     }
 
-    /// Whether the own scope is meant: other datacenters and peers are not known.
-    fn is_local(&self, locality: &Locality) -> bool {
-        let here = self.view.settings.datacenter.as_ref();
-        locality.peer.is_none()
-            && locality.datacenter.as_deref().is_none_or(|datacenter| datacenter == here)
+    /// Whether the datacenter is meant whose index this is. Peers are not known.
+    fn is_here(&self, locality: &Locality) -> bool {
+        let meant = locality.datacenter.as_deref().unwrap_or(&self.view.settings.datacenter);
+        locality.peer.is_none() && meant == self.view.datacenter
+    }
+
+    /// The virtual address of a service in the mesh; nothing when it has none.
+    fn virtual_address(&self, name: &str, owner: &str) -> Sections {
+        let row = self.view.index.virtual_ip(&Caseless::from(name));
+        row.map(|row| self.spelt_address(row.record.address().into(), owner)).unwrap_or_default()
     }
 
     /// The record of an address stands in the answer when its type was asked, else beside it.
@@ -201,19 +284,37 @@ impl<'a> Search<'a> {
         sections
     }
 
-    /// What our own zones say about a host name: nothing when it lies elsewhere, or too deep.
+    /// What is known about a host name: by our own zones unless it lies too deep, else by those who were asked.
     fn chase(&self, host: &Name, chance: &mut dyn RngCore) -> Vec<Record> {
         let question = Question { name: host.clone(), kind: Kind::ANY, class: self.question.class };
-        let Place::Ask { ask, zone } = question::parse(&question, self.view.settings) else {
-            return Vec::new();
+        let (ask, zone) = match question::parse(&question, self.view.settings) {
+            Place::Ask { ask, zone } => (ask, zone),
+            Place::Malformed if !self.view.settings.is_zone(host) => return Vec::new(),
+            // Consul takes the zone's own name for one outside of it.
+            Place::Malformed | Place::Reverse | Place::Foreign => return self.beyond(host),
         };
         let Some(chases_left) = self.chases_left.checked_sub(1) else {
             tracing::debug!(name = %host, "a host name leads back into the zone too often");
             return Vec::new();
         };
+        let (view, wants) = (self.view, self.wants);
         let search =
-            Search { view: self.view, question: &question, zone: &zone, edns: false, chases_left };
+            Search { view, question: &question, zone: &zone, edns: false, chases_left, wants };
         search.run(&ask, chance).map(|sections| sections.answer).unwrap_or_default()
+    }
+
+    /// What others said about a host name. Where somebody can be asked and was not, that is noted.
+    fn beyond(&self, host: &Name) -> Vec<Record> {
+        let key = host.to_lower();
+        match self.view.beyond {
+            Some(beyond) => beyond.get(&key).cloned().unwrap_or_default(),
+            None => {
+                if self.view.settings.recursors.is_some() {
+                    self.wants.borrow_mut().push(key);
+                }
+                Vec::new()
+            }
+        }
     }
 }
 

@@ -43,6 +43,27 @@ pub const CHASED_RECORDS_MAX: usize = 5;
 /// Name servers told for the zone.
 pub const NAME_SERVERS_MAX: usize = 3;
 
+/// Words of an extended error: what a small answer without them leaves of 512 bytes, with room to spare.
+pub const EXTENDED_TEXT_BYTES_MAX: usize = 160;
+/// Queries under way elsewhere at one time, all listeners together: each keeps a socket and some kilobytes.
+pub const LATER_MAX: usize = 1024;
+/// How long a query may be under way elsewhere, unless the recursors that are configured take longer in their turn.
+pub const LATER_WAIT_MAX: Duration = Duration::from_secs(10);
+/// A message of a transfer ends when its records have so many bytes uncompressed; the last of them may be long.
+pub const TRANSFER_MESSAGE_BYTES: usize = 16 << 10;
+/// Answers from elsewhere about names that are unknown here that are kept, for each upstream.
+pub const FALLBACK_ANSWERS_MAX: u64 = 10_000;
+/// What nobody could tell is not asked again for so long (RFC 9520 §3.2 wants a second at least).
+pub const FALLBACK_FAILURE_TTL: Duration = Duration::from_secs(1);
+/// The largest datagram that is taken from a fallback: none of it is lost on the way (DNS flag day 2020).
+pub const FALLBACK_UDP_BYTES: u16 = 1232;
+/// Hosts of one service that a zone is asked about.
+pub const FALLBACK_HOSTS_MAX: usize = 64;
+/// Rows that an explanation lists.
+pub const EXPLAINED_ROWS_MAX: usize = 1000;
+/// Host names of one answer that recursors are asked about; the others are told without addresses.
+pub const NAMES_ASKED_MAX: usize = 64;
+
 /// Records in a request beyond its question: one answer, one authority, two additional, as Consul accepts.
 pub const REQUEST_ADDITIONAL_MAX: u16 = 2;
 /// Consul reads requests over UDP whole.
@@ -50,6 +71,8 @@ pub const REQUEST_BYTES_MAX: usize = 65_535;
 
 /// What the system is asked to keep of queries that wait: some thousands. The default holds fewer than 200 small ones.
 pub const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
+/// Who asked so long ago has asked again or given up: the C library waits five seconds.
+pub const QUERY_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Connections served at one time; one more waits for a place.
 pub const TCP_CONNECTIONS_MAX: usize = 4096;
 /// Queries answered on one connection.
@@ -60,6 +83,18 @@ pub const TCP_FIRST_WAIT: Duration = Duration::from_secs(2);
 pub const TCP_IDLE_WAIT: Duration = Duration::from_secs(8);
 /// How long a client may take to accept a reply.
 pub const TCP_WRITE_WAIT: Duration = Duration::from_secs(8);
+/// Queries of one connection that are under way elsewhere; the next one is read when one of them is answered.
+pub const IN_FLIGHT_MAX: usize = 32;
+/// How long a client may take to agree on TLS.
+pub const HANDSHAKE_WAIT: Duration = Duration::from_secs(5);
+/// Queries answered on one connection within TLS or QUIC: agreeing on it costs more than a hundred queries.
+pub const SECURE_QUERIES_MAX: usize = 10_000;
+/// What the head of an HTTPS request may hold: a whole query in its address, and room for what browsers add.
+pub const HTTPS_HEAD_BYTES_MAX: usize = 96 << 10;
+/// What a QUIC connection may have on its way in each direction.
+pub const QUIC_WINDOW_BYTES: usize = 256 << 10;
+/// From so many QUIC connections on, a client proves its address before anything is kept of it.
+pub const QUIC_UNPROVEN_MAX: usize = 1024;
 /// How long the listener rests when the system has no more descriptors.
 pub const ACCEPT_REST: Duration = Duration::from_millis(50);
 

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use crate::limits::POINTER_OFFSET_MAX;
 use crate::name::Name;
 use crate::question::Question;
-use crate::record::{Authority, Data, Edns, Rcode, Record};
+use crate::record::{Authority, Data, Edns, Piece, Rcode, Record, Subnet};
 
 /// The bits of a header that a reply has (RFC 1035 §4.1.1, RFC 4035 §3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Header {
     pub recursion_desired: bool,
     /// Whether recursion is to be had.
     pub recursion_available: bool,
+    /// Reserved; handed on from another server.
+    pub reserved: bool,
     /// Authentic data.
     pub authentic: bool,
     /// Whether checking was disabled.
@@ -66,6 +68,7 @@ impl Header {
             (self.truncated, 9),
             (self.recursion_desired, 8),
             (self.recursion_available, 7),
+            (self.reserved, 6),
             (self.authentic, 5),
             (self.checking_disabled, 4),
         ];
@@ -165,6 +168,7 @@ impl<'a> Writer<'a> {
         self.u16(record.data.kind().0);
         match &record.data {
             Data::Opt(edns) => self.u16(edns.udp_size),
+            Data::Opaque(opaque) => self.u16(opaque.class),
             _ => self.u16(CLASS_IN),
         }
         self.u32(record.ttl);
@@ -189,6 +193,7 @@ impl<'a> Writer<'a> {
             }
             Data::Txt(strings) => self.out.extend_from_slice(strings),
             Data::Opt(edns) => self.options(edns),
+            Data::Opaque(opaque) => opaque.pieces.iter().for_each(|piece| self.piece(piece)),
         }
     }
 
@@ -200,8 +205,28 @@ impl<'a> Writer<'a> {
         }
     }
 
+    fn piece(&mut self, piece: &'a Piece) {
+        match piece {
+            Piece::Bytes(bytes) => self.out.extend_from_slice(bytes),
+            Piece::ShortName(name) => self.name(name, Spelling::Short),
+            Piece::WholeName(name) => self.name(name, Spelling::Whole),
+        }
+    }
+
     fn options(&mut self, edns: &Edns) {
-        let Some(subnet) = &edns.subnet else { return };
+        if let Some(subnet) = &edns.subnet {
+            self.subnet(subnet);
+        }
+        if let Some(error) = &edns.error {
+            let text = error.told_text().as_bytes();
+            self.u16(OPTION_ERROR);
+            self.u16(u16::try_from(2 + text.len()).expect("the text is cut to fewer bytes"));
+            self.u16(error.code.0);
+            self.out.extend_from_slice(text);
+        }
+    }
+
+    fn subnet(&mut self, subnet: &Subnet) {
         self.u16(OPTION_SUBNET);
         self.u16(u16::try_from(4 + subnet.address.len()).expect("an address has 16 bytes at most"));
         self.u16(subnet.family);
@@ -250,7 +275,9 @@ enum Spelling {
 const HEADER_BYTES: usize = 12;
 const CLASS_IN: u16 = 1;
 /// The option code of a client subnet (RFC 7871).
-const OPTION_SUBNET: u16 = 8;
+pub(crate) const OPTION_SUBNET: u16 = 8;
+/// That of an extended error (RFC 8914).
+pub(crate) const OPTION_ERROR: u16 = 15;
 
 #[cfg(test)]
 mod tests {

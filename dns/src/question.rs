@@ -76,6 +76,8 @@ pub enum Ask {
         name: String,
         /// Of a peer's service.
         peer: Option<String>,
+        /// The owner of its record: what stood before the zone, in lower case.
+        owner: String,
     },
     /// A node, by name, id or the beginning of its id.
     Node {
@@ -152,7 +154,7 @@ fn parse_labels(labels: &[String], kind: Kind) -> Option<Ask> {
             "ingress" => {
                 return plain(parts, suffix, |name, locality| Ask::Ingress { name, locality });
             }
-            "virtual" => return virtual_address(parts, suffix),
+            "virtual" => return virtual_address(parts, suffix, &labels.join(".")),
             "node" => return node(parts, suffix),
             "query" => return prepared_query(parts, suffix),
             "addr" => return address(parts, &labels.join(".")),
@@ -180,23 +182,24 @@ fn service(parts: &[String], suffix: &[String]) -> Option<Ask> {
     Some(Ask::Service { name: last.clone(), tag, locality })
 }
 
-/// Forms of which only the label next to the keyword counts.
+/// Forms of which only the label next to the keyword counts, and of the locality only the datacenter.
 fn plain(
     parts: &[String],
     suffix: &[String],
     make: impl Fn(String, Locality) -> Ask,
 ) -> Option<Ask> {
     let name = parts.last()?;
-    Some(make(name.clone(), parse_locality(suffix)?))
+    let datacenter = parse_locality(suffix)?.datacenter;
+    Some(make(name.clone(), Locality { datacenter, ..Locality::default() }))
 }
 
 /// Virtual addresses are a datacenter's own: a single label is a peer, never a datacenter.
-fn virtual_address(parts: &[String], suffix: &[String]) -> Option<Ask> {
+fn virtual_address(parts: &[String], suffix: &[String], owner: &str) -> Option<Ask> {
     let peer = match suffix {
         [peer] => Some(peer.clone()),
         _ => parse_locality(suffix)?.peer,
     };
-    Some(Ask::Virtual { name: parts.last()?.clone(), peer })
+    Some(Ask::Virtual { name: parts.last()?.clone(), peer, owner: owner.to_owned() })
 }
 
 fn node(parts: &[String], suffix: &[String]) -> Option<Ask> {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::extended::ExtendedError;
 use crate::limits::TEXT_BYTES_MAX;
 use crate::name::{Name, next_byte};
 
@@ -51,6 +52,8 @@ pub enum Data {
     Txt(Box<[u8]>),
     /// What the server can do (RFC 6891).
     Opt(Edns),
+    /// Of another server, handed on as it came.
+    Opaque(Box<Opaque>),
 }
 
 /// The data of an SOA record.
@@ -79,6 +82,30 @@ pub struct Edns {
     pub udp_size: u16,
     /// The network for which the client asks.
     pub subnet: Option<Subnet>,
+    /// Why an answer is not what it could be.
+    pub error: Option<Box<ExtendedError>>,
+}
+
+/// A record that is handed on and not understood.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Opaque {
+    /// Its type.
+    pub kind: Kind,
+    /// Its class; another meaning with EDNS.
+    pub class: u16,
+    /// Its data.
+    pub pieces: Box<[Piece]>,
+}
+
+/// Data that is handed on: names have to be written anew in another message.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Piece {
+    /// As they are.
+    Bytes(Box<[u8]>),
+    /// A name that may end in a pointer, since its type is as old as pointers (RFC 3597 §4).
+    ShortName(Name),
+    /// A name that is written whole.
+    WholeName(Name),
 }
 
 /// A client subnet (RFC 7871).
@@ -232,9 +259,8 @@ impl Data {
             Self::Soa(soa) => soa.server.wire().len() + soa.mailbox.wire().len() + 20,
             Self::Srv { target, .. } => 6 + target.wire().len(),
             Self::Txt(strings) => strings.len(),
-            Self::Opt(Edns { subnet, .. }) => {
-                subnet.as_ref().map_or(0, |subnet| 8 + subnet.address.len())
-            }
+            Self::Opt(edns) => edns.plain_length(),
+            Self::Opaque(opaque) => opaque.pieces.iter().map(Piece::plain_length).sum(),
         }
     }
 
@@ -250,6 +276,7 @@ impl Data {
             Self::Srv { .. } => Kind::SRV,
             Self::Txt(_) => Kind::TXT,
             Self::Opt(_) => Kind::OPT,
+            Self::Opaque(opaque) => opaque.kind,
         }
     }
 }
@@ -269,9 +296,42 @@ fn character_strings(bytes: &[u8]) -> Box<[u8]> {
     strings.into()
 }
 
+// === impl Edns ===
+
+impl Edns {
+    fn plain_length(&self) -> usize {
+        let subnet = self.subnet.as_ref().map_or(0, |subnet| 8 + subnet.address.len());
+        let error = self.error.as_ref().map_or(0, |error| 6 + error.told_text().len());
+        subnet + error
+    }
+}
+
+// === impl Piece ===
+
+impl Piece {
+    fn plain_length(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::ShortName(name) | Self::WholeName(name) => name.wire().len(),
+        }
+    }
+}
+
 // === impl Rcode ===
 
 impl Rcode {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoError => "NOERROR",
+            Self::FormErr => "FORMERR",
+            Self::ServFail => "SERVFAIL",
+            Self::NxDomain => "NXDOMAIN",
+            Self::NotImp => "NOTIMP",
+            Self::Refused => "REFUSED",
+        }
+    }
+
     /// Its number.
     pub fn number(self) -> u8 {
         match self {

@@ -1,9 +1,13 @@
 //! What can be set about DNS. Names and defaults are those of Consul's `dns_config`.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::bridge::Images;
 use crate::name::{Name, NameError};
+use crate::upstream::Fallback;
 
 /// How names are answered. A reload puts another one in its place.
 #[derive(Clone, Debug)]
@@ -36,6 +40,37 @@ pub struct Settings {
     pub enable_additional_node_meta_txt: bool,
     /// Whether addresses of other datacenters are told as seen from outside.
     pub translate_wan_addrs: bool,
+    /// Whether what is known here is told while the scope has no leader.
+    pub allow_stale: bool,
+    /// How long it is told then.
+    pub max_stale: Duration,
+    /// Who is asked about names outside of the zones; nothing when nobody is.
+    pub recursors: Option<Arc<Recursors>>,
+    /// Who is asked about names of the zones that are unknown here; the first that takes a name.
+    pub fallbacks: Arc<[Arc<Fallback>]>,
+    /// Further zones, in which public names appear.
+    pub images: Arc<Images>,
+}
+
+/// Servers for the names that are not ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recursors {
+    /// Where they are. There is one at least.
+    pub servers: Box<[SocketAddr]>,
+    /// Who is asked first.
+    pub strategy: Strategy,
+    /// How long each of them may take.
+    pub timeout: Duration,
+}
+
+/// In which order several servers are asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strategy {
+    /// As configured, each time.
+    #[default]
+    Sequential,
+    /// In any order, another one each time.
+    Random,
 }
 
 /// A zone by its name, in lower case.
@@ -66,6 +101,9 @@ pub struct ServiceTtl {
     beginnings: BTreeMap<Box<str>, Duration>,
 }
 
+/// Ten years, as in Consul.
+const MAX_STALE_DEFAULT: Duration = Duration::from_secs(87_600 * 3600);
+
 // === impl Settings ===
 
 impl Default for Settings {
@@ -85,7 +123,20 @@ impl Default for Settings {
             soa: SoaTimes::default(),
             enable_additional_node_meta_txt: true,
             translate_wan_addrs: false,
+            allow_stale: true,
+            max_stale: MAX_STALE_DEFAULT,
+            recursors: None,
+            fallbacks: Arc::default(),
+            images: Arc::default(),
         }
+    }
+}
+
+impl Settings {
+    /// Whether it is the name of one of our zones.
+    pub fn is_zone(&self, name: &Name) -> bool {
+        let mut zones = std::iter::once(&self.domain).chain(&self.alt_domain);
+        zones.any(|zone| zone.name().is(name))
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use crate::answer::{Draft, Manner};
+use crate::extended::ExtendedError;
 use crate::limits::{
     PLAIN_UDP_ANSWERS_MAX, PLAIN_UDP_BYTES, TCP_ANSWERS_MAX, TCP_BYTES_MAX, TCP_SRV_ANSWERS_MAX,
     TRIM_SLACK_BYTES, TRIM_STEP_BYTES, UDP_BYTES_MAX, UDP_RESERVE_BYTES,
@@ -75,25 +76,26 @@ pub fn shape(
     asker: &Asker,
     settings: &Settings,
 ) -> Reply {
-    let Draft { manner, rcode, answer, authority, additional, subnet_matters } = draft;
-    let header = header(manner, rcode, asker);
+    let Draft { manner, rcode, answer, authority, additional, subnet_matters, error, .. } = draft;
+    let header = header(manner, rcode, asker, settings);
     let question = question.cloned();
     let compress = !settings.disable_compression;
     let mut reply = Reply { header, question, answer, authority, additional, compress };
     if manner != Manner::Refusal {
-        reply.additional.extend(edns_record(asker, rcode, subnet_matters));
+        reply.additional.extend(edns_record(asker, rcode, subnet_matters, error));
     }
     match manner {
         Manner::Zone => trim(reply, asker, settings),
-        Manner::Reverse | Manner::Refusal => reply,
+        Manner::Reverse | Manner::Refusal | Manner::Failure => reply,
     }
 }
 
-fn header(manner: Manner, rcode: Rcode, asker: &Asker) -> Header {
+fn header(manner: Manner, rcode: Rcode, asker: &Asker, settings: &Settings) -> Header {
     Header {
         id: asker.id,
         opcode: asker.opcode,
-        authoritative: manner != Manner::Refusal,
+        authoritative: matches!(manner, Manner::Zone | Manner::Reverse),
+        recursion_available: manner != Manner::Refusal && settings.recursors.is_some(),
         recursion_desired: asker.opcode == OPCODE_QUERY && asker.recursion_desired,
         checking_disabled: asker.opcode == OPCODE_QUERY && asker.checking_disabled,
         rcode,
@@ -103,8 +105,14 @@ fn header(manner: Manner, rcode: Rcode, asker: &Asker) -> Header {
 
 /// The client's own size comes back, whatever it is, and its subnet. The answer holds for every subnet unless one
 /// was looked at.
-fn edns_record(asker: &Asker, rcode: Rcode, subnet_matters: bool) -> Option<Record> {
+fn edns_record(
+    asker: &Asker,
+    rcode: Rcode,
+    subnet_matters: bool,
+    error: Option<ExtendedError>,
+) -> Option<Record> {
     let mut edns = asker.edns.clone()?;
+    edns.error = error.map(Box::new);
     if let Some(subnet) = &mut edns.subnet {
         let narrow = subnet_matters && rcode == Rcode::NoError;
         subnet.scope = if narrow { subnet.source } else { 0 };

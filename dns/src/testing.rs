@@ -9,11 +9,11 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use self::world::World;
-use crate::server::Service;
+use crate::server::{Response, Service};
 use crate::shape::Transport;
 
 /// Answers messages from a world.
-pub(crate) struct Server(Service<World>);
+pub(crate) struct Server(Arc<Service<World>>);
 
 impl Server {
     pub(crate) fn of(world: World) -> Self {
@@ -28,6 +28,10 @@ impl Server {
         query: &[u8],
         seed: u64,
     ) -> Option<Vec<u8>> {
-        self.0.respond(transport, None, query, &mut StdRng::seed_from_u64(seed))
+        match self.0.respond(transport, None, query, &mut StdRng::seed_from_u64(seed)) {
+            Response::Silence => None,
+            Response::Now(reply) => Some(reply),
+            Response::Later(_) => panic!("nobody else is to be asked"),
+        }
     }
 }

@@ -8,16 +8,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use arc_swap::ArcSwap;
 use futures_util::stream;
 use proconsul_anchors::agent::Agent;
 use proconsul_anchors::handle::Handle;
 use proconsul_compat::{
-    Control, Forward, Forwarding, Pieces, Profile, Profiling, Reloading, Stats,
+    Control, DnsQuestion, Explaining, Forward, Forwarding, Pieces, Profile, Profiling, Reloading,
+    Stats,
 };
+use proconsul_dns::name::Name;
 use tokio::sync::Notify;
 
 use super::reload::Reload;
-use super::{fetch, host};
+use super::{explain, fetch, host};
 use crate::config::CONSUL_VERSION;
 use crate::telemetry::{self, Telemetry};
 
@@ -27,6 +30,10 @@ pub(super) struct Program {
     pub(super) handle: Handle,
     pub(super) agent: Agent,
     pub(super) reload: Arc<Reload>,
+    /// The settings of DNS, with the zones that are published.
+    pub(super) dns: Arc<ArcSwap<proconsul_dns::Settings>>,
+    /// Who answers it.
+    pub(super) answering: Arc<proconsul_dns::Service<Handle>>,
     pub(super) leave: Arc<Notify>,
     pub(super) server_address: String,
     /// Where files are put that are too large for memory.
@@ -85,6 +92,16 @@ impl Control for Program {
 
     fn forward(&self, question: Forward) -> Forwarding<'_> {
         Box::pin(fetch::forward(question))
+    }
+
+    fn explain_dns(&self, question: DnsQuestion) -> Explaining<'_> {
+        Box::pin(explain::explain(&self.answering, question))
+    }
+
+    fn zone_file(&self, zone: &str) -> Option<String> {
+        let name = Name::parse(zone).ok()?;
+        let image = self.dns.load().images.of(&name)?;
+        image.zone().is(&name).then(|| image.to_string())
     }
 
     fn command_line(&self) -> Vec<u8> {

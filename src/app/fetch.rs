@@ -52,7 +52,7 @@ async fn ask(request: FetchRequest) -> Result<Fetched, FetchError> {
         status: status.as_u16(),
         reason: status.canonical_reason().unwrap_or_default().to_owned(),
         content_type: kind.unwrap_or_default().to_owned(),
-        body: read(response).await.map_err(failed)?,
+        body: read(response, ANSWER_BYTES_MAX).await.map_err(failed)?,
     })
 }
 
@@ -113,11 +113,12 @@ fn client(ca: Option<&str>) -> Result<Client, FetchError> {
     builder.build().map_err(|_| FetchError::Ca)
 }
 
-async fn read(mut response: Response) -> Result<Bytes, String> {
+/// The body of an answer, of so many bytes at most.
+pub(super) async fn read(mut response: Response, bytes_max: usize) -> Result<Bytes, String> {
     let mut body = BytesMut::new();
     while let Some(piece) = response.chunk().await.map_err(|error| error.to_string())? {
-        if body.len() + piece.len() > ANSWER_BYTES_MAX {
-            return Err(format!("the answer is longer than {ANSWER_BYTES_MAX} bytes"));
+        if body.len() + piece.len() > bytes_max {
+            return Err(format!("the answer is longer than {bytes_max} bytes"));
         }
         body.extend_from_slice(&piece);
     }
@@ -125,7 +126,7 @@ async fn read(mut response: Response) -> Result<Bytes, String> {
 }
 
 /// What went wrong, in the words of Go's library where they are known.
-fn words(error: &reqwest::Error, url: &str) -> String {
+pub(super) fn words(error: &reqwest::Error, url: &str) -> String {
     let mut cause = error.source();
     let mut last = error.to_string();
     while let Some(inner) = cause {

@@ -10,6 +10,7 @@ use proconsul_anchors::node::definition::ServiceDefinition;
 use proconsul_compat::{Api, Certificates, Identity, Settings};
 use tracing::{info, warn};
 
+use super::elsewhere::{Known, Upstreams};
 use super::{acl, settings, tls};
 use crate::config::{CheckEntry, Config, Host, Sources};
 use crate::probes::Trust;
@@ -20,10 +21,13 @@ pub(super) struct Reload {
     pub(super) sources: Sources,
     pub(super) current: Mutex<Config>,
     pub(super) dns: Arc<ArcSwap<proconsul_dns::Settings>>,
+    pub(super) upstreams: Upstreams,
     /// The API, once it is there. It asks for reloads: neither keeps the other.
     pub(super) api: OnceLock<Weak<Api>>,
     /// Nothing while nothing listens with TLS.
     pub(super) certificates: Option<Certificates>,
+    /// Nothing while DNS is spoken plainly only.
+    pub(super) dns_certificates: Option<Arc<proconsul_dns::Certificates>>,
     pub(super) trust: Arc<ArcSwap<Trust>>,
     pub(super) agent: Agent,
     pub(super) tokens: AgentTokens,
@@ -43,7 +47,7 @@ impl Reload {
     /// The files and folders whose change may change the configuration.
     pub(super) fn files(&self) -> Vec<PathBuf> {
         let tls = &self.current.lock().unwrap_or_else(PoisonError::into_inner).tls;
-        let own = [&tls.https, &tls.internal_rpc, &tls.grpc]
+        let own = [&tls.https, &tls.dns, &tls.internal_rpc, &tls.grpc]
             .into_iter()
             .flat_map(|part| [&part.cert_file, &part.key_file])
             .filter(|path| !path.is_empty())
@@ -75,7 +79,9 @@ impl Reload {
             warn!(key, "changed, and read at a start only");
         }
         let next = current.reloaded(&loaded.config);
-        let dns = settings::dns(&next)?;
+        let mut dns = settings::dns(&next)?;
+        // The zones that are published stay so.
+        dns.images = Arc::clone(&self.dns.load().images);
         let http = settings::http(&next, &self.node_id)?;
         let metrics_proxy = settings::metrics_proxy(&loaded.config)?;
         let debug_config = loaded.config.debug_view(&self.node_id).to_string();
@@ -83,9 +89,13 @@ impl Reload {
             .map_err(|fault| format!("Failed reloading tls configuration: {fault}"))?;
         let definitions = definitions_of(&next);
         self.dns.store(Arc::new(dns));
+        self.upstreams.settle(Known::of(&next, &self.dns)?);
         self.trust.store(material.checks);
         if let (Some(certificates), Some(https)) = (&self.certificates, material.https) {
             certificates.store(https);
+        }
+        if let (Some(certificates), Some(dns)) = (&self.dns_certificates, material.dns) {
+            certificates.store(&dns).map_err(|error| format!("tls.dns: {error}"))?;
         }
         if let Some(api) = self.api.get().and_then(Weak::upgrade) {
             // What the files say now is shown, also where it counts after a restart only: as Consul shows it.

@@ -1,13 +1,17 @@
 //! From the checked configuration to what each part of the program is told: nobody but this sees the whole.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use proconsul_anchors::node::{LeafSettings, Server};
 use proconsul_anchors::pairs::Pairs;
 use proconsul_anchors::service::Node;
 use proconsul_compat::{CaSettings, LimitMode, RequestLimits, Timeouts};
-use proconsul_dns::{ServiceTtl, SoaTimes, Zone};
+use proconsul_dns::bridge::Bridge;
+use proconsul_dns::fallback::{Rule, Target};
+use proconsul_dns::upstream::{Fallback, Proofs};
+use proconsul_dns::{Recursors, ServiceTtl, SoaTimes, Strategy, Zone};
 
 use crate::config::{self, CONSUL_VERSION, Config};
 use crate::telemetry::Naming;
@@ -178,7 +182,7 @@ fn member_tags(config: &Config, node_id: &str) -> std::collections::BTreeMap<Str
 /// What the DNS side is told.
 ///
 /// # Errors
-/// The text names the zone that is no DNS name.
+/// The text names the zone that is no DNS name, or the recursor that cannot be found.
 pub(super) fn dns(config: &Config) -> Result<proconsul_dns::Settings, String> {
     let zone = |key: &str, text: &str| {
         Zone::parse(text).map_err(|error| format!("{key}: {text:?}: {error}"))
@@ -211,7 +215,76 @@ pub(super) fn dns(config: &Config) -> Result<proconsul_dns::Settings, String> {
         },
         enable_additional_node_meta_txt: dns.node_meta_txt,
         translate_wan_addrs: config.translate_wan_addrs,
+        allow_stale: dns.allow_stale,
+        max_stale: dns.max_stale,
+        recursors: recursors(&config.dns)?,
+        fallbacks: fallbacks(config)?,
+        images: Arc::default(),
     })
+}
+
+/// Who is asked by DNS about names that are unknown here, in the order of the configuration.
+fn fallbacks(config: &Config) -> Result<Arc<[Arc<Fallback>]>, String> {
+    let all = config.fallbacks.iter().enumerate();
+    all.map(|(place, fallback)| {
+        fallback_of(fallback).map_err(|fault| format!("fallback[{place}]: {fault}"))
+    })
+    .collect()
+}
+
+fn fallback_of(fallback: &config::Fallback) -> Result<Arc<Fallback>, String> {
+    let (target, servers) = match &fallback.upstream {
+        config::Upstream::Consul { dns, domain, .. } => (Target::Consul(domain.clone()), dns),
+        config::Upstream::Recursor { dns } => (Target::Recursor, dns),
+        config::Upstream::Zone { dns, zone } => (Target::Zone(zone.clone()), dns),
+    };
+    let prove = || Proofs::new(servers, fallback.trust_anchors.as_deref(), fallback.timeout);
+    let proofs = fallback.dnssec.then(prove).transpose().map_err(|error| error.to_string())?;
+    let rule = Rule {
+        zone: fallback.zone.clone(),
+        target,
+        servers: servers.clone().into(),
+        depth: fallback.depth,
+        ttl_max: u32::try_from(fallback.ttl_max.as_secs()).unwrap_or(u32::MAX),
+        timeout: fallback.timeout,
+    };
+    Ok(Arc::new(Fallback::new(rule, proofs)))
+}
+
+/// What of the index appears in a bridged zone, and how.
+pub(super) fn bridge(config: &Config, bridge: &config::Bridge) -> Bridge {
+    let soa = &config.dns.soa;
+    let soa = SoaTimes {
+        refresh: soa.refresh,
+        retry: soa.retry,
+        expire: soa.expire,
+        min_ttl: soa.min_ttl,
+    };
+    Bridge {
+        zone: bridge.zone.clone(),
+        public: bridge.public.clone(),
+        ttl: u32::try_from(bridge.ttl.as_secs()).unwrap_or(u32::MAX),
+        name_servers: bridge.name_servers.clone(),
+        mailbox: bridge.mailbox.clone(),
+        soa,
+        owner: config.datacenter.as_str().into(),
+        secondaries: bridge.secondaries.iter().map(|secondary| secondary.ip()).collect(),
+    }
+}
+
+/// The servers for the names that are not ours.
+fn recursors(dns: &config::Dns) -> Result<Option<Arc<Recursors>>, String> {
+    let servers: Vec<SocketAddr> = dns
+        .recursors
+        .iter()
+        .map(|text| super::recursors::address(text))
+        .collect::<Result<_, _>>()?;
+    if servers.is_empty() {
+        return Ok(None);
+    }
+    let strategy = if dns.recursor_random { Strategy::Random } else { Strategy::Sequential };
+    let servers = servers.into();
+    Ok(Some(Arc::new(Recursors { servers, strategy, timeout: dns.recursor_timeout })))
 }
 
 /// What the mesh's certificate authority is told.

@@ -7,7 +7,6 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use nix::unistd::{Gid, Uid, User};
 use proconsul_anchors::handle::Handle;
 use proconsul_compat::{Api, Certificates, Listener};
@@ -30,6 +29,9 @@ pub(super) struct Sockets {
     https: Vec<Listener>,
     dns_udp: Vec<UdpSocket>,
     dns_tcp: Vec<TcpListener>,
+    dns_tls: Vec<TcpListener>,
+    dns_https: Vec<TcpListener>,
+    dns_quic: Vec<UdpSocket>,
     files: SocketFiles,
 }
 
@@ -41,8 +43,9 @@ pub(super) struct SocketFiles(Vec<PathBuf>);
 pub(super) struct Served<'a> {
     pub(super) api: &'a Arc<Api>,
     pub(super) certificates: Option<&'a Certificates>,
-    pub(super) handle: &'a Handle,
-    pub(super) dns: &'a Arc<ArcSwap<proconsul_dns::Settings>>,
+    /// There whenever something speaks DNS within TLS.
+    pub(super) dns_certificates: Option<&'a Arc<proconsul_dns::Certificates>>,
+    pub(super) dns: &'a Arc<proconsul_dns::Service<Handle>>,
     pub(super) stopping: &'a watch::Receiver<bool>,
 }
 
@@ -61,6 +64,9 @@ impl Sockets {
             https: bind("HTTPS", &http.listen_tls, &http.unix_sockets, &mut files)?,
             dns_udp: Vec::new(),
             dns_tcp: Vec::new(),
+            dns_tls: bind_tcp("DNS over TLS", &config.dns.secure.tls)?,
+            dns_https: bind_tcp("DNS over HTTPS", &config.dns.secure.https)?,
+            dns_quic: bind_udp("DNS over QUIC", &config.dns.secure.quic)?,
             files,
         };
         for address in &config.dns.listen {
@@ -85,12 +91,27 @@ impl Sockets {
         for listener in self.https {
             serving.spawn(serve(listener, served.certificates.cloned()));
         }
-        let (handle, dns) = (|| served.handle.clone(), || Arc::clone(served.dns));
+        let dns = served.dns;
         for socket in self.dns_udp {
-            serving.spawn(proconsul_dns::serve_udp(socket, handle(), dns(), stopping()));
+            serving.spawn(proconsul_dns::serve_udp(socket, Arc::clone(dns), stopping()));
         }
         for listener in self.dns_tcp {
-            serving.spawn(proconsul_dns::serve_tcp(listener, handle(), dns(), stopping()));
+            serving.spawn(proconsul_dns::serve_tcp(listener, Arc::clone(dns), stopping()));
+        }
+        if let Some(certificates) = served.dns_certificates {
+            let with = || (Arc::clone(dns), Arc::clone(certificates), stopping());
+            for listener in self.dns_tls {
+                let (dns, certificates, stop) = with();
+                serving.spawn(proconsul_dns::serve_tls(listener, dns, certificates, stop));
+            }
+            for listener in self.dns_https {
+                let (dns, certificates, stop) = with();
+                serving.spawn(proconsul_dns::serve_https(listener, dns, certificates, stop));
+            }
+            for socket in self.dns_quic {
+                let (dns, certificates, stop) = with();
+                serving.spawn(proconsul_dns::serve_quic(socket, dns, certificates, stop));
+            }
         }
         (serving, self.files)
     }
@@ -110,6 +131,17 @@ fn bind(
         });
     }
     Ok(listeners)
+}
+
+fn bind_tcp(what: &str, places: &[SocketAddr]) -> Result<Vec<TcpListener>, String> {
+    places.iter().map(|address| tcp(what, *address)).collect()
+}
+
+fn bind_udp(what: &str, places: &[SocketAddr]) -> Result<Vec<UdpSocket>, String> {
+    let bind = |address: &SocketAddr| {
+        UdpSocket::bind(address).map_err(|error| cannot_listen(what, *address, &error))
+    };
+    places.iter().map(bind).collect()
 }
 
 fn tcp(what: &str, address: SocketAddr) -> Result<TcpListener, String> {

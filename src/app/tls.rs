@@ -16,7 +16,7 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::TLS13;
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 
-use crate::config::{Config, TlsPart, reason};
+use crate::config::{Config, SecureDns, TlsPart, reason};
 use crate::probes::{Proof, Trust};
 
 /// What HTTPS may speak: HTTP/2, or 1.1 for who knows no other.
@@ -26,6 +26,8 @@ const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 pub(super) struct Material {
     /// Nothing while nothing listens for it.
     pub(super) https: Option<Arc<ServerConfig>>,
+    /// What DNS is spoken with; nothing while it is spoken plainly only.
+    pub(super) dns: Option<Arc<ServerConfig>>,
     /// Whom checks trust and what they show.
     pub(super) checks: Arc<Trust>,
 }
@@ -48,7 +50,8 @@ pub(super) fn load(config: &Config) -> Result<Material, String> {
     let internal = Files::read(&tls.internal_rpc)?;
     let listens = !config.http.listen_tls.is_empty();
     Ok(Material {
-        https: listens.then(|| serve(config, https)).transpose()?.map(Arc::new),
+        https: listens.then(|| https_config(config, https)).transpose()?.map(Arc::new),
+        dns: dns_config(config)?.map(Arc::new),
         checks: Arc::new(if tls.for_checks {
             Trust::of_the_agent(internal.proof(&tls.internal_rpc))
         } else {
@@ -57,14 +60,41 @@ pub(super) fn load(config: &Config) -> Result<Material, String> {
     })
 }
 
-fn serve(config: &Config, files: Files) -> Result<ServerConfig, String> {
-    let part = &config.tls.https;
+fn https_config(config: &Config, mut files: Files) -> Result<ServerConfig, String> {
+    let certificate = match files.certificate.take() {
+        Some(certificate) => certificate,
+        None => stopgap(config)?,
+    };
+    let mut served = serve("https", &config.tls.https, files.roots, certificate)?;
+    served.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).into();
+    Ok(served)
+}
+
+/// Which protocols are spoken within is left to whoever speaks them.
+fn dns_config(config: &Config) -> Result<Option<ServerConfig>, String> {
+    let part = &config.tls.dns;
+    if config.dns.secure == SecureDns::default() {
+        return Ok(None);
+    }
+    let files = Files::read(part)?;
+    let certificate = files.certificate.ok_or(
+        "ports.dns_tls, dns_https and dns_quic need tls.dns.cert_file and tls.dns.key_file, or those of tls.defaults",
+    )?;
+    serve("dns", part, files.roots, certificate).map(Some)
+}
+
+fn serve(
+    name: &str,
+    part: &TlsPart,
+    roots: Option<Arc<RootCertStore>>,
+    certificate: Arc<SingleCertAndKey>,
+) -> Result<ServerConfig, String> {
     let provider = provider(part);
-    let failed = |error: &dyn std::error::Error| format!("tls.https: {error}");
+    let failed = |error: &dyn std::error::Error| format!("tls.{name}: {error}");
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(versions(part))
         .map_err(|error| failed(&error))?;
-    let builder = match files.roots.filter(|_| part.verify_incoming) {
+    let builder = match roots.filter(|_| part.verify_incoming) {
         Some(roots) => builder.with_client_cert_verifier(
             WebPkiClientVerifier::builder_with_provider(roots, provider)
                 .build()
@@ -72,13 +102,7 @@ fn serve(config: &Config, files: Files) -> Result<ServerConfig, String> {
         ),
         None => builder.with_no_client_auth(),
     };
-    let certificate = match files.certificate {
-        Some(certificate) => certificate,
-        None => stopgap(config)?,
-    };
-    let mut served = builder.with_cert_resolver(certificate);
-    served.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).into();
-    Ok(served)
+    Ok(builder.with_cert_resolver(certificate))
 }
 
 /// A certificate for a port that was given none: signed by nobody, for as long as the program runs.

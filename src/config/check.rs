@@ -14,6 +14,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address::{self, Listen};
+use super::bridge;
+use super::fallback;
 use super::faults::Faults;
 use super::host::Host;
 use super::raw::Raw;
@@ -82,8 +84,11 @@ fn assemble(raw: Raw, parts: Parts, host: &Host, faults: &mut Faults) -> Config 
     let datacenter = raw.text("datacenter").unwrap_or("dc1").to_lowercase();
     let primary =
         raw.text("primary_datacenter").map(str::to_lowercase).filter(|name| !name.is_empty());
-    let dns_at =
-        settings::DnsAt { listening: tcp_only(&parts.listening.dns), recursors: parts.recursors };
+    let dns_at = settings::DnsAt {
+        listening: tcp_only(&parts.listening.dns),
+        secure: parts.listening.dns_secure,
+        recursors: parts.recursors,
+    };
     let http_at = settings::HttpAt { plain: parts.listening.http, tls: parts.listening.https };
     let mut seconds =
         |key, otherwise| faults.duration(key, raw.text(key), Duration::from_secs(otherwise));
@@ -121,6 +126,8 @@ fn assemble(raw: Raw, parts: Parts, host: &Host, faults: &mut Faults) -> Config 
         enable_debug: raw.flag("enable_debug").unwrap_or(dev),
         ui: parts.ui,
         pid_file: path("pid_file"),
+        fallbacks: fallback::read(&raw, faults),
+        bridges: bridge::read(&raw, faults),
         raw,
     }
 }

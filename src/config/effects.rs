@@ -93,6 +93,7 @@ mod tests {
              because leaving them out would be unsafe: `retry_join`, `bootstrap_expect` above 1, \
              `server = false` without `-dev` (when the agent starts, not in `validate`).\n",
         );
+        text.push_str(include_str!("effects/own.md"));
         text
     }
 

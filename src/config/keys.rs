@@ -8,9 +8,10 @@ mod services;
 
 use Kind::{Block, Blocks, Bool, Float, Free, FreeList, Int, Single, Text, TextMap, Texts};
 use blocks::{
-    ACL, ADDRESSES, AUDIT, AUTO_CONFIG, AUTO_ENCRYPT, AUTOPILOT, CACHE, CLOUD, CONFIG_ENTRIES,
-    CONNECT, CONSUL, DNS, GOSSIP, HTTP, LIMITS, PEERING, PERFORMANCE, PORTS, RAFT_BOLTDB,
-    RAFT_LOG_STORE, REPORTING, RPC, SEGMENT, TELEMETRY, TLS, UI, UNIX_SOCKET, XDS,
+    ACL, ADDRESSES, AUDIT, AUTO_CONFIG, AUTO_ENCRYPT, AUTOPILOT, BRIDGE, CACHE, CLOUD,
+    CONFIG_ENTRIES, CONNECT, CONSUL, DNS, FALLBACK, GOSSIP, HTTP, LIMITS, PEERING, PERFORMANCE,
+    PORTS, RAFT_BOLTDB, RAFT_LOG_STORE, REPORTING, RPC, SEGMENT, TELEMETRY, TLS, UI, UNIX_SOCKET,
+    XDS,
 };
 use services::{CHECK, LOCALITY, SERVICE};
 
@@ -171,7 +172,7 @@ pub(crate) const TOP: &[Key] = &[
     live("dns_config", Block(DNS)),
     start("domain", Text),
     start("alt_domain", Text),
-    quiet("recursors", Texts),
+    live("recursors", Texts),
     start("data_dir", Text),
     start("datacenter", Text),
     start("default_query_time", Text),
@@ -287,4 +288,6 @@ pub(crate) const TOP: &[Key] = &[
     quiet("license_update_base_time", Text),
     quiet("license_update_max_time", Text),
     quiet("reporting", Block(REPORTING)),
+    live("fallback", Blocks(FALLBACK)),
+    start("bridge", Blocks(BRIDGE)),
 ];

@@ -478,3 +478,91 @@ fn what_makes_no_sense_of_tls_is_told() {
         ]
     );
 }
+
+#[test]
+fn what_makes_no_sense_of_fallbacks_and_bridges_is_told() {
+    let consul = "upstream { kind = \"consul\" dns = [\"10.0.0.1\"] }";
+    for (hcl, told) in [
+        (
+            "fallback { }".to_owned(),
+            "fallback[0].upstream.kind: \"\" is not known; write \"consul\", \"recursor\" or \"zone\"",
+        ),
+        (
+            format!("fallback {{ {consul} }} fallback {{ zone = \"a..b\" {consul} }}"),
+            "fallback[1].zone: \"a..b\": a label is empty; write a domain such as \"corp.example\"",
+        ),
+        (
+            format!("fallback {{ zone = \"corp.example\" {consul} }}"),
+            "fallback[0].zone: \"corp.example\" is not in the domain of this agent; write a name at or under consul.",
+        ),
+        (
+            format!("fallback {{ require = \"dnssec\" {consul} }}"),
+            "fallback[0].require: a Consul signs nothing; set require = \"none\", or an upstream of another kind",
+        ),
+        (
+            format!("fallback {{ depth = 9 {consul} }}"),
+            "fallback[0].depth: 9 is not between 1 and 8",
+        ),
+        (
+            format!("fallback {{ timeout = \"1m\" {consul} }}"),
+            "fallback[0].timeout: must be above 0s and at most 10s",
+        ),
+        (
+            "fallback { upstream { kind = \"consul\" http = \"x\" } }".to_owned(),
+            "fallback[0].upstream.http: \"x\" is no URL; write http://HOST:PORT or https://HOST:PORT",
+        ),
+        (
+            "fallback { upstream { kind = \"zone\" dns = [\"10.0.0.1\"] } }".to_owned(),
+            "fallback[0].upstream.zone: missing; write the zone that holds the services, such as \"svc.old.example\"",
+        ),
+        (
+            "fallback { upstream { kind = \"recursor\" dns = [\"x\"] token = \"t\" } }".to_owned(),
+            "fallback[0].upstream.dns: \"x\" is no address; write IP or IP:PORT\n\t* fallback[0].upstream.token: an upstream of \
+             kind \"recursor\" has none; leave it out",
+        ),
+        (
+            "bridge { zone = \"corp.example\" }".to_owned(),
+            "bridge[0].public: says nothing, so that nothing would appear; write names, tags or meta, such as meta = { public = \"true\" }",
+        ),
+        (
+            "bridge { public { tags = [\"x\"] } }".to_owned(),
+            "bridge[0].zone: missing; write the zone, such as \"corp.example\"",
+        ),
+        (
+            "bridge { zone = \"corp.example\" public { tags = [\"x\"] } server = \"10.0.0.1\" }".to_owned(),
+            "bridge[0].tsig_key_file: missing; updates are signed, make a key with tsig-keygen",
+        ),
+        (
+            "bridge { zone = \"a.example\" public { tags = [\"x\"] } } bridge { zone = \"A.example\" public { tags = [\"y\"] } }".to_owned(),
+            "bridge: the zone a.example. stands in two blocks; put them together",
+        ),
+    ] {
+        let fault = load(&format!("data_dir = \"/nowhere\"\n{hcl}")).unwrap_err();
+        assert!(fault.ends_with(&format!("\t* {told}\n\n")), "{hcl}: {fault}");
+    }
+}
+
+#[test]
+fn fallbacks_and_bridges_are_read() {
+    let config = taken(
+        "fallback { upstream { kind = \"consul\" dns = [\"10.0.0.1\", \"[fd00::1]:53\"] http = \"http://h/\" token = \"t\" } }
+         fallback { zone = \"Node.consul\" require = \"dnssec\" depth = 3 ttl_max = \"5s\" timeout = \"1s\"
+           upstream { kind = \"zone\" zone = \"svc.old.example\" dns = [\"10.0.0.2\"] } }
+         bridge { zone = \"Corp.example\" public { meta { public = \"true\" } } secondaries = [\"10.0.0.3:5353\"] }",
+    );
+    let [first, second] = config.fallbacks.as_slice() else { panic!("{:?}", config.fallbacks) };
+    let Upstream::Consul { dns, http, token, .. } = &first.upstream else { panic!("{first:?}") };
+    assert_eq!(
+        (dns.as_slice(), http.as_deref()),
+        (
+            ["10.0.0.1:8600", "[fd00::1]:53"].map(|text| text.parse().unwrap()).as_slice(),
+            Some("http://h")
+        )
+    );
+    assert!(token.is_some() && !format!("{first:?}").contains("\"t\""));
+    assert_eq!((second.dnssec, second.depth, second.ttl_max.as_secs()), (true, 3, 5));
+    assert_eq!(second.zone.as_ref().map(ToString::to_string).as_deref(), Some("node.consul."));
+    let [bridge] = config.bridges.as_slice() else { panic!("{:?}", config.bridges) };
+    assert_eq!((bridge.zone.to_string().as_str(), bridge.ttl.as_secs()), ("corp.example.", 30));
+    assert_eq!(bridge.secondaries, ["10.0.0.3:5353".parse().unwrap()]);
+}

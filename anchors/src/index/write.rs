@@ -55,6 +55,8 @@ impl<'a> Write<'a> {
             Change::Records(changes) => self.write_records(changes),
             Change::Txn(ops) => self.write_txn(ops),
             Change::Restore(restore) => self.restore(restore),
+            // The lineage has it; the index does not.
+            Change::Note(_) => Ok(true),
         }
     }
 

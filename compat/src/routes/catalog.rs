@@ -19,6 +19,7 @@ use crate::acl::uuid;
 use crate::blocking;
 use crate::extract::body::read_json;
 use crate::extract::{Ask, ReadOptions, Tenancy};
+use crate::fallback;
 use crate::filter::{NODE, NODE_SERVICE, SERVICE_NODE};
 use crate::go::json::Json;
 use crate::go::print::{json, write_json};
@@ -47,7 +48,10 @@ pub(crate) async fn register(mut ask: Ask) -> Result<Reply, Reject> {
 }
 
 /// The registration that a form asks for, when Consul would take it.
-fn registration(mut form: RegisterForm, own_datacenter: &str) -> Result<Registration, Reject> {
+pub(crate) fn registration(
+    mut form: RegisterForm,
+    own_datacenter: &str,
+) -> Result<Registration, Reject> {
     refuse_peers(&form)?;
     if !form.datacenter.is_empty() && form.datacenter != own_datacenter {
         return Err(Reject::NoPathToDatacenter);
@@ -276,7 +280,9 @@ async fn list_service(
 ) -> Result<Reply, Reject> {
     let narrow = Narrow::of(&ask.site, &options, &SERVICE_NODE)?;
     let query = Query::Service(name.as_str().into());
-    let answer = blocking::read(&ask.site, &ask.caller, &options, &query).await?;
+    let asked = (name.as_str(), ask.headers.hops);
+    let fallback::Told { answer, source } =
+        fallback::read(&ask.site, &ask.caller, &options, &query, asked).await?;
     let sight = Sight::of(&answer.authority);
     let reply = match answer.at.service(&name) {
         None => Reply::encoded(Bytes::from_static(b"[]")),
@@ -295,7 +301,7 @@ async fn list_service(
         }
     };
     let meta = Meta::with_consistency(&answer, &options).cacheable(&options);
-    Ok(reply.meta(meta.filtered(&answer.authority, sight.left_out())))
+    Ok(reply.meta(meta.filtered(&answer.authority, sight.left_out())).source(source))
 }
 
 /// The instances that are wanted and may be seen, in the order that is wanted. Nobody's expression is asked of what they may

@@ -14,6 +14,7 @@ use super::Working;
 use crate::Site;
 use crate::blocking;
 use crate::extract::{Ask, ReadOptions, Tenancy};
+use crate::fallback;
 use crate::filter::{CHECK_SERVICE_NODE, HEALTH_CHECK};
 use crate::reject::Reject;
 use crate::reply::{Meta, Reply};
@@ -143,6 +144,8 @@ struct Lookup {
     query: Query,
     /// The service is another cluster's, of which there are none.
     elsewhere: bool,
+    /// Through how many servers with fallbacks the question has come.
+    hops: u8,
     wanted: Wanted,
 }
 
@@ -167,6 +170,7 @@ impl Lookup {
             options,
             query: Query::Health(name.clone()),
             name,
+            hops: ask.headers.hops,
             elsewhere: !ask.params.first("peer").is_empty(),
             wanted: Wanted { narrow, tags, passing },
         })
@@ -178,12 +182,14 @@ impl Lookup {
         }
         // Consul's view of a service knows no distances.
         let viewed = self.options.after > 0 && !self.wanted.narrow.has_order();
-        let answer = blocking::read(&self.site, &self.caller, &self.options, &self.query).await?;
+        let asked = (self.name.as_str(), self.hops);
+        let fallback::Told { answer, source } =
+            fallback::read(&self.site, &self.caller, &self.options, &self.query, asked).await?;
         let order = if viewed { Order::Kept } else { Order::LastFillsIn };
         let sight = Sight::of(&answer.authority);
         let reply = encode(&answer, &sight, &self.name, &self.wanted, order)?;
         let meta = Meta::with_consistency(&answer, &self.options).cacheable(&self.options);
-        Ok(reply.meta(meta.filtered(&answer.authority, sight.left_out())))
+        Ok(reply.meta(meta.filtered(&answer.authority, sight.left_out())).source(source))
     }
 }
 

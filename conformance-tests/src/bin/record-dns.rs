@@ -12,7 +12,7 @@ use proconsul_conformance::{
     },
     fixtures,
     json::Json,
-    subject::{Kind, Mode, NODE, Setup, Subject},
+    subject::{Kind, NODE, Subject},
 };
 
 /// How often each question is asked, to see whether its answer varies.
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
 
 fn record(file: &Path) -> Result<usize, String> {
     let mut fixture = Fixture::read(file)?;
-    let subject = Subject::start(Setup::of(Kind::Consul, Mode::Dev).config(&fixture.config()))?;
+    let subject = Subject::start(fixture.setup(Kind::Consul))?;
     fixture.establish(&subject)?;
     let own = subject.ask("GET", &format!("/v1/catalog/node/{NODE}"), "").text();
     fixture.own = world::own(&Json::parse(&own).ok_or("the program does not know its own node")?);

@@ -11,7 +11,10 @@ use super::{
     wire::Transport,
     world,
 };
-use crate::subject::Subject;
+use crate::{
+    subject::{Kind, Mode, Setup, Subject},
+    traffic::MANAGEMENT,
+};
 
 /// One file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,6 +27,8 @@ pub struct Fixture {
     pub own: Vec<String>,
     /// What was registered.
     pub registrations: Vec<String>,
+    /// What is asked of the HTTP interface before: `METHOD TARGET BODY`.
+    pub requests: Vec<String>,
     /// The prepared queries.
     pub prepared: Vec<String>,
     /// What was asked.
@@ -97,6 +102,7 @@ impl Fixture {
                 let lines = if own { &mut self.own } else { &mut self.registrations };
                 lines.push(line.to_owned());
             }
+            ("request", None) => self.requests.push(rest.to_owned()),
             ("prepared", None) => self.prepared.push(line.to_owned()),
             ("ask", _) => {
                 let id = u16::try_from(self.exchanges.len() + 1).ok()?;
@@ -128,6 +134,9 @@ impl Fixture {
         for (key, value) in &self.settings {
             let _ = writeln!(text, "set {key}={value}");
         }
+        for line in &self.requests {
+            let _ = writeln!(text, "request {line}");
+        }
         for line in self.own.iter().chain(&self.registrations).chain(&self.prepared) {
             let _ = writeln!(text, "{line}");
         }
@@ -135,10 +144,20 @@ impl Fixture {
         text
     }
 
-    /// The configuration that the settings stand for, a JSON object.
+    /// How to start a program with these settings.
     #[must_use]
-    pub fn config(&self) -> String {
-        world::config(&self.settings)
+    pub fn setup(&self, kind: Kind) -> Setup {
+        let setup = Setup::of(kind, Mode::Dev).config(&world::config(&self.settings));
+        let guarded = self.settings.iter().any(|(key, _)| key.starts_with("acl:"));
+        Setup { token: guarded.then(|| MANAGEMENT.to_owned()), ..setup }
+    }
+
+    /// Whether only a whole program can be in this world: an index does not have access control or recursors.
+    #[must_use]
+    pub fn needs_a_program(&self) -> bool {
+        let of_programs =
+            |(key, _): &(String, String)| key.starts_with("acl:") || key == "recursors";
+        !self.requests.is_empty() || self.settings.iter().any(of_programs)
     }
 
     /// Makes the world in a program: registrations and prepared queries, in order.
@@ -146,6 +165,11 @@ impl Fixture {
     /// # Errors
     /// The line that cannot be understood, or what the program refused.
     pub fn establish(&self, subject: &Subject) -> Result<(), String> {
+        for request in &self.requests {
+            let (method, rest) = request.split_once(' ').ok_or_else(|| request.clone())?;
+            let (target, body) = rest.split_once(' ').ok_or_else(|| request.clone())?;
+            put(subject, method, target, &[body.to_owned()])?;
+        }
         let registrations = world::bodies(&self.registrations)?;
         let prepared = world::prepared(&self.prepared)?;
         put(subject, "PUT", "/v1/catalog/register", &registrations)?;

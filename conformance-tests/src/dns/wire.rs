@@ -69,7 +69,7 @@ fn by_stream(server: SocketAddr, message: &[u8], patience: Duration) -> io::Resu
     Ok(reply)
 }
 
-/// The message of a line such as `udp edns=1232 ecs=1,24,c63364 class=3 web.service.consul SRV rd cd ad do notify`,
+/// The message of a line such as `udp edns=1232 version=1 ecs=1,24,c63364 opt=00030000 class=3 web.service.consul SRV rd cd ad do notify`,
 /// or `udp hex=0100… x x` for what comes after the id; `None` when it cannot be understood.
 #[must_use]
 pub fn question(line: &str, id: u16) -> Option<Vec<u8>> {
@@ -101,12 +101,14 @@ pub fn question(line: &str, id: u16) -> Option<Vec<u8>> {
         .extend(option("class").map_or(Some(1), |class| class.parse::<u16>().ok())?.to_be_bytes());
     if let Some(size) = size {
         let flags = if flags.contains(&"do") { DNSSEC_OK } else { 0 };
-        let subnet = option("ecs").map_or(Some(Vec::new()), subnet)?;
+        let version = option("version").map_or(Some(0), |version| version.parse::<u8>().ok())?;
+        let mut more = option("ecs").map_or(Some(Vec::new()), subnet)?;
+        more.extend(option("opt").map_or(Some(Vec::new()), from_hex)?);
         message.extend([0, 0, 41]);
         message.extend(size.parse::<u16>().ok()?.to_be_bytes());
-        message.extend(flags.to_be_bytes());
-        message.extend(u16::try_from(subnet.len()).ok()?.to_be_bytes());
-        message.extend(subnet);
+        message.extend((flags | u32::from(version) << 16).to_be_bytes());
+        message.extend(u16::try_from(more.len()).ok()?.to_be_bytes());
+        message.extend(more);
     }
     Some(message)
 }

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::json::Json;
+use super::stub;
+use crate::{json::Json, traffic::MANAGEMENT};
 
 /// The members of a JSON object, each already written.
 #[derive(Default)]
@@ -24,6 +25,8 @@ pub(super) fn config(settings: &[(String, String)]) -> String {
             quoted(value)
         };
         match (key.as_str(), key.split_once(':')) {
+            ("recursors", _) => top.put(key, list(value.split(',').map(recursor))),
+            (_, Some(("acl", "dns"))) => top.put("acl", acl(value)),
             ("domain" | "alt_domain" | "translate_wan_addrs", _) => top.put(key, written),
             (_, Some(("service_ttl", service))) => ttl.put(service, quoted(value)),
             (_, Some(("soa", key))) => soa.put(key, written),
@@ -34,6 +37,26 @@ pub(super) fn config(settings: &[(String, String)]) -> String {
     dns.put("soa", soa.print());
     top.put("dns_config", dns.print());
     top.print()
+}
+
+/// `stub` is the name server of the test's own.
+fn recursor(value: &str) -> String {
+    let address = if value == "stub" { stub::address().to_string() } else { value.to_owned() };
+    quoted(&address)
+}
+
+/// Access control that denies by default; the agent answers DNS with that token.
+fn acl(dns: &str) -> String {
+    let mut tokens = Object::default();
+    for key in ["initial_management", "agent"] {
+        tokens.put(key, quoted(MANAGEMENT));
+    }
+    tokens.put("dns", quoted(dns));
+    let mut acl = Object::default();
+    acl.put("enabled", "true".to_owned());
+    acl.put("default_policy", quoted("deny"));
+    acl.put("tokens", tokens.print());
+    acl.print()
 }
 
 /// Registrations as the bodies of `PUT /v1/catalog/register`.
@@ -121,6 +144,10 @@ fn instance(id: &str, name: &str, words: &[&str]) -> Option<String> {
             "port" => service.put("Port", value.to_owned()),
             "addr" => service.put("Address", quoted(&plain(value))),
             "tags" => service.put("Tags", list(value.split(',').map(|tag| quoted(&plain(tag))))),
+            "kind" => service.put("Kind", quoted(value)),
+            "dest" => service
+                .put("Proxy", format!("{{\"DestinationServiceName\": {}}}", quoted(&plain(value)))),
+            "native" => service.put("Connect", "{\"Native\": true}".to_owned()),
             "weights" => {
                 let (passing, warning) = value.split_once(',')?;
                 service
@@ -193,7 +220,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// Undoes `%20`; a broken escape stays as it is.
-fn plain(word: &str) -> String {
+pub(super) fn plain(word: &str) -> String {
     let mut pieces = word.split('%');
     let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
     for piece in pieces {

@@ -1,11 +1,12 @@
 //! Nodes: their addresses, and their meta as text.
 
+use proconsul_anchors::acl::Act;
 use proconsul_anchors::index::NodeRow;
 use rand::RngCore;
 use rand::seq::SliceRandom;
 
 use super::address::{self, Seen, Want};
-use super::{Miss, Search, Sections};
+use super::{Absence, Miss, Search, Sections};
 use crate::name::{Name, NameError};
 use crate::question::Locality;
 use crate::record::{Data, Kind, Record};
@@ -13,6 +14,11 @@ use crate::settings::{Settings, seconds};
 
 /// Meta whose key begins so is told without its key (RFC 1035 text instead of RFC 1464 attributes).
 const BARE_META: &str = "rfc1035-";
+
+/// Whether a node has something of this type.
+pub(crate) fn tells_of_nodes(kind: Kind) -> bool {
+    [Kind::A, Kind::AAAA, Kind::TXT, Kind::ANY].contains(&kind)
+}
 
 /// A node by name, id or beginning of its id. Its health does not matter.
 pub(super) fn answer(
@@ -23,13 +29,22 @@ pub(super) fn answer(
 ) -> Result<Sections, Miss> {
     let kind = search.question.kind;
     let mut sections = Sections::default();
-    if ![Kind::A, Kind::AAAA, Kind::TXT, Kind::ANY].contains(&kind) {
+    if !tells_of_nodes(kind) {
         // Consul does not even look whether the node is there.
         return Ok(sections);
     }
-    let row =
-        search.is_local(locality).then(|| search.view.index.node_by_name_or_id(name)).flatten();
-    let row = row.filter(|row| search.view.shows_node(row)).ok_or(Miss::NoName)?;
+    if !search.is_here(locality) {
+        return Err(Miss::NoName(Absence::Far));
+    }
+    let Some(row) = search.view.index.node_by_name_or_id(name) else {
+        // Who may not read a name at all is not told either what others know of it.
+        let allowed = search.view.authority.allows(Act::node_read(name));
+        let absence = if allowed { Absence::Unknown } else { Absence::Hidden };
+        return Err(Miss::NoName(absence));
+    };
+    if !search.view.shows_node(row) {
+        return Err(Miss::NoName(Absence::Hidden));
+    }
     let owner = &search.question.name;
     if kind != Kind::TXT {
         sections.answer = records(search, row, kind, owner, chance);

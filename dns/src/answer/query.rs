@@ -7,11 +7,17 @@ use proconsul_anchors::prepared::execute::Wanted;
 use rand::RngCore;
 
 use super::service::{Eligible, told};
-use super::{Miss, Search, Sections};
+use super::{Absence, Miss, Search, Sections, View};
 use crate::settings::seconds;
 
 /// The segment of agents in the community edition: the one without a name.
 const SEGMENT: &str = "";
+
+/// A query that is not here. What it would find elsewhere cannot be judged by rules for services.
+fn unknown(view: View<'_>) -> Miss {
+    let absence = if view.authority.is_open() { Absence::Unknown } else { Absence::Hidden };
+    Miss::NoName(absence)
+}
 
 /// What a query of this name or id finds.
 pub(super) fn answer(
@@ -21,22 +27,22 @@ pub(super) fn answer(
     chance: &mut dyn RngCore,
 ) -> Result<Sections, Miss> {
     let (view, settings) = (search.view, search.view.settings);
-    if datacenter.is_some_and(|datacenter| *datacenter != *settings.datacenter) {
-        return Err(Miss::NoName);
+    if datacenter.unwrap_or(&settings.datacenter) != view.datacenter {
+        return Err(Miss::NoName(Absence::Far));
     }
     // A template that cannot be used for this name fails as Consul fails.
     let resolved = view.index.resolve_query(name, SEGMENT).map_err(|_| Miss::Nameless)?;
-    let Resolved { query, .. } = resolved.ok_or(Miss::NoName)?;
+    let Resolved { query, .. } = resolved.ok_or_else(|| unknown(view))?;
     let ip = view.source.as_ref().map(IpAddr::to_string).unwrap_or_default();
     let wanted = Wanted {
         ip: &ip,
         agent: &settings.node_name,
-        datacenter: &settings.datacenter,
+        datacenter: view.datacenter,
         ..Wanted::default()
     };
     let found = query.execute(view.index, view.authority, &wanted, chance);
     if found.instances.is_empty() {
-        return Err(Miss::NoName);
+        return Err(Miss::NoName(Absence::Unfit));
     }
     let instances: Vec<Eligible<'_>> =
         found.instances.iter().map(|(node, instance)| Eligible { node, instance }).collect();
@@ -83,11 +89,13 @@ mod tests {
         };
         let view = View {
             index: &world.index,
+            datacenter: &world.settings.datacenter,
             authority: &Authority::open(),
             settings: &world.settings,
             now: Time(0),
             edns: true,
             source: source.parse().ok(),
+            beyond: None,
         };
         let place = parse(&question, &world.settings);
         let draft = answer(view, &question, &place, &mut StdRng::seed_from_u64(1));

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use proconsul_anchors::index::NodeRow;
 
-use super::{Draft, Manner, View, address, node, zone};
+use super::{Absence, Draft, Manner, View, address, node, zone};
 use crate::name::Name;
 use crate::question::Question;
 use crate::record::{Data, Kind, Rcode, Record};
@@ -22,6 +22,7 @@ pub(super) fn answer(view: View<'_>, question: &Question) -> Draft {
             data: Data::Ptr(holder),
         }),
         None => {
+            draft.absence = Some(Absence::Unknown);
             draft.rcode = Rcode::NxDomain;
             draft.authority.push(zone::soa(view, &question.name));
         }

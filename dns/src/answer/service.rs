@@ -3,13 +3,16 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
+use proconsul_anchors::acl::Act;
+use proconsul_anchors::index::connect::Gateway;
 use proconsul_anchors::index::{CheckRow, Instance, NodeRow};
+use proconsul_anchors::name::Caseless;
 use proconsul_anchors::service::Status;
 use rand::RngCore;
 use rand::seq::SliceRandom;
 
-use super::address::{self, Want};
-use super::{Miss, Search, Sections, View, node};
+use super::address::{self, Seen, Want};
+use super::{Absence, Miss, Search, Sections, View, node};
 use crate::limits::CHASED_RECORDS_MAX;
 use crate::name::Name;
 use crate::question::Locality;
@@ -19,8 +22,19 @@ use crate::settings::seconds;
 /// What of a service is wanted.
 pub(super) struct Wanted<'a> {
     pub(super) name: &'a str,
-    pub(super) tag: Option<&'a str>,
+    pub(super) by: By<'a>,
     pub(super) locality: &'a Locality,
+}
+
+/// Which instances lead to a service.
+#[derive(Clone, Copy)]
+pub(super) enum By<'a> {
+    /// Its own; only those with this tag.
+    Itself(Option<&'a str>),
+    /// Those that reach it through the mesh: proxies, native ones, terminating gateways.
+    Mesh,
+    /// The ingress gateways that are linked with it.
+    Ingress,
 }
 
 /// An instance that may be told, with its node.
@@ -31,7 +45,7 @@ pub(super) struct Eligible<'a> {
 }
 
 /// Where an instance is.
-enum Spot<'a> {
+pub(super) enum Spot<'a> {
     /// At its node's own address: known by the node's name.
     Node(IpAddr),
     /// At another address: known by that.
@@ -49,15 +63,29 @@ pub(super) fn answer(
     if wanted.name.is_empty() {
         return Err(Miss::Nameless);
     }
-    if !search.is_local(wanted.locality) {
-        return Err(Miss::NoName);
+    if !search.is_here(wanted.locality) {
+        return Err(Miss::NoName(Absence::Far));
     }
-    let found = eligible(search.view, wanted.name, wanted.tag, chance);
+    let mut found = wanted.found(search.view);
+    found.shuffle(chance);
     if found.is_empty() {
-        return Err(Miss::NoName);
+        return Err(Miss::NoName(absence(search.view, wanted.name)));
     }
     let ttl = seconds(search.view.settings.service_ttl.of(wanted.name));
     told(search, &found, wanted.locality.port.as_deref(), ttl, chance)
+}
+
+/// Why a service has no instance to tell.
+fn absence(view: View<'_>, service: &str) -> Absence {
+    let Some(row) = view.index.service(service).filter(|row| !row.instances.is_empty()) else {
+        // Who may not read a name at all is not told either what others know of it.
+        let allowed = view.authority.allows(Act::service_read(service));
+        return if allowed { Absence::Unknown } else { Absence::Hidden };
+    };
+    let shown = |instance: &std::sync::Arc<Instance>| {
+        view.index.node(instance.node.key()).is_some_and(|node| view.shows(node, instance))
+    };
+    if row.instances.values().any(shown) { Absence::Unfit } else { Absence::Hidden }
 }
 
 /// The records of instances, in their order.
@@ -75,27 +103,47 @@ pub(super) fn told(
     if sections.answer.is_empty() { Err(Miss::NoData) } else { Ok(sections) }
 }
 
-/// Instances that have the tag and no check against them, shuffled: clients take the first.
-pub(super) fn eligible<'a>(
+/// Instances that may be told and that have no check against them, in the order of the index.
+pub(super) fn fit<'a>(view: View<'a>, service: &str) -> impl Iterator<Item = Eligible<'a>> {
+    let row = view.index.service(service);
+    fit_among(view, row.into_iter().flat_map(|row| row.instances.values()))
+}
+
+fn fit_among<'a>(
     view: View<'a>,
-    service: &str,
-    tag: Option<&str>,
-    chance: &mut dyn RngCore,
-) -> Vec<Eligible<'a>> {
-    let instances = view.index.service(service).into_iter().flat_map(|row| row.instances.values());
-    let on_node = |instance: &'a std::sync::Arc<Instance>| {
+    instances: impl Iterator<Item = &'a std::sync::Arc<Instance>>,
+) -> impl Iterator<Item = Eligible<'a>> {
+    let on_node = move |instance: &'a std::sync::Arc<Instance>| {
         let node = view.index.node(instance.node.key())?;
         Some(Eligible { node, instance })
     };
-    let tagged = |found: &Eligible<'_>| tag.is_none_or(|tag| found.has_tag(tag));
-    let mut fit: Vec<Eligible<'a>> = instances
-        .filter_map(on_node)
-        .filter(|found| view.shows(found.node, found.instance))
-        .filter(tagged)
-        .filter(|found| found.is_fit(view.settings.only_passing))
-        .collect();
-    fit.shuffle(chance);
-    fit
+    let found = instances.filter_map(on_node);
+    found
+        .filter(move |found| view.shows(found.node, found.instance))
+        .filter(move |found| found.is_fit(view.settings.only_passing))
+}
+
+// === impl Wanted ===
+
+impl Wanted<'_> {
+    /// The instances that are fit, in the order of the index.
+    fn found<'a>(&self, view: View<'a>) -> Vec<Eligible<'a>> {
+        match self.by {
+            By::Itself(None) => fit(view, self.name).collect(),
+            By::Itself(Some(tag)) => {
+                fit(view, self.name).filter(|found| found.has_tag(tag)).collect()
+            }
+            By::Mesh => {
+                let reaching = view.index.reaching(&Caseless::from(self.name));
+                fit_among(view, reaching.into_iter()).collect()
+            }
+            By::Ingress => {
+                let gateways = view.index.gateways_of(&Caseless::from(self.name), Gateway::Ingress);
+                fit_among(view, gateways.into_iter().flat_map(|row| row.instances.values()))
+                    .collect()
+            }
+        }
+    }
 }
 
 /// One address for each instance, each once. Host names are told only where there is no address, and only one.
@@ -159,7 +207,7 @@ fn srv(
     let mut sections = Sections::default();
     for instance in found {
         // A port that one of them does not have is no name at all.
-        let port = instance.port(port_name).ok_or(Miss::NoName)?;
+        let port = instance.port_for(search, port_name).ok_or(Miss::NoName(Absence::Unfit))?;
         let name = instance.node.node.name.as_str();
         if !told.insert((name, instance.address(search, Want::Any), port)) {
             continue;
@@ -197,7 +245,7 @@ impl<'a> Eligible<'a> {
     }
 
     /// The weight of its state. A state that nobody knows weighs one.
-    fn weight(&self) -> u16 {
+    pub(super) fn weight(&self) -> u16 {
         let weights = self.instance.service.weights;
         let (Ok(passing @ 1..), Ok(warning)) =
             (u16::try_from(weights.passing), u16::try_from(weights.warning))
@@ -217,7 +265,7 @@ impl<'a> Eligible<'a> {
     }
 
     /// The port of this name, or the one to tell when none was named.
-    fn port(&self, name: Option<&str>) -> Option<u16> {
+    pub(super) fn port(&self, name: Option<&str>) -> Option<u16> {
         let service = &self.instance.service;
         let port = match name {
             None => service.default_port(),
@@ -227,19 +275,30 @@ impl<'a> Eligible<'a> {
         Some(port as u16)
     }
 
+    /// The same for this question: from outside, the port that is meant for there, if there is one.
+    fn port_for(&self, search: &Search<'_>, name: Option<&str>) -> Option<u16> {
+        let inside = self.port(name)?;
+        let tagged = || self.instance.service.tagged_addresses.as_ref()?.get("wan");
+        let outside = (self.seen(search) == Seen::Outside).then(tagged).flatten();
+        Some(outside.map(|tagged| tagged.port as u16).filter(|port| *port != 0).unwrap_or(inside))
+    }
+
     /// The service's own address that suits best; empty when it has none.
     fn address(&self, search: &Search<'_>, want: Want) -> &'a str {
         let service = &self.instance.service;
         let tagged = |tag: &str| {
             service.tagged_addresses.as_ref()?.get(tag).map(|tagged| tagged.address.as_ref())
         };
+        address::choose(&service.address, tagged, want, self.seen(search))
+    }
+
+    fn seen(&self, search: &Search<'_>) -> Seen {
         let settings = search.view.settings;
-        let seen = node::seen(settings, node::datacenter(settings, self.node));
-        address::choose(&service.address, tagged, want, seen)
+        node::seen(settings, node::datacenter(settings, self.node))
     }
 
     /// Where it is, for this question; nothing when neither it nor its node has an address.
-    fn spot(&self, search: &Search<'_>) -> Option<Spot<'a>> {
+    pub(super) fn spot(&self, search: &Search<'_>) -> Option<Spot<'a>> {
         let want = Want::of(search.question.kind);
         let own = self.address(search, want);
         let nodes = node::address(search.view.settings, self.node, want);

@@ -31,6 +31,7 @@ fn record_line(record: &Record) -> String {
         }
         Data::Txt(strings) => format!("{:?}", String::from_utf8_lossy(&strings[1..])),
         Data::Opt(edns) => format!("{edns:?}"),
+        Data::Opaque(opaque) => format!("{opaque:?}"),
         Data::Soa(soa) => {
             let times = [soa.serial, soa.refresh, soa.retry, soa.expire, soa.minimum]
                 .map(|time| time.to_string());
@@ -49,11 +50,13 @@ fn ask_as(world: &World, authority: &Authority, name: &str, kind: &str, seed: u6
         Question { name: Name::parse(name).unwrap(), kind: Kind::parse(kind).unwrap(), class: 1 };
     let view = View {
         index: &world.index,
+        datacenter: &world.settings.datacenter,
         authority,
         settings: &world.settings,
         now: NOW,
         edns: false,
         source: None,
+        beyond: None,
     };
     let place = question::parse(&question, &world.settings);
     answer(view, &question, &place, &mut StdRng::seed_from_u64(seed))
@@ -533,4 +536,108 @@ fn addresses_of_other_datacenters_may_be_seen_from_outside() {
     };
     let row = world.index.node("n1").unwrap();
     assert_eq!(node::address(&settings, row, address::Want::V4), "192.0.2.1");
+}
+
+const MESH: &str = r#"
+    node n1 10.0.0.1
+    node n2 10.0.0.2
+    service n1 web web port=80
+    service n1 web-proxy web-proxy port=21000 proxy=web
+    service n2 web-proxy web-proxy port=21001 addr=10.1.0.2 proxy=web
+    service n2 db db port=5432 native=true
+    service n1 ig ig port=443 kind=ingress-gateway
+    entry ingress-gateway ig {"Listeners":[{"Port":80,"Services":[{"Name":"web"}]}]}
+    set service_ttl:web=7s
+    set node_ttl=5s"#;
+
+#[test]
+fn connect_service_lookup() {
+    check(
+        MESH,
+        "web.connect.consul SRV",
+        "AN web.connect.consul. 7 SRV 1 1 21000 n1.node.dc1.consul.
+         AN web.connect.consul. 7 SRV 1 1 21001 0a010002.addr.dc1.consul.
+         AR n1.node.dc1.consul. 7 A 10.0.0.1
+         AR 0a010002.addr.dc1.consul. 7 A 10.1.0.2",
+    );
+    check(MESH, "x.Db.connect.dc1.consul A", "AN x.Db.connect.dc1.consul. 0 A 10.0.0.2");
+    // A peer is read and left alone there.
+    check(MESH, "db.connect.east.peer.consul A", "AN db.connect.east.peer.consul. 0 A 10.0.0.2");
+    misses(MESH, &["ig.connect.consul A", "web.connect.dc2.consul A"]);
+}
+
+#[test]
+fn ingress_service_lookup() {
+    check(MESH, "web.ingress.consul A", "AN web.ingress.consul. 7 A 10.0.0.1");
+    misses(MESH, &["db.ingress.consul A"]);
+}
+
+#[test]
+fn virtual_ip_lookup() {
+    let address = "x.web.virtual.dc9.dc.consul. 5 A 240.0.0.1";
+    check(MESH, "X.web.virtual.dc9.dc.consul A", &format!("AN {address}"));
+    check(MESH, "x.web.virtual.dc9.dc.consul AAAA", &format!("AR {address}"));
+    // No SOA where there is none, and nothing of a peer's.
+    check(MESH, "nope.virtual.consul A", "");
+    check(MESH, "web.virtual.east.consul A", "");
+}
+
+/// A node of `dc1` and what it offers, asked for from `here`.
+fn seen_from(here: &str, translate: bool, service: &str, kind: &str) -> Vec<String> {
+    let world = World::read(&format!(
+        "node n1 10.0.0.1 tagged:wan=192.0.2.1\nservice n1 s web port=80 {service}"
+    ));
+    let settings = Settings {
+        datacenter: here.into(),
+        translate_wan_addrs: translate,
+        ..world.settings.clone()
+    };
+    let name = Name::parse("web.service.dc1.consul").unwrap();
+    let question = Question { name, kind: Kind::parse(kind).unwrap(), class: 1 };
+    let view = View {
+        index: &world.index,
+        datacenter: "dc1",
+        authority: &Authority::open(),
+        settings: &settings,
+        now: NOW,
+        edns: false,
+        source: None,
+        beyond: None,
+    };
+    let place = question::parse(&question, &settings);
+    lines(&answer(view, &question, &place, &mut StdRng::seed_from_u64(1)))
+        .iter()
+        .map(|line| line.replace("web.service.dc1.consul. 0 ", ""))
+        .collect()
+}
+
+#[test]
+fn service_lookup_wan_translation() {
+    let at_node = ["AN SRV 1 1 80 n1.node.dc1.consul.", "AR n1.node.dc1.consul. 0 A 10.0.0.1"];
+    let outside = |port: &str, hex: &str, ip: &str| {
+        vec![
+            format!("AN SRV 1 1 {port} {hex}.addr.dc1.consul."),
+            format!("AR {hex}.addr.dc1.consul. 0 A {ip}"),
+        ]
+    };
+    let own = "addr=10.1.0.1 tagged:wan=192.0.2.9|443";
+    let same_port = "addr=10.1.0.1 tagged:wan=192.0.2.9|0";
+    for (here, translate, service, expected) in [
+        ("dc1", true, "", at_node.map(str::to_owned).to_vec()),
+        ("dc2", false, "", at_node.map(str::to_owned).to_vec()),
+        ("dc2", true, "", outside("80", "c0000201", "192.0.2.1")),
+        ("dc1", true, own, outside("80", "0a010001", "10.1.0.1")),
+        ("dc2", false, own, outside("80", "0a010001", "10.1.0.1")),
+        ("dc2", true, own, outside("443", "c0000209", "192.0.2.9")),
+        ("dc2", true, same_port, outside("80", "c0000209", "192.0.2.9")),
+        ("dc2", true, "addr=10.1.0.1", outside("80", "0a010001", "10.1.0.1")),
+    ] {
+        assert_eq!(
+            seen_from(here, translate, service, "SRV"),
+            expected,
+            "{here} {translate} {service}"
+        );
+    }
+    assert_eq!(seen_from("dc2", true, own, "A"), ["AN A 192.0.2.9"]);
+    assert_eq!(seen_from("dc2", true, "", "A"), ["AN A 192.0.2.1"]);
 }

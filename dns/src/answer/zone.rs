@@ -2,8 +2,9 @@
 
 use proconsul_anchors::index::NodeRow;
 use rand::RngCore;
+use rand::seq::SliceRandom as _;
 
-use super::service::eligible;
+use super::service::fit;
 use super::{Draft, Miss, Search, Sections, View, node};
 use crate::limits::NAME_SERVERS_MAX;
 use crate::name::Name;
@@ -29,13 +30,17 @@ pub(super) fn authority(search: &Search<'_>, chance: &mut dyn RngCore) -> Sectio
 /// What is said when there is nothing to tell.
 pub(super) fn miss(view: View<'_>, question: &Question, miss: Miss) -> Draft {
     let rcode = match miss {
-        Miss::NoName => Rcode::NxDomain,
+        Miss::NoName(_) => Rcode::NxDomain,
         Miss::NoData => Rcode::NoError,
         Miss::Nameless | Miss::NotAllowed => {
             return Draft { rcode: Rcode::ServFail, ..Draft::default() };
         }
     };
-    Draft { rcode, authority: vec![soa(view, &question.name)], ..Draft::default() }
+    let absence = match miss {
+        Miss::NoName(absence) => Some(absence),
+        _ => None,
+    };
+    Draft { rcode, absence, authority: vec![soa(view, &question.name)], ..Draft::default() }
 }
 
 /// The SOA record of the zone of a name. Its serial is the time, since nobody transfers it.
@@ -65,7 +70,9 @@ fn told_zone<'a>(settings: &'a Settings, name: &Name) -> &'a Zone {
 fn name_servers(search: &Search<'_>, chance: &mut dyn RngCore) -> (Vec<Record>, Vec<Record>) {
     let ttl = seconds(search.view.settings.node_ttl);
     let (mut servers, mut glue) = (Vec::new(), Vec::new());
-    for instance in eligible(search.view, SERVERS, None, chance) {
+    let mut found: Vec<_> = fit(search.view, SERVERS).collect();
+    found.shuffle(chance);
+    for instance in found {
         let Some(target) = server_name(search, instance.node) else { continue };
         let data = Data::Ns(target.clone());
         servers.push(Record { owner: search.zone.clone(), ttl, data });

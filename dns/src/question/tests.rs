@@ -25,7 +25,7 @@ fn show(ask: &Ask) -> String {
         }
         Ask::Connect { name, locality } => format!("connect {name}{}", place(locality)),
         Ask::Ingress { name, locality } => format!("ingress {name}{}", place(locality)),
-        Ask::Virtual { name, peer } => {
+        Ask::Virtual { name, peer, .. } => {
             format!("virtual {name} of {}", peer.as_deref().unwrap_or("none"))
         }
         Ask::Node { name, locality } => format!("node {name}{}", place(locality)),

@@ -6,15 +6,20 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use metrics::counter;
 use nix::cmsg_space;
 use nix::libc::{in_pktinfo, in6_pktinfo};
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg,
-    sendmmsg, setsockopt, sockopt,
+    sendmmsg, sendmsg, setsockopt, sockopt,
 };
+use nix::sys::time::TimeSpec;
 
-use crate::limits::{DATAGRAMS_AT_ONCE, RECEIVE_BUFFER_BYTES, REQUEST_BYTES_MAX, STOP_HEARD_MAX};
+use crate::limits::{
+    DATAGRAMS_AT_ONCE, QUERY_WAIT_MAX, RECEIVE_BUFFER_BYTES, REQUEST_BYTES_MAX, STOP_HEARD_MAX,
+};
 
 /// A socket that tells for each datagram to which address it was sent.
 pub(super) struct Datagrams {
@@ -26,7 +31,15 @@ pub(super) struct Datagrams {
 pub(super) struct Inbox {
     headers: MultiHeaders<SockaddrStorage>,
     buffers: Vec<Vec<u8>>,
-    came: Vec<(usize, Way)>,
+    came: Vec<Came>,
+}
+
+/// One of them: in which buffer, how long, and when, as far as the system tells.
+struct Came {
+    buffer: usize,
+    bytes: usize,
+    way: Way,
+    at: Option<Duration>,
 }
 
 /// What goes together.
@@ -65,6 +78,10 @@ impl Datagrams {
                 true
             }
         };
+        // Without it, old queries are answered as new ones are.
+        if let Err(error) = setsockopt(&socket, sockopt::ReceiveTimestampns, &true) {
+            tracing::debug!(%error, "the system does not tell when datagrams come");
+        }
         // The system gives as much of it as it allows; with less, only bursts are lost sooner.
         if let Err(error) = setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER_BYTES) {
             tracing::debug!(%error, "the receive buffer keeps its size");
@@ -76,7 +93,7 @@ impl Datagrams {
 
     /// Room for what comes.
     pub(super) fn inbox() -> Inbox {
-        let space = cmsg_space!(in6_pktinfo);
+        let space = cmsg_space!(in6_pktinfo, TimeSpec);
         Inbox {
             headers: MultiHeaders::preallocate(DATAGRAMS_AT_ONCE, Some(space)),
             buffers: vec![vec![0; REQUEST_BYTES_MAX]; DATAGRAMS_AT_ONCE],
@@ -96,7 +113,9 @@ impl Datagrams {
 
     /// Waits for the next ones, for a while.
     pub(super) fn receive(&self, inbox: &mut Inbox) -> io::Result<()> {
-        inbox.take(self.socket.as_raw_fd())
+        inbox.take(self.socket.as_raw_fd())?;
+        inbox.forget_late(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
+        Ok(())
     }
 
     /// Sends replies back the way that the queries came. What cannot be sent is told, and the others go.
@@ -116,6 +135,18 @@ impl Datagrams {
     }
 }
 
+impl Datagrams {
+    /// Sends one reply that had to wait. It never waits for room: what does not go now is asked for again.
+    pub(super) fn send_one(&self, reply: &[u8], way: Way) {
+        let from = way.to.as_ref().map(Here::message);
+        let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+        let (descriptor, what) = (self.socket.as_raw_fd(), [IoSlice::new(reply)]);
+        if let Err(error) = sendmsg(descriptor, &what, from.as_slice(), flags, Some(&way.from)) {
+            tracing::warn!(%error, bytes = reply.len(), "failed to respond");
+        }
+    }
+}
+
 // === impl Inbox ===
 
 impl Inbox {
@@ -125,18 +156,36 @@ impl Inbox {
             self.buffers.iter_mut().map(|buffer| [IoSliceMut::new(buffer)]).collect();
         let flags = MsgFlags::MSG_WAITFORONE;
         let received = recvmmsg(descriptor, &mut self.headers, into.iter_mut(), flags, None)?;
-        for message in received {
+        for (buffer, message) in received.enumerate() {
             let Some(from) = message.address else { continue };
-            let to = message.cmsgs()?.find_map(Here::of);
-            self.came.push((message.bytes, Way { from, to }));
+            let (mut to, mut at) = (None, None);
+            for told in message.cmsgs()? {
+                match told {
+                    ControlMessageOwned::ScmTimestampns(time) => at = Some(time.into()),
+                    told => to = to.or(Here::of(told)),
+                }
+            }
+            self.came.push(Came { buffer, bytes: message.bytes, way: Way { from, to }, at });
         }
         Ok(())
     }
 
+    /// Leaves out what came so long ago that nobody waits for its answer any more: answering would only keep those
+    /// waiting who still do. The clock may have been set; then nothing came long ago.
+    fn forget_late(&mut self, now: Duration) {
+        let before = self.came.len();
+        let age = |at: Duration| now.checked_sub(at).unwrap_or_default();
+        self.came.retain(|came| came.at.is_none_or(|at| age(at) <= QUERY_WAIT_MAX));
+        let late = before - self.came.len();
+        if late > 0 {
+            counter!("consul.dns.late_queries").increment(late as u64);
+            tracing::debug!(late, "queries waited longer than their clients do");
+        }
+    }
+
     /// What came last, each with its way.
     pub(super) fn queries(&self) -> impl Iterator<Item = (&[u8], Way)> {
-        let came = self.came.iter().zip(&self.buffers);
-        came.map(|((length, way), buffer)| (&buffer[..*length], *way))
+        self.came.iter().map(|came| (&self.buffers[came.buffer][..came.bytes], came.way))
     }
 }
 
@@ -201,6 +250,32 @@ impl Here {
         match self {
             Self::V4(info) => ControlMessage::Ipv4PacketInfo(info),
             Self::V6(info) => ControlMessage::Ipv6PacketInfo(info),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_waits_for_any_more_is_left_out() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let to = socket.local_addr().unwrap();
+        let datagrams = Datagrams::new(socket).unwrap();
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut inbox = Datagrams::inbox();
+        client.send_to(b"query", to).unwrap();
+        datagrams.receive(&mut inbox).unwrap();
+        assert_eq!(inbox.queries().map(|(query, _)| query).collect::<Vec<_>>(), [b"query"]);
+        let came = inbox.came[0].at.unwrap();
+        for (now, left) in [
+            (came + QUERY_WAIT_MAX, 1),
+            (came - QUERY_WAIT_MAX, 1),
+            (came + QUERY_WAIT_MAX + Duration::from_millis(1), 0),
+        ] {
+            inbox.forget_late(now);
+            assert_eq!(inbox.queries().count(), left);
         }
     }
 }

@@ -6,12 +6,10 @@
 use hickory_proto::rr::{RData, RecordType};
 use hickory_proto::serialize::binary::{BinDecoder, Restrict};
 
-use crate::limits::{
-    LABEL_BYTES_MAX, NAME_BYTES_MAX, POINTERS_FOLLOWED_MAX, REQUEST_ADDITIONAL_MAX,
-};
-use crate::message::{Header, Reply};
-use crate::name::Name;
+use crate::limits::REQUEST_ADDITIONAL_MAX;
+use crate::message::{Header, OPTION_ERROR, OPTION_SUBNET, Reply};
 use crate::question::Question;
+use crate::reader::{Head, Reader, Unreadable, number};
 use crate::record::{Edns, Kind, Rcode, Subnet};
 use crate::shape::{Asker, Transport};
 
@@ -26,23 +24,6 @@ pub(super) enum Incoming {
     Query { question: Option<Question>, asker: Asker },
 }
 
-/// A message that cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Unreadable;
-
-/// Reads a message from left to right.
-struct Reader<'a> {
-    message: &'a [u8],
-    at: usize,
-}
-
-/// The twelve bytes that every message begins with.
-struct Head {
-    id: u16,
-    bits: u16,
-    counts: [u16; 4],
-}
-
 /// A record of a request, as far as it matters.
 enum Extra {
     Edns(Edns),
@@ -53,98 +34,54 @@ const OPCODE_QUERY: u8 = 0;
 const OPCODE_NOTIFY: u8 = 4;
 const OPTION_LONG_LIVED: u16 = 1;
 const OPTION_LEASE: u16 = 2;
-const OPTION_SUBNET: u16 = 8;
 const OPTION_EXPIRE: u16 = 9;
 const OPTION_KEEPALIVE: u16 = 11;
-const OPTION_ERROR: u16 = 15;
 
 /// Reads a message.
 pub(super) fn decode(bytes: &[u8], transport: Transport) -> Incoming {
-    let mut reader = Reader { message: bytes, at: 0 };
+    let mut reader = Reader::new(bytes);
     let Ok(head) = reader.head() else { return Incoming::Noise };
     let [questions, answers, authorities, additionals] = head.counts;
     if head.is_response() {
         return Incoming::Noise;
     }
     if ![OPCODE_QUERY, OPCODE_NOTIFY].contains(&head.opcode()) {
-        return Incoming::Reject(head.reject(head.opcode(), Rcode::NotImp, None));
+        return reject(&head, head.opcode(), Rcode::NotImp, None);
     }
     if questions != 1 || answers > 1 || authorities > 1 || additionals > REQUEST_ADDITIONAL_MAX {
-        return Incoming::Reject(head.reject(OPCODE_QUERY, Rcode::FormErr, None));
+        return reject(&head, OPCODE_QUERY, Rcode::FormErr, None);
     }
     let Ok(question) = reader.question() else {
-        return Incoming::Reject(head.reject(OPCODE_QUERY, Rcode::FormErr, None));
+        return reject(&head, OPCODE_QUERY, Rcode::FormErr, None);
     };
     match reader.edns(answers + authorities, additionals) {
-        Ok(edns) => Incoming::Query { question, asker: head.asker(transport, edns) },
-        Err(Unreadable) => Incoming::Reject(head.reject(OPCODE_QUERY, Rcode::FormErr, question)),
+        Ok(edns) => Incoming::Query { question, asker: asker(&head, transport, edns) },
+        Err(Unreadable) => reject(&head, OPCODE_QUERY, Rcode::FormErr, question),
     }
 }
 
-// === impl Head ===
-
-impl Head {
-    fn bit(&self, at: u8) -> bool {
-        self.bits >> at & 1 == 1
+/// Who asks, by the head of the query.
+fn asker(head: &Head, transport: Transport, edns: Option<Edns>) -> Asker {
+    Asker {
+        transport,
+        edns,
+        id: head.id,
+        opcode: head.opcode(),
+        recursion_desired: head.bit(8),
+        checking_disabled: head.bit(4),
     }
+}
 
-    fn is_response(&self) -> bool {
-        self.bit(15)
-    }
-
-    fn opcode(&self) -> u8 {
-        (self.bits >> 11).to_le_bytes()[0] & 0xF
-    }
-
-    fn asker(&self, transport: Transport, edns: Option<Edns>) -> Asker {
-        Asker {
-            transport,
-            edns,
-            id: self.id,
-            opcode: self.opcode(),
-            recursion_desired: self.bit(8),
-            checking_disabled: self.bit(4),
-        }
-    }
-
-    /// A message that is turned down comes back with its own bits.
-    fn reject(&self, opcode: u8, rcode: Rcode, question: Option<Question>) -> Reply {
-        let header = Header {
-            id: self.id,
-            opcode,
-            authoritative: false,
-            truncated: self.bit(9),
-            recursion_desired: self.bit(8),
-            recursion_available: self.bit(7),
-            authentic: self.bit(5),
-            checking_disabled: self.bit(4),
-            rcode,
-        };
-        let (answer, authority, additional) = (Vec::new(), Vec::new(), Vec::new());
-        Reply { header, question, answer, authority, additional, compress: false }
-    }
+/// A message that is turned down comes back with its own bits.
+fn reject(head: &Head, opcode: u8, rcode: Rcode, question: Option<Question>) -> Incoming {
+    let header = Header { authoritative: false, opcode, reserved: false, ..head.header(rcode) };
+    let (answer, authority, additional) = (Vec::new(), Vec::new(), Vec::new());
+    Incoming::Reject(Reply { header, question, answer, authority, additional, compress: false })
 }
 
 // === impl Reader ===
 
-impl<'a> Reader<'a> {
-    fn head(&mut self) -> Result<Head, Unreadable> {
-        let (id, bits) = (self.u16()?, self.u16()?);
-        let counts = [self.u16()?, self.u16()?, self.u16()?, self.u16()?];
-        Ok(Head { id, bits, counts })
-    }
-
-    /// A message may end after its header, after the name, and after the type: what is missing is zero.
-    fn question(&mut self) -> Result<Option<Question>, Unreadable> {
-        if self.is_at_end() {
-            return Ok(None);
-        }
-        let name = self.name()?;
-        let kind = Kind(if self.is_at_end() { 0 } else { self.u16()? });
-        let class = if self.is_at_end() { 0 } else { self.u16()? };
-        Ok(Some(Question { name, kind, class }))
-    }
-
+impl Reader<'_> {
     /// Reads the records after the question. Among several EDNS records the last counts, elsewhere none does.
     fn edns(&mut self, before: u16, additionals: u16) -> Result<Option<Edns>, Unreadable> {
         for _ in 0..before {
@@ -168,10 +105,12 @@ impl<'a> Reader<'a> {
         let (kind, class) = (Kind(self.u16()?), self.u16()?);
         self.take(4)?;
         let length = self.u16()?;
-        let start = self.at;
+        let start = self.at();
         let data = self.take(usize::from(length))?;
         match kind {
-            Kind::OPT => Ok(Extra::Edns(Edns { udp_size: class, subnet: options(data)? })),
+            Kind::OPT => {
+                Ok(Extra::Edns(Edns { udp_size: class, subnet: options(data)?, error: None }))
+            }
             Kind::A | Kind::AAAA | Kind::NS | Kind::CNAME | Kind::PTR | Kind::TXT => {
                 self.judge(start, kind, length).map(|()| Extra::Other)
             }
@@ -186,56 +125,10 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         let start = u16::try_from(start).map_err(|_| Unreadable)?;
-        let mut decoder = BinDecoder::new(self.message).clone(start);
+        let mut decoder = BinDecoder::new(self.message()).clone(start);
         let read = RData::read(&mut decoder, RecordType::from(kind.0), Restrict::new(length));
         read.map(drop).map_err(|_| Unreadable)
     }
-
-    fn name(&mut self) -> Result<Name, Unreadable> {
-        let mut wire = Vec::new();
-        let (mut at, mut after, mut jumps) = (self.at, None, 0);
-        loop {
-            let length = usize::from(*self.message.get(at).ok_or(Unreadable)?);
-            match length {
-                0 => break,
-                1..=LABEL_BYTES_MAX => {
-                    wire.extend_from_slice(self.message.get(at..=at + length).ok_or(Unreadable)?);
-                    at += length + 1;
-                }
-                0xC0.. => {
-                    let low = usize::from(*self.message.get(at + 1).ok_or(Unreadable)?);
-                    after = after.or(Some(at + 2));
-                    at = (length & 0x3F) << 8 | low;
-                    jumps += 1;
-                }
-                _ => return Err(Unreadable),
-            }
-            if jumps > POINTERS_FOLLOWED_MAX || wire.len() >= NAME_BYTES_MAX {
-                return Err(Unreadable);
-            }
-        }
-        self.at = after.unwrap_or(at + 1);
-        wire.push(0);
-        Name::from_wire(&wire).map_err(|_| Unreadable)
-    }
-
-    fn is_at_end(&self) -> bool {
-        self.at == self.message.len()
-    }
-
-    fn take(&mut self, count: usize) -> Result<&'a [u8], Unreadable> {
-        let bytes = self.message.get(self.at..self.at + count).ok_or(Unreadable)?;
-        self.at += count;
-        Ok(bytes)
-    }
-
-    fn u16(&mut self) -> Result<u16, Unreadable> {
-        self.take(2).map(number)
-    }
-}
-
-fn number(bytes: &[u8]) -> u16 {
-    bytes.iter().fold(0, |number, byte| number << 8 | u16::from(*byte))
 }
 
 /// The first subnet among the options, if all of them are well formed.

@@ -12,17 +12,34 @@ use proconsul_anchors::outcome::Outcome;
 use proconsul_anchors::query::Query;
 use proconsul_anchors::sealed::SealedSecret;
 
-use super::Door;
+use super::{Door, Look};
+
+/// What a caller may read for a query.
+fn look(handle: &Handle, caller: &Caller, query: &Query) -> Look {
+    // Whoever is unknown sees nothing.
+    let Ok(answer) = handle.lookup(caller, query) else {
+        return Look::Seen(handle.snapshot(), Authority::nothing());
+    };
+    match answer.outcome {
+        Outcome::Resolve | Outcome::Attest if answer.known_leader => {
+            Look::Seen(answer.at, answer.authority)
+        }
+        Outcome::Resolve | Outcome::Attest => {
+            Look::Leaderless(answer.at, answer.authority, answer.age)
+        }
+        Outcome::Defer => Look::Stale(answer.at, answer.authority, "the scope defers".into()),
+        Outcome::Refuse => Look::Refused("the scope refuses".into()),
+    }
+}
 
 impl Door for Handle {
-    fn look(&self, from: Option<IpAddr>, query: &Query) -> Option<(Arc<Index>, Authority)> {
-        let caller =
-            Caller { token: self.acl().tokens.for_dns(), address: from, ..Caller::default() };
-        // Whoever is unknown sees nothing.
-        let Ok(answer) = self.lookup(&caller, query) else {
-            return Some((Self::snapshot(self), Authority::nothing()));
-        };
-        (answer.outcome != Outcome::Refuse).then_some((answer.at, answer.authority))
+    fn look(&self, from: Option<IpAddr>, query: &Query) -> Look {
+        let token = self.acl().tokens.for_dns();
+        look(self, &Caller { token, address: from, ..Caller::default() }, query)
+    }
+
+    fn look_as(&self, caller: &Caller, query: &Query) -> Look {
+        look(self, caller, query)
     }
 
     fn bearer(&self, from: Option<IpAddr>, token: &SealedSecret) -> Authority {

@@ -1,36 +1,71 @@
-//! Queries by stream: an accept loop that an aborted connection does not end, and a task for each connection.
+//! Listeners for streams: an accept loop that an aborted connection does not end, and a task for each connection.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
-use super::{Door, Service};
+use super::certificates::Certificates;
+use super::stream::{converse, within};
+use super::{Door, Service, https};
 use crate::limits::{
-    ACCEPT_REST, MESSAGE_BYTES_MAX, TCP_CONNECTIONS_MAX, TCP_FIRST_WAIT, TCP_IDLE_WAIT,
-    TCP_QUERIES_MAX, TCP_WRITE_WAIT,
+    ACCEPT_REST, HANDSHAKE_WAIT, SECURE_QUERIES_MAX, TCP_CONNECTIONS_MAX, TCP_QUERIES_MAX,
 };
-use crate::settings::Settings;
-use crate::shape::Transport;
+
+/// What is spoken on the connections to a listener.
+#[derive(Clone)]
+enum Spoken {
+    /// DNS over TCP (RFC 7766).
+    Plain,
+    /// DNS over TLS (RFC 7858).
+    Tls(Arc<Certificates>),
+    /// DNS over HTTPS (RFC 8484).
+    Https(Arc<Certificates>),
+}
 
 /// Serves the connections to a listener until `stop` says so, or whoever holds it is gone.
 pub async fn serve_tcp<D: Door>(
     listener: TcpListener,
-    door: D,
-    settings: Arc<ArcSwap<Settings>>,
+    service: Arc<Service<D>>,
+    stop: watch::Receiver<bool>,
+) {
+    serve(listener, service, Spoken::Plain, stop).await;
+}
+
+/// The same, within TLS.
+pub async fn serve_tls<D: Door>(
+    listener: TcpListener,
+    service: Arc<Service<D>>,
+    certificates: Arc<Certificates>,
+    stop: watch::Receiver<bool>,
+) {
+    serve(listener, service, Spoken::Tls(certificates), stop).await;
+}
+
+/// Serves HTTPS requests for `/dns-query` in the same way.
+pub async fn serve_https<D: Door>(
+    listener: TcpListener,
+    service: Arc<Service<D>>,
+    certificates: Arc<Certificates>,
+    stop: watch::Receiver<bool>,
+) {
+    serve(listener, service, Spoken::Https(certificates), stop).await;
+}
+
+async fn serve<D: Door>(
+    listener: TcpListener,
+    service: Arc<Service<D>>,
+    spoken: Spoken,
     mut stop: watch::Receiver<bool>,
 ) {
-    let service = Arc::new(Service::new(door, settings));
     let mut connections = JoinSet::new();
     tokio::select! {
-        () = accept_for_ever(&listener, &service, &mut connections) => {}
+        () = accept_for_ever(&listener, &service, &spoken, &mut connections) => {}
         _ = stop.wait_for(|stop| *stop) => {}
     }
     connections.shutdown().await;
@@ -39,6 +74,7 @@ pub async fn serve_tcp<D: Door>(
 async fn accept_for_ever<D: Door>(
     listener: &TcpListener,
     service: &Arc<Service<D>>,
+    spoken: &Spoken,
     connections: &mut JoinSet<()>,
 ) {
     let places = Arc::new(Semaphore::new(TCP_CONNECTIONS_MAX));
@@ -47,10 +83,10 @@ async fn accept_for_ever<D: Door>(
         while connections.try_join_next().is_some() {}
         match listener.accept().await {
             Ok((stream, from)) => {
-                let service = Arc::clone(service);
+                let (service, spoken) = (Arc::clone(service), spoken.clone());
                 connections.spawn(async move {
                     let _place = place;
-                    if let Err(error) = serve_connection(stream, from, &service).await {
+                    if let Err(error) = serve_connection(stream, from, &service, &spoken).await {
                         tracing::debug!(%error, client = %from, "connection ended");
                     }
                 });
@@ -65,44 +101,27 @@ async fn accept_for_ever<D: Door>(
     }
 }
 
-/// Answers the queries of one connection in their order. One that is not understood does not end it.
 async fn serve_connection<D: Door>(
-    mut stream: TcpStream,
+    stream: TcpStream,
     from: SocketAddr,
-    service: &Service<D>,
+    service: &Arc<Service<D>>,
+    spoken: &Spoken,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut patience = TCP_FIRST_WAIT;
-    for _ in 0..TCP_QUERIES_MAX {
-        let message = within(patience, read_message(&mut stream)).await?;
-        patience = TCP_IDLE_WAIT;
-        let Some(reply) =
-            service.respond(Transport::Tcp, Some(from.ip()), &message, &mut rand::rng())
-        else {
-            continue;
-        };
-        within(TCP_WRITE_WAIT, write_message(&mut stream, &reply)).await?;
+    match spoken {
+        Spoken::Plain => converse(stream, from.ip(), service, TCP_QUERIES_MAX).await,
+        Spoken::Tls(certificates) => {
+            let stream = greet(stream, TlsAcceptor::from(certificates.tls())).await?;
+            converse(stream, from.ip(), service, SECURE_QUERIES_MAX).await
+        }
+        Spoken::Https(certificates) => {
+            let stream = greet(stream, TlsAcceptor::from(certificates.https())).await?;
+            https::serve_connection(stream, from.ip(), service).await
+        }
     }
-    Ok(())
 }
 
-async fn within<T>(patience: Duration, step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    timeout(patience, step).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-}
-
-async fn read_message(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
-    let length = stream.read_u16().await?;
-    let mut message = vec![0; usize::from(length)];
-    stream.read_exact(&mut message).await?;
-    Ok(message)
-}
-
-async fn write_message(stream: &mut TcpStream, reply: &[u8]) -> io::Result<()> {
-    let length =
-        u16::try_from(reply.len()).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
-    debug_assert!(reply.len() <= MESSAGE_BYTES_MAX);
-    let mut framed = Vec::with_capacity(2 + reply.len());
-    framed.extend_from_slice(&length.to_be_bytes());
-    framed.extend_from_slice(reply);
-    stream.write_all(&framed).await
+/// Agrees on TLS.
+async fn greet(stream: TcpStream, acceptor: TlsAcceptor) -> io::Result<TlsStream<TcpStream>> {
+    within(HANDSHAKE_WAIT, acceptor.accept(stream)).await
 }

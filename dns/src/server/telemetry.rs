@@ -1,15 +1,14 @@
 //! What is told about each query: a line in the log, and Consul's timers.
 
-use std::net::IpAddr;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use metrics::{Histogram, histogram};
 
+use super::Asking;
 use super::kept::Counted;
-use crate::question::{Place, Question};
+use crate::question::Place;
 use crate::record::Kind;
-use crate::shape::Transport;
 
 /// Consul's timers of queries, in milliseconds, with the node's name. Each is known from its first use on: a board
 /// should not show what nobody asked.
@@ -18,12 +17,6 @@ pub(super) struct Timers {
     zone: OnceLock<Histogram>,
     reverse: OnceLock<Histogram>,
     kinds: Vec<(&'static str, OnceLock<Histogram>)>,
-}
-
-/// A query that is being answered.
-pub(super) struct Watch<'a> {
-    timers: &'a Timers,
-    since: Instant,
 }
 
 // === impl Timers ===
@@ -65,34 +58,21 @@ impl Timers {
         }
     }
 
-    pub(super) fn start(&self) -> Watch<'_> {
-        Watch { timers: self, since: Instant::now() }
-    }
-}
-
-// === impl Watch ===
-
-impl Watch<'_> {
-    /// Tells that it was answered. What was refused as none of our business is not counted, as in Consul.
-    pub(super) fn served(
-        &self,
-        place: &Place,
-        question: &Question,
-        transport: Transport,
-        from: Option<IpAddr>,
-    ) {
-        let latency = self.since.elapsed();
+    /// Tells that a query was answered. What is none of our business is not counted, as in Consul.
+    pub(super) fn served(&self, asking: &Asking) {
+        let Asking { question, asker, place, from, since, .. } = asking;
+        let latency = since.elapsed();
         if *place == Place::Foreign {
             return;
         }
         let reverse = *place == Place::Reverse;
-        self.timers.count(Counted { reverse, kind: question.kind }, latency);
+        self.count(Counted { reverse, kind: question.kind }, latency);
         tracing::debug!(
             name = %question.name,
             kind = %question.kind,
             class = question.class,
             ?latency,
-            ?transport,
+            transport = ?asker.transport,
             client = from.map(tracing::field::display),
             "request served from client"
         );

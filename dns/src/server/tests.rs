@@ -1,3 +1,6 @@
+mod explain;
+mod secure;
+
 use std::net::Ipv4Addr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -7,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::limits::TCP_QUERIES_MAX;
+use crate::settings::{Recursors, Strategy};
 use crate::testing::world::World;
 
 /// `n1.node.consul A` with this number.
@@ -25,7 +29,7 @@ async fn tcp() -> (TcpStream, watch::Sender<bool>, JoinHandle<()>) {
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = watch::channel(false);
     let (world, settings) = world();
-    let server = tokio::spawn(serve_tcp(listener, world, settings, stopped));
+    let server = tokio::spawn(serve_tcp(listener, Service::new(world, settings), stopped));
     (TcpStream::connect(address).await.unwrap(), stop, server)
 }
 
@@ -46,7 +50,8 @@ async fn datagrams_are_answered_with_the_settings_of_the_moment() {
     let address = socket.local_addr().unwrap();
     let (stop, stopped) = watch::channel(false);
     let (world, settings) = world();
-    let server = tokio::spawn(serve_udp(socket, world, Arc::clone(&settings), stopped));
+    let server =
+        tokio::spawn(serve_udp(socket, Service::new(world, Arc::clone(&settings)), stopped));
     let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     client.connect(address).await.unwrap();
     let mut buffer = [0; 512];
@@ -79,7 +84,7 @@ async fn the_address_that_was_asked_answers() {
         let port = socket.local_addr().unwrap().port();
         let (_stop, stopped) = watch::channel(false);
         let (world, settings) = world();
-        let _server = tokio::spawn(serve_udp(socket, world, settings, stopped));
+        let _server = tokio::spawn(serve_udp(socket, Service::new(world, settings), stopped));
         let asked: IpAddr = asked.parse().unwrap();
         let client =
             UdpSocket::bind(if asked.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" }).await.unwrap();
@@ -112,6 +117,67 @@ async fn a_connection_ends_after_so_many_queries() {
     assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
 }
 
+#[tokio::test]
+async fn what_was_asked_before_the_client_closed_its_side_is_answered() {
+    let (mut stream, _stop, _server) = tcp().await;
+    for id in [1, 2] {
+        send(&mut stream, &query(id)).await;
+    }
+    stream.shutdown().await.unwrap();
+    for id in [1_u16, 2] {
+        assert_eq!(receive(&mut stream).await[..2], id.to_be_bytes());
+    }
+    assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_query_that_waits_for_others_does_not_hold_up_the_next() {
+    let silent = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let recursors = Recursors {
+        servers: [silent.local_addr().unwrap()].into(),
+        strategy: Strategy::Sequential,
+        timeout: Duration::from_secs(60),
+    };
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let to = listener.local_addr().unwrap();
+    let (_stop, stopped) = watch::channel(false);
+    let (world, _) = world();
+    let settings = Settings { recursors: Some(Arc::new(recursors)), ..Settings::default() };
+    let service = Service::new(world, Arc::new(ArcSwap::from_pointee(settings)));
+    let _server = tokio::spawn(serve_tcp(listener, service, stopped));
+    let mut stream = TcpStream::connect(to).await.unwrap();
+    let outside = [&query(1)[..12], b"\x03www\x07example\0\0\x01\0\x01"].concat();
+    send(&mut stream, &outside).await;
+    send(&mut stream, &query(2)).await;
+    assert_eq!(receive(&mut stream).await[..2], [0, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_dawdles_ends() {
+    let (mut stream, _stop, _server) = tcp().await;
+    stream.write_all(&[0]).await.unwrap();
+    assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn connections_that_say_nothing_leave_datagrams_alone() {
+    let (first, _stop, _server) = tcp().await;
+    let mut idle = Vec::new();
+    for _ in 0..200 {
+        let mut stream = TcpStream::connect(first.peer_addr().unwrap()).await.unwrap();
+        stream.write_all(&[0]).await.unwrap();
+        idle.push(stream);
+    }
+    let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = socket.local_addr().unwrap();
+    let (_stop, stopped) = watch::channel(false);
+    let (world, settings) = world();
+    let _server = tokio::spawn(serve_udp(socket, Service::new(world, settings), stopped));
+    let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    client.send_to(&query(7), address).await.unwrap();
+    assert!(client.recv(&mut [0; 512]).await.unwrap() > 12);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_silent_connection_ends() {
     let (mut stream, _stop, _server) = tcp().await;
@@ -119,10 +185,11 @@ async fn a_silent_connection_ends() {
 }
 
 /// Answers from what is kept, as a listener does: the number of the reply and its addresses, in their order.
-fn ask_again(service: &Service<World>, kept: &mut Kept, message: &[u8]) -> (u16, Vec<u8>) {
+fn ask_again(service: &Arc<Service<World>>, kept: &mut Kept, message: &[u8]) -> (u16, Vec<u8>) {
     let mut out = Vec::new();
     service.turn(kept);
-    assert!(service.respond_again(kept, None, message, &mut rand::rng(), &mut out));
+    let again = service.respond_again(kept, None, message, &mut rand::rng(), &mut out);
+    assert!(matches!(again, Again::Now));
     (u16::from_be_bytes([out[0], out[1]]), out[2..].to_vec())
 }
 

@@ -5,14 +5,14 @@ use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arc_swap::ArcSwap;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::datagrams::Datagrams;
 use super::kept::Kept;
-use super::{Door, Service};
+use super::{Again, Door, Service};
 use crate::limits::ACCEPT_REST;
-use crate::settings::Settings;
 
 /// Says that it is over when it is dropped.
 struct Over(Arc<AtomicBool>);
@@ -20,21 +20,20 @@ struct Over(Arc<AtomicBool>);
 /// Answers what arrives at a socket until `stop` says so, or whoever holds it is gone.
 pub async fn serve_udp<D: Door>(
     socket: UdpSocket,
-    door: D,
-    settings: Arc<ArcSwap<Settings>>,
+    service: Arc<Service<D>>,
     mut stop: watch::Receiver<bool>,
 ) {
     let datagrams = match Datagrams::new(socket) {
-        Ok(datagrams) => datagrams,
+        Ok(datagrams) => Arc::new(datagrams),
         Err(error) => {
             return tracing::error!(%error, "the system does not tell where datagrams are sent to");
         }
     };
     let over = Over(Arc::default());
     let heard = Arc::clone(&over.0);
-    let service = Service::new(door, settings);
+    let runtime = Handle::current();
     let mut serving =
-        tokio::task::spawn_blocking(move || answer_until(&datagrams, &service, &heard));
+        tokio::task::spawn_blocking(move || answer_until(&datagrams, &service, &runtime, &heard));
     tokio::select! {
         _ = &mut serving => return,
         _ = stop.wait_for(|stop| *stop) => {}
@@ -46,7 +45,14 @@ pub async fn serve_udp<D: Door>(
 }
 
 /// Many queries a system call: what waits in the socket is taken together, and goes together.
-fn answer_until<D: Door>(datagrams: &Datagrams, service: &Service<D>, over: &AtomicBool) {
+/// What has to wait for others is handed to the runtime, and sent when it is there.
+fn answer_until<D: Door>(
+    datagrams: &Arc<Datagrams>,
+    service: &Arc<Service<D>>,
+    runtime: &Handle,
+    over: &AtomicBool,
+) {
+    let mut waiting = JoinSet::new();
     let (mut inbox, mut outbox) = (Datagrams::inbox(), datagrams.outbox());
     let mut kept = Kept::default();
     let mut chance = rand::rng();
@@ -66,11 +72,17 @@ fn answer_until<D: Door>(datagrams: &Datagrams, service: &Service<D>, over: &Ato
         service.turn(&mut kept);
         for (query, way) in inbox.queries() {
             let place = outbox.place();
-            if service.respond_again(&mut kept, way.client(), query, &mut chance, place) {
-                outbox.put(way);
+            match service.respond_again(&mut kept, way.client(), query, &mut chance, place) {
+                Again::Silence => {}
+                Again::Now => outbox.put(way),
+                Again::Later(reply) => {
+                    let datagrams = Arc::clone(datagrams);
+                    waiting.spawn_on(async move { datagrams.send_one(&reply.await, way) }, runtime);
+                }
             }
         }
         datagrams.send(&mut outbox);
+        while !waiting.is_empty() && waiting.try_join_next().is_some() {}
     }
 }
 

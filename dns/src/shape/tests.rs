@@ -211,3 +211,43 @@ fn sync_extra() {
     assert_eq!(kept(&[("db.x", srv("ip-1.x"))], &circle), ["ip-1.x. CNAME", "ip-2.x. CNAME"]);
     assert!(kept(&[("db.x", a(1))], &beside).is_empty());
 }
+
+#[test]
+fn compression_is_a_setting() {
+    let catalog = instances("db", 6);
+    let ask = |set: &str, name: &str, kind, size| {
+        let world = Server::of(World::read(&format!("{set}\n{catalog}")));
+        ask(&world, name, kind, Transport::Udp, size)
+    };
+    for (name, kind, size) in [
+        ("db.service.consul", Kind::SRV, Some(4096)),
+        ("db.service.consul", Kind::ANY, None),
+        ("n00001.node.consul", Kind::AAAA, None),
+        ("1.0.0.127.in-addr.arpa", Kind::PTR, None),
+    ] {
+        let short = ask("set disable_compression=false", name, kind, size);
+        let long = ask("set disable_compression=true", name, kind, size);
+        assert_eq!(
+            (short.answers, short.additionals),
+            (long.answers, long.additionals),
+            "{name} {kind}"
+        );
+        assert!(short.bytes < long.bytes, "{name} {kind}");
+    }
+}
+
+/// The last line of Consul's table: by the id of a prepared query.
+#[test]
+fn service_lookup_answer_limits_by_the_id_of_a_query() {
+    for (limit, a, aaaa) in [(1, 1, 1), (5, 5, 5), (6, 6, 5), (7, 6, 5), (8, 6, 5), (9, 6, 5)] {
+        let catalog = instances("api-tier", 96);
+        let world = World::read(&format!(
+            "set udp_answer_limit={limit}\n{catalog}\nprepared by-id api-tier"
+        ));
+        let query = world.index.resolve_query("by-id", "").unwrap().unwrap();
+        let name = format!("{}.query.consul", query.row.record.id);
+        let world = Server::of(world);
+        let count = |kind| ask(&world, &name, kind, Transport::Udp, None).answers;
+        assert_eq!((count(Kind::A), count(Kind::AAAA)), (a, aaaa), "{limit}");
+    }
+}

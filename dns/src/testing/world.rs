@@ -4,6 +4,8 @@
 //! set udp_answer_limit=5
 //! node n1 10.0.0.1 id=… meta:key=value tagged:lan_ipv4=10.0.0.2
 //! service n1 web1 web port=8080 addr=10.1.0.1 tags=a,b weights=1,2 tagged:lan_ipv4=10.1.0.2|80 ports=http:80*,grpc:90
+//! service n1 web-proxy web-proxy proxy=web     service n1 own own native=true     service n1 ig ig kind=ingress-gateway
+//! entry ingress-gateway ig {"Listeners":[{"Port":80,"Services":[{"Name":"web"}]}]}
 //! check n1 web1 warning            (of a service; `-` instead of its id: of the node)
 //! prepared my.query web ttl=3s near=n1 tags=a,!b regexp=^x$ template=true
 //! ```
@@ -14,18 +16,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proconsul_anchors::acl::Authority;
+use proconsul_anchors::caller::Caller;
 use proconsul_anchors::change::{Change, Registration};
 use proconsul_anchors::clock::Time;
 use proconsul_anchors::index::{Index, Stamp};
 use proconsul_anchors::prepared::{NAME_PREFIX_MATCH, PreparedQuery, ServiceQuery, Template};
 use proconsul_anchors::query::Query;
-use proconsul_anchors::record::{AnyRecord, RecordChange, When};
+use proconsul_anchors::record::{AnyRecord, ConfigEntry, RecordChange, When};
 use proconsul_anchors::sealed::SealedSecret;
+use proconsul_anchors::service::mesh::{CONNECT_PROXY, Mesh, Proxy};
 use proconsul_anchors::service::{
     Check, Checked, Node, Rare, Service, ServiceAddress, ServicePort, Weights,
 };
 
-use crate::server::Door;
+use crate::server::{Door, Look};
 use crate::settings::{ServiceTtl, Settings, Zone};
 
 /// An index and settings.
@@ -58,6 +62,7 @@ impl World {
                 ["node", name, address, more @ ..] => builder.node(name, address, more),
                 ["service", node, id, name, more @ ..] => builder.service(node, id, name, more),
                 ["check", node, service, status] => builder.check(node, service, status),
+                ["entry", kind, name, body] => builder.entry(kind, name, body),
                 ["prepared", name, service, more @ ..] => builder.prepared(name, service, more),
                 _ => {}
             }
@@ -124,8 +129,19 @@ impl Builder {
                     service.tags = value.split(',').map(|tag| plain(tag).into_boxed_str()).collect()
                 }
                 "weights" => service.weights = weights(value),
+                "meta:public" => {
+                    service.meta = Some([("public".to_owned(), value.into())].into_iter().collect())
+                }
                 "ports" => {
                     service.rare = Some(Box::new(Rare { ports: ports(value), ..Rare::default() }))
+                }
+                "kind" => {
+                    service.rare = Some(Box::new(Rare { kind: value.into(), ..Rare::default() }))
+                }
+                "proxy" => service.rare = Some(Box::new(proxy(value))),
+                "native" => {
+                    let mesh = Some(Arc::new(Mesh { native: true, ..Mesh::default() }));
+                    service.rare = Some(Box::new(Rare { mesh, ..Rare::default() }));
                 }
                 key => {
                     let (address, port) = value.split_once('|').unwrap_or((value, "0"));
@@ -175,6 +191,12 @@ impl Builder {
         self.apply(&Change::Records(vec![RecordChange::Put { record, when: When::Always }]));
     }
 
+    fn entry(&mut self, kind: &str, name: &str, body: &str) {
+        let entry = ConfigEntry { kind: kind.into(), name: name.into(), body: body.into() };
+        let record = AnyRecord::ConfigEntry(Box::new(entry));
+        self.apply(&Change::Records(vec![RecordChange::Put { record, when: When::Always }]));
+    }
+
     fn register(&mut self, registration: Registration) {
         self.apply(&Change::Register(Box::new(registration)));
     }
@@ -187,8 +209,12 @@ impl Builder {
 }
 
 impl Door for World {
-    fn look(&self, _: Option<IpAddr>, _: &Query) -> Option<(Arc<Index>, Authority)> {
-        Some((Arc::clone(&self.index), Authority::open()))
+    fn look(&self, _: Option<IpAddr>, _: &Query) -> Look {
+        Look::Seen(Arc::clone(&self.index), Authority::open())
+    }
+
+    fn look_as(&self, caller: &Caller, query: &Query) -> Look {
+        self.look(caller.address, query)
     }
 
     fn bearer(&self, _: Option<IpAddr>, _: &SealedSecret) -> Authority {
@@ -206,6 +232,13 @@ impl Door for World {
 
 fn pairs<'a>(words: &'a [&'a str]) -> impl Iterator<Item = (&'a str, &'a str)> {
     words.iter().filter_map(|word| word.split_once('='))
+}
+
+/// A proxy that stands for a service.
+fn proxy(of: &str) -> Rare {
+    let proxy = Proxy { destination_service_name: of.into(), ..Proxy::default() };
+    let mesh = Some(Arc::new(Mesh { proxy, ..Mesh::default() }));
+    Rare { kind: CONNECT_PROXY.into(), mesh, ..Rare::default() }
 }
 
 fn weights(value: &str) -> Weights {

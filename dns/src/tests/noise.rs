@@ -42,3 +42,10 @@ fn noise_breaks_nothing() {
         assert!(reply[2] & 0x80 != 0, "seed {seed}");
     }
 }
+
+#[test]
+fn noise_is_answered_alike_by_every_way() {
+    for seed in 0..5_000 {
+        crate::fuzzing::message(&mutated(&mut StdRng::seed_from_u64(seed)));
+    }
+}

@@ -7,7 +7,7 @@ use crate::config::address::{self, Listen, Place};
 use crate::config::faults::Faults;
 use crate::config::host::Host;
 use crate::config::raw::Raw;
-use crate::config::{Ports, Reach, Role};
+use crate::config::{Ports, Reach, Role, SecureDns};
 
 /// The ports of a configuration.
 ///
@@ -147,6 +147,7 @@ impl Pair {
 #[derive(Clone, Debug)]
 pub(super) struct Listening {
     pub(super) dns: Vec<Listen>,
+    pub(super) dns_secure: SecureDns,
     pub(super) http: Vec<Listen>,
     pub(super) https: Vec<Listen>,
 }
@@ -163,13 +164,23 @@ pub(super) fn listening(
         let told = "client_addr is empty, client services (DNS, HTTP, HTTPS, GRPC) will not be listening for connections";
         warnings.push(told.to_owned());
     }
-    let block = raw.block("addresses");
+    let (block, ports) = (raw.block("addresses"), raw.block("ports"));
+    let secure = ["dns_tls", "dns_https", "dns_quic"].map(|key| {
+        let port = faults.port(&format!("ports.{key}"), Some(ports.int(key).unwrap_or(-1)));
+        if port < 0 {
+            return Vec::new();
+        }
+        let own = address::places("addresses.dns", block.text("dns"), host, faults);
+        super::tcp_only(&address::listens(&own, &reach.client, port))
+    });
+    let [tls, https, quic] = secure;
     let mut listens = |key: &str, port: i32| {
         let own = address::places(&format!("addresses.{key}"), block.text(key), host, faults);
         address::listens(&own, &reach.client, port)
     };
     Listening {
         dns: listens("dns", reach.ports.dns),
+        dns_secure: SecureDns { tls, https, quic },
         http: listens("http", reach.ports.http),
         https: listens("https", reach.ports.https),
     }

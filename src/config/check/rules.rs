@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use nix::sys::resource::{Resource, getrlimit};
@@ -13,7 +14,7 @@ use super::tls;
 use crate::config::address::{self, Listen};
 use crate::config::faults::Faults;
 use crate::config::raw::{Item, Raw};
-use crate::config::{Config, service};
+use crate::config::{Config, SecureDns, service};
 
 /// Longest label of a DNS name.
 const LABEL_LEN_MAX: usize = 63;
@@ -233,7 +234,16 @@ fn unique(config: &Config, listening: &Listening) -> Result<(), String> {
         ("Serf Advertise LAN", announced(config.network.advertise, ports.serf_lan)),
         ("Serf Advertise WAN", announced(config.network.advertise_wan, ports.serf_wan)),
     ];
-    let clients = [("DNS", &listening.dns), ("HTTP", &listening.http), ("HTTPS", &listening.https)];
+    let secure = |listen: &[SocketAddr]| listen.iter().copied().map(Listen::Tcp).collect();
+    let (dns_tls, dns_https): (Vec<_>, Vec<_>) =
+        (secure(&listening.dns_secure.tls), secure(&listening.dns_secure.https));
+    let clients = [
+        ("DNS", &listening.dns),
+        ("HTTP", &listening.http),
+        ("HTTPS", &listening.https),
+        ("DNS over TLS", &dns_tls),
+        ("DNS over HTTPS", &dns_https),
+    ];
     let clients = clients
         .iter()
         .flat_map(|(name, listens)| listens.iter().map(move |listen| (*name, listen.clone())));
@@ -348,7 +358,10 @@ pub(super) fn supported(config: &Config, warnings: &mut Vec<String>) -> Result<(
             warnings.push(format!("{path:?} has no effect yet"));
         }
     }
-    warnings.extend(tls::unspoken(&config.tls.https));
+    warnings.extend(tls::unspoken("https", &config.tls.https));
+    if config.dns.secure != SecureDns::default() {
+        warnings.extend(tls::unspoken("dns", &config.tls.dns));
+    }
     Ok(())
 }
 
@@ -370,7 +383,6 @@ fn unserved(raw: &Raw) -> Vec<(&'static str, bool)> {
         ("auto_encrypt", said("auto_encrypt", "tls") || said("auto_encrypt", "allow_tls")),
         ("auto_config", said("auto_config", "enabled")),
         ("config_entries", raw.block("config_entries").item("bootstrap").is_some()),
-        ("recursors", !raw.texts("recursors").is_empty()),
         ("retry_join_wan", !raw.texts("retry_join_wan").is_empty()),
         ("telemetry", telemetry),
         (

@@ -9,7 +9,8 @@ use crate::config::address::{self, Listen};
 use crate::config::faults::Faults;
 use crate::config::raw::Raw;
 use crate::config::{
-    Acl, Checking, Dns, Http, LimitMode, Limits, Log, RequestLimits, Soa, Telemetry, UnixSockets,
+    Acl, Checking, Dns, Http, LimitMode, Limits, Log, RequestLimits, SecureDns, Soa, Telemetry,
+    UnixSockets,
 };
 use proconsul_anchors::acl::Tokens;
 use proconsul_anchors::caller::Secret;
@@ -64,6 +65,7 @@ pub(super) fn service_ttl(raw: &Raw, faults: &mut Faults) -> BTreeMap<String, Du
 /// What the DNS settings need from elsewhere.
 pub(super) struct DnsAt {
     pub(super) listening: Vec<SocketAddr>,
+    pub(super) secure: SecureDns,
     pub(super) recursors: Vec<String>,
 }
 
@@ -86,6 +88,7 @@ pub(super) fn dns(
     };
     Dns {
         listen: at.listening,
+        secure: at.secure,
         domain: raw.text("domain").unwrap_or("consul.").to_owned(),
         alt_domain: raw.text_or_empty("alt_domain"),
         recursors: at.recursors,

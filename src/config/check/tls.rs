@@ -32,6 +32,7 @@ pub(super) fn read(raw: &Raw) -> Tls {
     let (https, grpc, internal) = (part("https"), part("grpc"), part("internal_rpc"));
     Tls {
         https: TlsPart { verify_server_hostname: false, use_auto_cert: false, ..https },
+        dns: TlsPart { verify_server_hostname: false, use_auto_cert: false, ..part("dns") },
         // There is nobody that it calls.
         grpc: TlsPart { verify_server_hostname: false, verify_outgoing: false, ..grpc },
         internal_rpc: TlsPart {
@@ -73,23 +74,23 @@ fn suites(said: &str) -> Vec<String> {
     said.trim().split(',').filter(|suite| !suite.is_empty()).map(str::to_owned).collect()
 }
 
-/// What HTTPS is told to speak and does not: old versions and suites are left out, whoever asks for them.
-pub(super) fn unspoken(https: &TlsPart) -> Vec<String> {
+/// What one part is told to speak and does not: old versions and suites are left out, whoever asks for them.
+pub(super) fn unspoken(name: &str, part: &TlsPart) -> Vec<String> {
     let mut told = Vec::new();
-    if matches!(https.min_version.as_str(), "TLSv1_0" | "TLSv1_1") {
+    if matches!(part.min_version.as_str(), "TLSv1_0" | "TLSv1_1") {
         told.push(format!(
-            "tls.https.tls_min_version: {} is not spoken; clients need {VERSION}",
-            https.min_version
+            "tls.{name}.tls_min_version: {} is not spoken; clients need {VERSION}",
+            part.min_version
         ));
     }
-    let old: Vec<&str> = https
+    let old: Vec<&str> = part
         .cipher_suites
         .iter()
         .map(String::as_str)
         .filter(|suite| suite.contains("_CBC_"))
         .collect();
     if !old.is_empty() {
-        told.push(format!("tls.https.tls_cipher_suites: {} is not spoken", old.join(",")));
+        told.push(format!("tls.{name}.tls_cipher_suites: {} is not spoken", old.join(",")));
     }
     told
 }
@@ -104,16 +105,16 @@ pub(super) fn judge(raw: &Raw, faults: &mut Faults) -> Result<(), String> {
     if said("grpc", "verify_outgoing") {
         return Err("verify_outgoing is not valid in the tls.grpc stanza".to_owned());
     }
-    if said("grpc", "verify_server_hostname") || said("https", "verify_server_hostname") {
+    if ["grpc", "https", "dns"].iter().any(|part| said(part, "verify_server_hostname")) {
         return Err(
             "verify_server_hostname is only valid in the tls.defaults and tls.internal_rpc stanzas"
                 .to_owned(),
         );
     }
-    if ["defaults", "https", "internal_rpc"].iter().any(|part| said(part, "use_auto_cert")) {
+    if ["defaults", "https", "dns", "internal_rpc"].iter().any(|part| said(part, "use_auto_cert")) {
         return Err("use_auto_cert is only valid in the tls.grpc stanza".to_owned());
     }
-    for part in ["defaults", "internal_rpc", "https", "grpc"] {
+    for part in ["defaults", "internal_rpc", "https", "dns", "grpc"] {
         judge_part(part, &tls.block(part), faults);
     }
     Ok(())

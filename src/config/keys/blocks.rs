@@ -125,15 +125,15 @@ pub(in crate::config) const SOA: &[Key] = &[
 ];
 
 pub(in crate::config) const DNS: &[Key] = &[
-    quiet("allow_stale", Bool),
+    live("allow_stale", Bool),
     live("a_record_limit", Int),
     live("disable_compression", Bool),
     live("enable_truncate", Bool),
-    quiet("max_stale", Text),
+    live("max_stale", Text),
     live("node_ttl", Text),
     live("only_passing", Bool),
-    quiet("recursor_strategy", Text),
-    quiet("recursor_timeout", Text),
+    live("recursor_strategy", Text),
+    live("recursor_timeout", Text),
     live("service_ttl", TextMap),
     live("udp_answer_limit", Int),
     live("enable_additional_node_meta_txt", Bool),
@@ -141,6 +141,40 @@ pub(in crate::config) const DNS: &[Key] = &[
     quiet("use_cache", Bool),
     quiet("cache_max_age", Text),
     enterprise("prefer_namespace", Bool),
+];
+
+pub(in crate::config) const FALLBACK_UPSTREAM: &[Key] = &[
+    live("kind", Text),
+    live("dns", Texts),
+    live("http", Text),
+    live("token", Text),
+    live("domain", Text),
+    live("zone", Text),
+];
+
+pub(in crate::config) const FALLBACK: &[Key] = &[
+    live("zone", Text),
+    live("upstream", Block(FALLBACK_UPSTREAM)),
+    live("require", Text),
+    live("trust_anchors", Text),
+    live("depth", Int),
+    live("ttl_max", Text),
+    live("timeout", Text),
+];
+
+pub(in crate::config) const BRIDGE_PUBLIC: &[Key] =
+    &[start("names", Texts), start("tags", Texts), start("meta", TextMap)];
+
+pub(in crate::config) const BRIDGE: &[Key] = &[
+    start("zone", Text),
+    start("public", Block(BRIDGE_PUBLIC)),
+    start("ttl", Text),
+    start("name_servers", Texts),
+    start("mailbox", Text),
+    start("server", Text),
+    start("tsig_key_file", Text),
+    start("compare_interval", Text),
+    start("secondaries", Texts),
 ];
 
 pub(in crate::config) const GOSSIP: &[Key] = &[
@@ -194,6 +228,9 @@ pub(in crate::config) const PERFORMANCE: &[Key] = &[
 
 pub(in crate::config) const PORTS: &[Key] = &[
     start("dns", Int),
+    start("dns_tls", Int),
+    start("dns_https", Int),
+    start("dns_quic", Int),
     start("http", Int),
     start("https", Int),
     start("serf_lan", Int),
@@ -234,6 +271,7 @@ pub(in crate::config) const TLS: &[Key] = &[
     live("defaults", Block(TLS_SERVED)),
     live("internal_rpc", Block(TLS_INTERNAL)),
     live("https", Block(TLS_SERVED)),
+    live("dns", Block(TLS_SERVED)),
     quiet("grpc", Block(TLS_UNSERVED)),
 ];
 

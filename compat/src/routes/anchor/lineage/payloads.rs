@@ -35,7 +35,8 @@ fn may_read(authority: &Authority, change: &Change) -> bool {
             RecordChange::Remove { table, .. } => is_open(*table),
         }),
         Change::Restore(_) => false,
-        Change::Register(_)
+        Change::Note(_)
+        | Change::Register(_)
         | Change::Deregister(_)
         | Change::OpenSession(_)
         | Change::CloseSession { .. } => true,
