@@ -43,7 +43,7 @@ use crate::telemetry::{LogFile, LogSettings, Rotation, Syslog, Telemetry, gauges
 const DRAIN_MAX: Duration = Duration::from_millis(200);
 
 /// The time of the machine.
-struct SystemClock;
+pub(crate) struct SystemClock;
 
 /// What the process is told from outside. Heard from the first moment: one that comes during the start waits for its end.
 struct Signals {

@@ -26,7 +26,7 @@ use rand::RngCore as _;
 use self::authorities::Authorities;
 use self::board::Board;
 use self::credentials::Credentials;
-pub use self::credentials::{CredentialError, Wish};
+pub use self::credentials::{Answered, CredentialError, Wish};
 use self::governance::Governance;
 pub use self::governance::Ruling;
 pub use self::restore::RestoreError;

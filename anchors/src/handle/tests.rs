@@ -1,5 +1,6 @@
 //! The door over a group in memory: what a write shows, and whom it wakes.
 
+mod credentials;
 mod guard;
 mod scopes;
 
