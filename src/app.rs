@@ -4,6 +4,7 @@ mod acl;
 mod control;
 mod fetch;
 mod files;
+mod govern;
 mod host;
 mod reload;
 mod settings;
@@ -83,6 +84,7 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
         .map_err(|error| error.to_string())?;
     handle.found_acl().await.map_err(|error| format!("access control: {error}"))?;
     settle_autopilot(&config, &handle).await;
+    govern::settle(&handle, &config.governed).await?;
     let issuer = found_authority(&config, &handle).await?;
     let agent = open_agent(&config, &node_id, &handle, &store, clock)?;
 
@@ -110,6 +112,7 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
         tokens: tokens.clone(),
         node_id,
         telemetry: telemetry.clone(),
+        handle: handle.clone(),
     });
     let files = auto_reload.then(|| files::Watched::of(&reload));
     let program = Program {
