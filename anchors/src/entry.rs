@@ -76,6 +76,7 @@ pub enum Kind {
     RecordPut(TableId),
     RecordRemove(TableId),
     Txn,
+    Prune,
 }
 
 impl From<&Change> for Kind {
@@ -98,6 +99,7 @@ impl From<&Change> for Kind {
             Change::Restore(Restore::Abandon { .. }) => Self::RestoreAbandon,
             Change::Records(changes) => Self::of_records(changes),
             Change::Txn(_) => Self::Txn,
+            Change::Prune(_) => Self::Prune,
         }
     }
 }

@@ -14,6 +14,7 @@ mod governance;
 mod lineage;
 mod measure;
 mod restore;
+mod retention;
 #[cfg(test)]
 mod tests;
 mod watches;
@@ -30,6 +31,7 @@ pub use self::credentials::{Answered, CredentialError, Wish};
 use self::governance::Governance;
 pub use self::governance::Ruling;
 pub use self::restore::RestoreError;
+pub use self::retention::{PruneError, Pruning, RETENTION_INTERVAL};
 use crate::acl::{AclSettings, Authority, vet};
 use crate::caller::{Caller, Secret};
 pub use crate::change::Committed;

@@ -2,6 +2,7 @@
 
 mod credentials;
 mod guard;
+mod retention;
 mod scopes;
 
 use std::sync::atomic::{AtomicU64, Ordering};

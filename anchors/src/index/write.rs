@@ -55,6 +55,7 @@ impl<'a> Write<'a> {
             Change::Records(changes) => self.write_records(changes),
             Change::Txn(ops) => self.write_txn(ops),
             Change::Restore(restore) => self.restore(restore),
+            Change::Prune(_) => Ok(true),
         }
     }
 
@@ -93,6 +94,11 @@ impl<'a> Write<'a> {
 
     pub(super) fn write_row(&mut self, row: RowId) {
         self.touched.rows.push(row);
+    }
+
+    /// A record is not there any more.
+    pub(super) fn goes(&mut self, uid: Uuid, row: RowId) {
+        self.touched.gone.push((uid, row));
     }
 
     /// The whole index is another.
