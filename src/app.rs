@@ -7,6 +7,7 @@ mod elsewhere;
 mod explain;
 mod fetch;
 mod files;
+mod govern;
 mod host;
 mod recursors;
 mod reload;
@@ -50,7 +51,7 @@ use crate::telemetry::{LogFile, LogSettings, Rotation, Syslog, Telemetry, gauges
 const DRAIN_MAX: Duration = Duration::from_millis(200);
 
 /// The time of the machine.
-struct SystemClock;
+pub(crate) struct SystemClock;
 
 /// What the process is told from outside. Heard from the first moment: one that comes during the start waits for its end.
 struct Signals {
@@ -95,6 +96,7 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
         .map_err(|error| error.to_string())?;
     handle.found_acl().await.map_err(|error| format!("access control: {error}"))?;
     settle_autopilot(&config, &handle).await;
+    govern::settle(&handle, &config.governed).await?;
     let issuer = found_authority(&config, &handle).await?;
     let agent = open_agent(&config, &node_id, &handle, &store, clock)?;
 
@@ -126,6 +128,7 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
         tokens: tokens.clone(),
         node_id,
         telemetry: telemetry.clone(),
+        handle: handle.clone(),
     });
     let files = auto_reload.then(|| files::Watched::of(&reload));
     let answering = proconsul_dns::Service::new(handle.clone(), Arc::clone(&dns));
@@ -180,6 +183,8 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
     tokio::spawn(roles::agent::run(agent, trust, stopping.clone()));
     let sessions = handle.clone();
     tokio::spawn(async move { sessions.expire_sessions().await });
+    let pruning = handle.clone();
+    tokio::spawn(async move { pruning.prune_due().await });
     let expiring = handle.clone();
     tokio::spawn(async move { expiring.expire_tokens().await });
     tokio::spawn(surveyor.run());

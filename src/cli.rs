@@ -16,6 +16,7 @@ mod client;
 mod cluster;
 mod config_entry;
 mod connect;
+mod credential;
 mod debug;
 mod dispatch;
 mod dns;
@@ -101,6 +102,7 @@ const GROUPS: &[Group] = &[
     Group { name: "connect", about: "Reads and writes how services prove who they are" },
     Group { name: "connect ca", about: "Reads and writes who signs certificates" },
     Group { name: "dns", about: "Looks at how DNS questions are answered" },
+    Group { name: "credential", about: "Reads, issues and verifies who vouches for whom" },
     Group { name: "intention", about: "Reads and writes who may connect to whom" },
     Group { name: "kv", about: "Reads and writes keys" },
     Group { name: "operator", about: "Looks after the servers" },
@@ -127,6 +129,7 @@ const ENTRIES: &[&[Entry]] = &[
     cluster::ENTRIES,
     config_entry::ENTRIES,
     connect::ENTRIES,
+    credential::ENTRIES,
     debug::ENTRIES,
     dns::ENTRIES,
     intention::ENTRIES,

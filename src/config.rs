@@ -23,6 +23,7 @@ mod merge;
 mod mesh;
 mod metrics_proxy;
 mod raw;
+mod scopes;
 mod service;
 mod source;
 mod template;
@@ -42,6 +43,7 @@ pub(crate) use debug::{check_fields, service_fields};
 pub(crate) use fallback::{Fallback, Upstream};
 pub(crate) use flags::{SETTINGS, agent_arguments, sources_from};
 pub(crate) use host::Host;
+pub(crate) use scopes::{Governed, PolicyEntry, PolicySource};
 pub(crate) use service::{CheckEntry, ServiceEntry};
 pub(crate) use source::{Format, Sources, reason};
 pub(crate) use template::{Network, network};
@@ -76,6 +78,8 @@ pub(crate) struct Config {
     pub(crate) discovery_max_stale: Duration,
     /// Whether a change of the files is a reload.
     pub(crate) auto_reload: bool,
+    /// Scopes and their policies.
+    pub(crate) governed: Governed,
     /// Sessions with a shorter TTL are refused (`session_ttl_min`); zero leaves the built-in bound.
     pub(crate) session_ttl_min: Duration,
     /// How checks are run.
@@ -500,6 +504,7 @@ impl Config {
         let mut next = self.clone();
         next.services.clone_from(&fresh.services);
         next.checks.clone_from(&fresh.checks);
+        next.governed.clone_from(&fresh.governed);
         next.node.meta.clone_from(&fresh.node.meta);
         next.log.level.clone_from(&fresh.log.level);
         next.checking.output_max_size = fresh.checking.output_max_size;

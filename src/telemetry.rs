@@ -1,6 +1,7 @@
 //! Logs and metrics: where they go and what they look like.
 
 mod aggregates;
+mod credentials;
 mod file;
 mod format;
 pub(crate) mod gauges;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
+use crate::lineage::prune::Base;
 use crate::name::Caseless;
 use crate::outcome::Outcome;
 use crate::record::RecordChange;
@@ -32,6 +34,8 @@ pub enum Change {
     Records(Vec<RecordChange>),
     /// The whole index is replaced by that of a snapshot, in several steps (`PUT /v1/snapshot`).
     Restore(Restore),
+    /// Payloads of the lineage that it is recorded in are not kept any more. The state stays as it is.
+    Prune(Box<Prune>),
     /// Several reads and writes (`PUT /v1/txn`): all of them, or none when one fails.
     Txn(Vec<TxnOp>),
     /// Something happened that changes nothing: it is recorded, and no read's index moves.
@@ -49,6 +53,18 @@ pub enum Note {
         /// Who knew it, without secrets.
         source: Box<str>,
     },
+}
+
+/// Which payloads go, and from which image of the state it can be folded without them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prune {
+    /// Places in the lineage: from, and up to without.
+    pub seqs: Vec<(u64, u64)>,
+    /// Made after the last of the entries whose payloads go.
+    pub base: Base,
+    /// The record whose history was asked to go; nothing when its time is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<Uuid>,
 }
 
 /// A step of a restore. Nothing is seen of it before the last one.

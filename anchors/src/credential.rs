@@ -3,6 +3,7 @@
 pub mod attestation;
 pub mod dsse;
 mod fault;
+pub mod offline;
 pub mod published;
 pub mod statement;
 pub mod taxonomy;

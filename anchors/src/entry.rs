@@ -77,6 +77,7 @@ pub enum Kind {
     RecordRemove(TableId),
     Txn,
     NoteFallback,
+    Prune,
 }
 
 impl From<&Change> for Kind {
@@ -100,6 +101,7 @@ impl From<&Change> for Kind {
             Change::Records(changes) => Self::of_records(changes),
             Change::Txn(_) => Self::Txn,
             Change::Note(Note::Fallback { .. }) => Self::NoteFallback,
+            Change::Prune(_) => Self::Prune,
         }
     }
 }

@@ -42,8 +42,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::spawn_blocking;
 
 use self::backlog::Backlog;
+pub(crate) use self::fold::Folded;
 use self::keeper::Ask;
 pub(crate) use self::log::raft_entries_beyond;
 use crate::change::Change;
@@ -54,6 +56,7 @@ use crate::index::{Index, RowError, Touched};
 use crate::limits;
 use crate::lineage::SALT_BYTES;
 use crate::lineage::note::is_origin;
+use crate::lineage::prune::Base;
 use crate::lineage::tiles::Lineage;
 use crate::outcome::Outcome;
 use crate::scope::ScopePath;
@@ -246,6 +249,26 @@ impl Group {
         let (scope, (reply, note)) = (self.named(scope), oneshot::channel());
         self.asks.send(Ask::Checkpoint { scope, reply }).await.map_err(|_| Refusal::Stopping)?;
         note.await.unwrap_or(Err(Refusal::Stopping))
+    }
+
+    /// Keeps an image of the state as it is, from which it can be folded when payloads of the entries before are gone.
+    ///
+    /// # Errors
+    /// [`Refusal::Stopping`] or [`Refusal::Storage`].
+    pub async fn seal(&self) -> Result<Base, Refusal> {
+        let (reply, image) = oneshot::channel();
+        self.asks.send(Ask::Image(reply)).await.map_err(|_| Refusal::Stopping)?;
+        let (index, order) = image.await.map_err(|_| Refusal::Stopping)?;
+        let lineage = self.lineage.clone();
+        let drafted = spawn_blocking(move || lineage.draft(&index, order));
+        let failed = |error: String| Refusal::Storage(error.into());
+        let drafted = drafted.await.map_err(|error| failed(error.to_string()))?;
+        drafted.map_err(|error| failed(error.to_string()))
+    }
+
+    /// Lets go of what the log keeps of writes that were applied: payloads that were pruned are in it, too.
+    pub async fn compact(&self) {
+        let _ = self.asks.send(Ask::Compact).await;
     }
 
     /// The datacenter's scope goes without a name.

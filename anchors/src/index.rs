@@ -117,6 +117,8 @@ pub struct Touched {
     pub keys: Vec<WatchKey>,
     /// Rows of the projection that were written or removed.
     pub rows: Vec<RowId>,
+    /// Records that were removed.
+    pub gone: Vec<(Uuid, RowId)>,
     /// Keys that a session held when it ended, with its lock delay.
     pub freed: Vec<(Arc<str>, std::time::Duration)>,
     /// Everything is another: whoever waits is to look, and every row is to be written.

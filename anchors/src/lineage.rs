@@ -7,13 +7,18 @@
 //! its salted digest. Whoever holds a [checkpoint](note) can have proven that an entry is in the log that was signed, and
 //! that a later log continues it: tamper-evident, by tools that this program did not write.
 
+pub mod body;
 mod edges;
 pub mod export;
 mod log;
 pub mod note;
+pub mod prune;
 pub mod query;
+pub mod record;
 mod spool;
 pub mod tiles;
+pub mod verify;
+pub mod versions;
 
 use sha2::{Digest, Sha256};
 use tlog_tiles::tlog::{EMPTY_HASH, Hash, node_hash, record_hash, stored_hash_index};

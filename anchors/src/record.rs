@@ -140,6 +140,28 @@ impl AnyRecord {
             Self::Alias(_) => TableId::Alias,
         }
     }
+
+    /// What it is found by.
+    pub fn key(&self) -> Arc<str> {
+        match self {
+            Self::Token(record) => record.key(),
+            Self::Policy(record) => record.key(),
+            Self::Role(record) => record.key(),
+            Self::BindingRule(record) => record.key(),
+            Self::AuthMethod(record) => record.key(),
+            Self::ConfigEntry(record) => record.key(),
+            Self::PreparedQuery(record) => record.key(),
+            Self::Coordinate(record) => record.key(),
+            Self::CaRoot(record) => record.key(),
+            Self::Setting(record) => record.key(),
+            Self::VirtualIp(record) => record.key(),
+            Self::Scope(record) => record.key(),
+            Self::ScopePolicy(record) => record.key(),
+            Self::Credential(record) => record.key(),
+            Self::Adjacency(record) => record.key(),
+            Self::Alias(record) => record.key(),
+        }
+    }
 }
 
 /// A write of one record.

@@ -3,24 +3,29 @@
 //! A stored scope is read without being changed; its entries are folded from nothing, and everything that follows from
 //! them (entries, tree, rows) is compared with what is stored, byte by byte.
 
+mod base;
 mod merged;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 use tlog_tiles::tlog::stored_hash_count;
+use uuid::Uuid;
 
+pub(crate) use self::base::write_versions;
 use self::merged::{Logs, Merged};
+use crate::change::Change;
 
 use crate::entry::Entry;
-use crate::group::{Sealed, raft_entries_beyond};
+use crate::group::{Folded, Sealed, raft_entries_beyond};
 use crate::index::{Index, RowId};
 use crate::keys::Keys;
 use crate::limits;
 use crate::lineage::note::{self, Signed};
+use crate::lineage::prune::{Base, Prunable, Pruned};
 use crate::lineage::{Edges, Place, split_payload};
 use crate::outcome::Outcome;
 use crate::scope::ScopePath;
@@ -34,6 +39,8 @@ pub struct ReplayReport {
     pub entries: u64,
     /// Those of them that were refused.
     pub refused: u64,
+    /// Those of them whose payloads are not kept any more.
+    pub pruned: u64,
     /// Rows of the projection.
     pub rows: u64,
     /// Batches that were ordered, and whose effect was not written yet when the process ended: the next start applies
@@ -92,6 +99,25 @@ pub enum Difference {
         /// As many should be.
         folded: u64,
     },
+    /// A payload is missing, and no entry tells that it was pruned.
+    #[error("the payload of entry {0} is missing")]
+    Missing(At),
+    /// The image from which the state is folded is not the one that the lineage tells of.
+    #[error("the image of the state at {order} is not the one that the lineage tells of: {why}")]
+    Base {
+        /// The place in the order at which it was made.
+        order: u64,
+        /// What differs.
+        why: &'static str,
+    },
+    /// A version of a record is not found where it should be.
+    #[error("version {number} of record {uid} does not lead to the entry that made it")]
+    Version {
+        /// The record.
+        uid: Uuid,
+        /// Which.
+        number: u64,
+    },
     /// The entry of this order is not found where it is.
     #[error("entry {0} is not found by its place in the order")]
     Order(At),
@@ -145,16 +171,18 @@ pub(crate) fn check_database(
     guarded(name, || recognise(database))?.map_err(|strange| strange.named(name))?;
     guarded(name, || {
         let tx = database.begin_read()?;
-        let mut replay = Replay {
-            logs: Arc::new(Logs::open(&tx)?),
-            tx,
-            index: Index::new(),
-            edges: Edges::default(),
-            signed: BTreeMap::new(),
-            report: ReplayReport::default(),
-        };
+        let mut replay = Replay::over(tx)?;
         Ok(replay.run(keys)?.map(|()| replay.report))
     })?
+}
+
+/// A replay of a store that is in use, after all was written.
+#[cfg(test)]
+pub(crate) fn check_database_of(store: &crate::store::Store) -> ReplayReport {
+    let tx = store.view().unwrap();
+    let mut replay = Replay::over(tx).unwrap();
+    replay.run(store.keys()).unwrap().unwrap();
+    replay.report
 }
 
 /// A replay under way.
@@ -165,6 +193,14 @@ struct Replay {
     edges: Edges,
     /// What the last checkpoint of each lineage says.
     signed: BTreeMap<Option<ScopePath>, Signed>,
+    /// The image to begin with, where what came before cannot be folded any more.
+    start: Option<Base>,
+    /// What entries tell of payloads that went.
+    pruned: Pruned,
+    /// The payloads that are not there.
+    missing: BTreeMap<Option<ScopePath>, Prunable>,
+    /// How many versions each record has so far.
+    versions: HashMap<Uuid, u64>,
     report: ReplayReport,
 }
 
@@ -174,6 +210,21 @@ type Step = Result<Result<(), ReplayError>, Fault>;
 // === impl Replay ===
 
 impl Replay {
+    fn over(tx: ReadTransaction) -> Result<Self, Fault> {
+        Ok(Self {
+            logs: Arc::new(Logs::open(&tx)?),
+            start: base::start(&tx)?,
+            tx,
+            index: Index::new(),
+            edges: Edges::default(),
+            signed: BTreeMap::new(),
+            pruned: Pruned::default(),
+            missing: BTreeMap::new(),
+            versions: HashMap::new(),
+            report: ReplayReport::default(),
+        })
+    }
+
     fn run(&mut self, keys: &Keys) -> Step {
         for scope in self.logs.scopes() {
             self.read_checkpoint(scope, keys)?;
@@ -208,12 +259,18 @@ impl Replay {
                 return Ok(Err(ReplayError::Entry { at, reason }));
             }
             let kept = self.logs.of(at.scope.as_ref()).payload(at.seq)?;
-            match unseal(&entry, kept.as_deref()) {
-                Ok(sealed) => self.compare_entry(&at, place, &entry, &leaf, &sealed),
-                Err(reason) => return Ok(Err(ReplayError::Entry { at, reason })),
+            self.begin_at(place.order)?;
+            if self.start.as_ref().is_some_and(|base| place.order < base.order) {
+                self.pass_by(&at, &entry, kept.as_deref());
+            } else {
+                match unseal(&entry, kept.as_deref()) {
+                    Ok(sealed) => self.compare_entry(&at, place, &entry, &leaf, &sealed)?,
+                    Err(reason) => return Ok(Err(ReplayError::Entry { at, reason })),
+                }
             }
             self.grow(&at, place, &leaf)?;
         }
+        self.judge_missing();
         self.report.entries = self.edges.total();
         self.report.root = self.edges.root(None).to_string();
         self.report.scopes = self
@@ -250,9 +307,13 @@ impl Replay {
         entry: &Entry,
         leaf: &[u8],
         sealed: &Sealed,
-    ) {
+    ) -> Result<(), Fault> {
         self.report.refused += u64::from(entry.outcome == Outcome::Refuse);
-        let folded = sealed.fold(&mut self.index, place).entry;
+        let Folded { entry: folded, touched, .. } = sealed.fold(&mut self.index, place);
+        self.compare_versions(place.order, &touched)?;
+        if let Change::Prune(_) = sealed.change() {
+            self.pruned.note(at.scope.as_ref(), sealed.payload());
+        }
         if folded.payload != entry.payload {
             self.differs(Difference::Payload(at.clone()));
         }
@@ -264,6 +325,7 @@ impl Replay {
                 folded: shown(&folded),
             });
         }
+        Ok(())
     }
 
     fn compare_rows(&mut self) -> Result<(), Fault> {
@@ -389,6 +451,9 @@ impl ReplayReport {
 impl fmt::Display for ReplayReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "entries   {} ({} refused)", self.entries, self.refused)?;
+        if self.pruned > 0 {
+            writeln!(f, "pruned    payloads of {} of them", self.pruned)?;
+        }
         writeln!(f, "rows      {}", self.rows)?;
         writeln!(f, "root      {}", self.root)?;
         for (path, entries, root) in &self.scopes {

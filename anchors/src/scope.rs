@@ -166,19 +166,6 @@ impl Standing {
     }
 }
 
-// === impl NameRange ===
-
-impl NameRange {
-    /// Whether a name in lower case is one of them.
-    pub fn contains(&self, name: &str) -> bool {
-        match self {
-            Self::Exact(exact) => **exact == *name,
-            Self::Prefix(prefix) => name.starts_with(&**prefix),
-            Self::Range(from, below) => **from <= *name && *name < **below,
-        }
-    }
-}
-
 // === impl Record ===
 
 impl Record for Scope {

@@ -445,6 +445,7 @@ pub(crate) fn prepare(database: &Database) -> Result<Uuid, Fault> {
     let node_id = Uuid::new_v4();
     let tx = database.begin_write()?;
     tables::create(&tx)?;
+    tables::VERSIONED.write(&tx, &true)?;
     tables::FORMAT.write(&tx, &tables::FORMAT_VERSION)?;
     tables::NODE_ID.write(&tx, &node_id)?;
     tx.commit()?;

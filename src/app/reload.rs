@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use arc_swap::ArcSwap;
 use proconsul_anchors::acl::AgentTokens;
 use proconsul_anchors::agent::Agent;
+use proconsul_anchors::handle::Handle;
 use proconsul_anchors::node::definition::ServiceDefinition;
 use proconsul_compat::{Api, Certificates, Identity, Settings};
 use tracing::{info, warn};
 
 use super::elsewhere::{Known, Upstreams};
-use super::{acl, settings, tls};
+use super::{acl, govern, settings, tls};
 use crate::config::{CheckEntry, Config, Host, Sources};
 use crate::probes::Trust;
 use crate::telemetry::{Telemetry, level};
@@ -33,6 +34,7 @@ pub(super) struct Reload {
     pub(super) tokens: AgentTokens,
     pub(super) node_id: String,
     pub(super) telemetry: Telemetry,
+    pub(super) handle: Handle,
 }
 
 // === impl Reload ===
@@ -62,6 +64,12 @@ impl Reload {
     /// What is wrong with it.
     pub(super) async fn again(&self) -> Result<(), String> {
         let (services, checks) = self.take()?;
+        let governed = {
+            let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+            current.governed.clone()
+        };
+        let settled = govern::settle(&self.handle, &governed).await;
+        settled.map_err(|error| format!("Failed reloading scopes: {error}"))?;
         let configured = self.agent.configure(services, checks).await;
         configured.map_err(|error| format!("Failed reloading services: {error}"))?;
         info!("configuration reloaded");

@@ -19,6 +19,7 @@ use super::fallback;
 use super::faults::Faults;
 use super::host::Host;
 use super::raw::Raw;
+use super::scopes;
 use super::service::{self, CheckEntry, ServiceEntry};
 use super::source::Merged;
 use super::{Config, Leaving, Loaded, Node, Role, Telemetry, template};
@@ -100,6 +101,7 @@ fn assemble(raw: Raw, parts: Parts, host: &Host, faults: &mut Faults) -> Config 
         node: node(&raw, parts.network.tagged, host, faults),
         role: parts.role,
         primary_datacenter: primary.unwrap_or_else(|| datacenter.clone()),
+        governed: scopes::read(&raw, &datacenter, faults),
         datacenter,
         data_dir: path("data_dir").filter(|_| !dev),
         network: parts.network.reach,

@@ -4,15 +4,19 @@
 //! Names, kinds and aliases are those of Consul 1.22.7's reference.
 
 mod blocks;
+mod scopes;
 mod services;
 
-use Kind::{Block, Blocks, Bool, Float, Free, FreeList, Int, Single, Text, TextMap, Texts};
+use Kind::{
+    Block, BlockMap, Blocks, Bool, Float, Free, FreeList, Int, Single, Text, TextMap, Texts,
+};
 use blocks::{
     ACL, ADDRESSES, AUDIT, AUTO_CONFIG, AUTO_ENCRYPT, AUTOPILOT, BRIDGE, CACHE, CLOUD,
     CONFIG_ENTRIES, CONNECT, CONSUL, DNS, FALLBACK, GOSSIP, HTTP, LIMITS, PEERING, PERFORMANCE,
     PORTS, RAFT_BOLTDB, RAFT_LOG_STORE, REPORTING, RPC, SEGMENT, TELEMETRY, TLS, UI, UNIX_SOCKET,
     XDS,
 };
+use scopes::{POLICY, SCOPE};
 use services::{CHECK, LOCALITY, SERVICE};
 
 /// One key.
@@ -176,6 +180,7 @@ pub(crate) const TOP: &[Key] = &[
     start("data_dir", Text),
     start("datacenter", Text),
     start("default_query_time", Text),
+    live("default_scope", Text),
     quiet("default_intention_policy", Text),
     quiet("disable_anonymous_signature", Bool),
     start("disable_coordinates", Bool),
@@ -218,6 +223,7 @@ pub(crate) const TOP: &[Key] = &[
     quiet("peering", Block(PEERING)),
     quiet("performance", Block(PERFORMANCE)),
     start("pid_file", Text),
+    live("policy", BlockMap(POLICY)),
     start("ports", Block(PORTS)),
     start("primary_datacenter", Text),
     quiet("primary_gateways", Texts),
@@ -247,6 +253,7 @@ pub(crate) const TOP: &[Key] = &[
     quiet("server_rejoin_age_max", Text),
     live("service", Single(SERVICE)),
     live("services", Blocks(SERVICE)),
+    live("scope", BlockMap(SCOPE)),
     start("session_ttl_min", Text),
     quiet("skip_leave_on_interrupt", Bool),
     start("syslog_facility", Text),

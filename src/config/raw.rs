@@ -173,10 +173,35 @@ impl Reader {
             Kind::Blocks(keys) => self
                 .list(node, at, |reader, item, at| reader.block_or_empty(item, keys, at))
                 .map(Item::Blocks),
-            Kind::BlockMap(keys) => self
-                .map(node, at, "object", |reader, item, at| reader.block_or_empty(item, keys, at))
-                .map(Item::BlockMap),
+            Kind::BlockMap(keys) => self.named(node, keys, at).map(Item::BlockMap),
         }
+    }
+
+    /// Blocks by name: in HCL each may stand alone.
+    fn named(
+        &mut self,
+        node: &Node,
+        keys: &'static [Key],
+        at: &str,
+    ) -> Option<BTreeMap<String, Raw>> {
+        let parts = match &node.value {
+            Value::List(parts) => parts.as_slice(),
+            _ => std::slice::from_ref(node),
+        };
+        let mut all = BTreeMap::new();
+        for part in parts {
+            let blocks = self
+                .map(part, at, "object", |reader, item, at| reader.block_or_empty(item, keys, at));
+            for (name, block) in blocks? {
+                if all.contains_key(&name) {
+                    let told =
+                        format!("invalid config key {} (line {})", join(at, &name), part.line);
+                    self.faults.unknown.push(told);
+                }
+                all.insert(name, block);
+            }
+        }
+        Some(all)
     }
 
     fn block_or_empty(&mut self, node: &Node, keys: &'static [Key], at: &str) -> Option<Raw> {

@@ -22,7 +22,7 @@ fn host() -> Host {
     }
 }
 
-fn load(hcl: &str) -> Result<Loaded, String> {
+pub(super) fn load(hcl: &str) -> Result<Loaded, String> {
     let sources = Sources { fragments: vec![hcl.to_owned()], ..Sources::default() };
     Config::load(&sources, &host())
 }

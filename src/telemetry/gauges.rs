@@ -9,6 +9,8 @@ use proconsul_anchors::index::Index;
 use proconsul_anchors::record::ConfigEntry;
 use proconsul_anchors::service::mesh::{CONNECT_PROXY, GATEWAYS};
 
+use super::credentials::Expiry;
+
 /// How often: Consul's interval.
 const INTERVAL: Duration = Duration::from_secs(10);
 /// The service that every server registers, which counts for nobody.
@@ -18,7 +20,9 @@ const CONNECT_NATIVE: &str = "connect-native";
 /// Looks at everything again and again, for ever.
 pub(crate) async fn follow(handle: Handle, datacenter: String, version: &'static str) {
     announce(version);
+    let mut expiry = Expiry::default();
     loop {
+        expiry.tell(&handle);
         tell_state(&handle.snapshot(), &datacenter);
         tell_group(&handle, &datacenter);
         tell_process();

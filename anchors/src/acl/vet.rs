@@ -50,6 +50,7 @@ pub fn admit(
         }
         Change::Records(_) | Change::Note(_) => {}
         Change::Restore(_) => authority.demand(Act::acl_write())?,
+        Change::Prune(_) => authority.demand(Act::operator_write())?,
         Change::Txn(ops) => vet_transaction(authority, ops)?,
     }
     Ok(ACL)

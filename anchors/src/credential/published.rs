@@ -188,7 +188,7 @@ impl<'a> Key<'a> {
             verifier: signs_lineage.then(|| verifier(known.scope.as_str(), key)),
             credential: &known.id,
             from: second_of(known.not_before),
-            until: second_of(known.revoked.unwrap_or(known.not_after).min(known.not_after)),
+            until: second_of(known.ends()),
         })
     }
 }

@@ -198,7 +198,7 @@ impl Trust {
     /// Until when what [`Trust::stands`] says of it stays so: the next moment at which one of its chain begins or ends.
     pub fn until(&self, known: &Known, now: Time) -> Option<Time> {
         let chain = known.chain.iter().filter_map(|id| self.credential(id));
-        let moments = chain.flat_map(|of| [of.begins(), of.not_after]);
+        let moments = chain.flat_map(|of| [of.begins(), of.ends()]);
         moments.filter(|moment| *moment > now).min()
     }
 
@@ -325,6 +325,11 @@ impl Known {
     /// Whether it names itself as its issuer, as roots do.
     fn is_own_issuer(&self) -> bool {
         self.issuer == self.id
+    }
+
+    /// When it is over: at its end, or at its revocation.
+    pub fn ends(&self) -> Time {
+        self.revoked.map_or(self.not_after, |revoked| revoked.min(self.not_after))
     }
 
     /// Its subject's key, if it has one and the credential can be read.

@@ -12,9 +12,11 @@ use redb::{Durability, WriteTransaction};
 
 use super::machine::write_checkpoint;
 use super::raft::{LogId, Membership};
+use crate::change::Prune;
 use crate::index::{Index, RowId};
 use crate::limits;
 use crate::lineage::Spool;
+use crate::lineage::prune::remove;
 use crate::lineage::tiles::Unwritten;
 use crate::scope::ScopePath;
 use crate::store::tables::{APPLIED, MEMBERSHIP, ROWS};
@@ -37,6 +39,8 @@ pub(super) struct Waiting {
     rows: HashSet<RowId>,
     /// Every row is another.
     rewrite: bool,
+    /// Payloads that go, of which lineage.
+    pruned: Vec<(Option<ScopePath>, Prune)>,
     /// The members, if they changed.
     membership: Option<Membership>,
     /// Checkpoints to be kept with the entries that they sign, by scope.
@@ -106,6 +110,11 @@ impl Waiting {
         self.rewrite = true;
     }
 
+    /// Payloads go when what waits is written.
+    pub(super) fn prune(&mut self, scope: Option<&ScopePath>, prune: &Prune) {
+        self.pruned.push((scope.cloned(), prune.clone()));
+    }
+
     pub(super) fn keep_members(&mut self, membership: &Membership) {
         self.membership = Some(membership.clone());
     }
@@ -132,12 +141,16 @@ impl Waiting {
         self.rows.clear();
         self.rewrite = false;
         self.checkpoints.clear();
+        self.pruned.clear();
         (self.membership, self.latest, self.batches) = (None, None, 0);
     }
 
     fn write(&self, tx: &WriteTransaction, index: &Index, applied: &LogId) -> Result<(), Fault> {
         self.lineage.write(tx)?;
         self.write_rows(tx, index)?;
+        for (scope, Prune { seqs, base, .. }) in &self.pruned {
+            remove(tx, scope.as_ref(), seqs, base)?;
+        }
         if let Some(membership) = &self.membership {
             MEMBERSHIP.write(tx, membership)?;
         }

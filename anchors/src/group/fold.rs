@@ -66,6 +66,16 @@ impl Sealed {
         }
     }
 
+    /// What is to be done.
+    pub(crate) fn change(&self) -> &Change {
+        &self.change
+    }
+
+    /// The exact bytes of what is to be done.
+    pub(crate) fn payload(&self) -> &[u8] {
+        self.payload.get().as_bytes()
+    }
+
     /// The scope in whose lineage it is recorded; `None` is the datacenter's own.
     pub(crate) fn scope(&self) -> Option<&ScopePath> {
         self.terms.scope.as_ref()

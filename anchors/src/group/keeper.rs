@@ -42,6 +42,10 @@ pub(super) enum Ask {
         /// Where the signed note goes.
         reply: oneshot::Sender<Result<Box<str>, Refusal>>,
     },
+    /// Tell the state, and the place of the next entry in the order.
+    Image(oneshot::Sender<(Index, u64)>),
+    /// Let go of what the log keeps of what was applied.
+    Compact,
     /// End.
     Stop(oneshot::Sender<()>),
 }
@@ -167,6 +171,11 @@ impl Keeper {
                 Some(Ask::Checkpoint { scope, reply }) => {
                     let _ = reply.send(self.checkpoint(scope.as_ref()));
                 }
+                Some(Ask::Image(reply)) => {
+                    let latest = self.outlet.latest();
+                    let _ = reply.send((latest.index, latest.edges.total()));
+                }
+                Some(Ask::Compact) => self.compact().await,
                 Some(Ask::Stop(reply)) => {
                     self.shut_down().await;
                     let _ = reply.send(());
@@ -298,6 +307,15 @@ impl Keeper {
     fn checkpoint(&self, scope: Option<&ScopePath>) -> Result<Box<str>, Refusal> {
         let signed = self.outlet.checkpoint(&self.store, scope);
         signed.map_err(|error| Refusal::Storage(error.to_string().into()))
+    }
+
+    /// What a snapshot covers is not in the log any more.
+    async fn compact(&self) {
+        if let Some(raft) = &self.raft
+            && let Err(error) = raft.trigger().snapshot().await
+        {
+            warn!(%error, "the log could not be shortened");
+        }
     }
 
     async fn shut_down_raft(&mut self) {

@@ -20,17 +20,19 @@ use super::backlog::{Backlog, Waiting};
 use super::measure;
 use super::raft::{Batch, Image, LogId, Membership, RaftEntry, StorageError, Types, Verdicts};
 use super::{Publish, Sealed, StartError};
+use crate::change::Change;
 use crate::clock::Time;
 use crate::index::{Index, RowId, Touched, WatchKey};
 use crate::limits;
 use crate::lineage::note::Notary;
 use crate::lineage::tiles::kept_checkpoint;
+use crate::lineage::versions::Version;
 use crate::lineage::{self, Edges, Log};
 use crate::record::TableId;
 use crate::scope::ScopePath;
 use crate::store::tables::{
-    APPLIED, CHECKPOINT, CHECKPOINTS, ENTRIES, HASHES, MEMBERSHIP, ORDERS, PAYLOADS, ROWS,
-    SCOPED_ENTRIES, SCOPED_HASHES, SCOPED_PAYLOADS,
+    APPLIED, BASE, BASE_ROWS, CHECKPOINT, CHECKPOINTS, ENTRIES, HASHES, MEMBERSHIP, ORDERS,
+    PAYLOADS, ROWS, SCOPED_ENTRIES, SCOPED_HASHES, SCOPED_PAYLOADS, VERSIONED, VERSIONS,
 };
 use crate::store::{Fault, Store, StoreError};
 
@@ -99,6 +101,9 @@ impl Machine {
 
     fn read_back(&mut self) -> Result<(), StartError> {
         self.outlet.backlog.clear();
+        if self.store.read(|tx| VERSIONED.read(tx))? != Some(true) {
+            crate::replay::write_versions(&self.store)?;
+        }
         let rows: Vec<(Vec<u8>, Vec<u8>)> = self.store.read(|tx| {
             self.edges = Edges::load(tx)?;
             self.applied = APPLIED.read(tx)?;
@@ -184,6 +189,11 @@ impl Machine {
             measure::applied(&sealed.change, began.elapsed());
             let payload = sealed.payload.get().as_bytes();
             waiting.lineage.append(&mut self.edges, &folded.entry, &sealed.terms.salt, payload);
+            let order = folded.entry.place();
+            waiting.lineage.add_versions(Version::made(&self.index, &folded.touched, order));
+            if let (Change::Prune(prune), Ok(_)) = (&sealed.change, &folded.verdict) {
+                waiting.prune(sealed.scope(), prune);
+            }
             touched.keys.extend(folded.touched.keys);
             touched.freed.extend(folded.touched.freed);
             touched.all |= folded.touched.all;
@@ -234,6 +244,11 @@ impl Machine {
             copy(image, tx, SCOPED_PAYLOADS)?;
             copy(image, tx, SCOPED_HASHES)?;
             copy(image, tx, ORDERS)?;
+            copy(image, tx, VERSIONS)?;
+            copy(image, tx, BASE_ROWS)?;
+            if let Some(base) = BASE.read(image)? {
+                BASE.write(tx, &base)?;
+            }
             copy(image, tx, ROWS)?;
             if let Some(applied) = APPLIED.read(image)? {
                 APPLIED.write(tx, &applied)?;

@@ -1,6 +1,8 @@
 //! The door over a group in memory: what a write shows, and whom it wakes.
 
+mod credentials;
 mod guard;
+mod retention;
 mod scopes;
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -411,6 +411,7 @@ impl Write<'_> {
         self.edit_node(node, |there| {
             there.checks.remove(&key);
         });
+        self.goes(row.uid, RowId::Check(node.shared_key(), Arc::clone(&key)));
         self.write_row(RowId::Check(node.shared_key(), key));
         self.check_gone(node, row);
         if row.check.service.is_none() {
@@ -456,6 +457,7 @@ impl Write<'_> {
         });
         self.write_row(RowId::Node(node.shared_key()));
         self.write_row(RowId::Service(node.shared_key(), id.shared_key()));
+        self.goes(instance.uid, RowId::Service(node.shared_key(), id.shared_key()));
         if self.leave_service(&instance.service.name, node, id) {
             self.index.marks.service_extinction = revision;
             self.free_virtual_address(&instance.service.name);
@@ -485,6 +487,7 @@ impl Write<'_> {
         self.remove_coordinates_of(node);
         let key = node.shared_key();
         self.index.nodes.remove(&key);
+        self.goes(row.uid, RowId::Node(Arc::clone(&key)));
         self.index.node_ids.remove(row.node.id.to_ascii_lowercase().as_str());
         self.index.marks.node_extinction = self.revision();
         self.write_row(RowId::Node(key));

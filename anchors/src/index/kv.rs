@@ -162,6 +162,7 @@ impl Write<'_> {
     fn take_key(&mut self, row: &KeyRow) {
         self.let_go(row.session.as_ref(), &row.key);
         self.index.keys.remove(&row.key);
+        self.goes(row.uid, RowId::Key(Arc::clone(&row.key)));
         self.index.key_counts(Some(row), None);
         self.key_moved(Arc::clone(&row.key));
     }

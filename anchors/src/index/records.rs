@@ -3,6 +3,8 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use super::write::Write;
 use super::{Index, Row, RowId, Table, WatchKey};
 use crate::acl::{AuthMethod, BindingRule, Policy, Role, Token};
@@ -60,6 +62,15 @@ macro_rules! kept {
             pub fn has_record(&self, table: TableId, key: &str) -> bool {
                 match table {
                     $(TableId::$variant => self.record::<$record>(key).is_some(),)*
+                }
+            }
+
+            /// The uid of a record, and the entry that last spoke of it.
+            pub(super) fn record_stamp(&self, table: TableId, key: &str) -> Option<(Uuid, u64)> {
+                match table {
+                    $(TableId::$variant => {
+                        self.record::<$record>(key).map(|row| (row.uid, row.entry))
+                    })*
                 }
             }
 
@@ -221,6 +232,7 @@ impl Write<'_> {
         }
         if let Some(row) = T::table_mut(self.index).remove(key) {
             self.speaks_of(row.uid, Some(row.entry));
+            self.goes(row.uid, RowId::Record(T::TABLE, key.into()));
             self.record_moved(T::TABLE, key.into());
         }
         true

@@ -3,6 +3,7 @@
 //! The rows of two equal indexes are equal to the byte, whatever way the indexes came to be. Values are JSON: a reader of
 //! an older version skips what it does not know.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -244,6 +245,32 @@ impl Index {
             RowId::Record(table, key) => self.write_record(*table, key, value).then_some(()),
         };
         written.is_some()
+    }
+
+    /// The uid of the record at a row, and the entry that last wrote it, by its place in the group's order.
+    pub fn stamp_of(&self, id: &RowId) -> Option<(Uuid, u64)> {
+        match id {
+            RowId::Node(key) => self.nodes.get(key).map(|row| (row.uid, row.entry)),
+            RowId::Service(node, id) => {
+                self.nodes.get(node)?.services.get(id).map(|row| (row.uid, row.entry))
+            }
+            RowId::Check(node, id) => {
+                self.nodes.get(node)?.checks.get(id).map(|row| (row.uid, row.entry))
+            }
+            RowId::Key(key) => self.keys.get(key).map(|row| (row.uid, row.entry)),
+            RowId::Session(id) => self.sessions.get(id).map(|row| (row.uid, row.entry)),
+            RowId::Record(table, key) => self.record_stamp(*table, key),
+            RowId::Marks
+            | RowId::ServiceMark(_)
+            | RowId::Grave(_)
+            | RowId::Staged
+            | RowId::ConnectMark(_) => None,
+        }
+    }
+
+    /// The entries that last wrote what is there now.
+    pub(crate) fn entries_in_force(&self) -> HashSet<u64> {
+        self.row_ids().filter_map(|id| self.stamp_of(&id)).map(|(_, entry)| entry).collect()
     }
 
     /// The names of all rows.

@@ -55,14 +55,16 @@ impl Write<'_> {
     pub(super) fn close_session(&mut self, id: &str) -> bool {
         if let Some(row) = self.index.sessions.get(id).cloned() {
             self.speaks_of(row.uid, Some(row.entry));
-            self.take_session(&row.session);
+            self.take_session(&row);
         }
         true
     }
 
-    fn take_session(&mut self, session: &Session) {
+    fn take_session(&mut self, row: &SessionRow) {
+        let session = &row.session;
         let id: Arc<str> = session.id.as_ref().into();
         self.index.sessions.remove(&id);
+        self.goes(row.uid, RowId::Session(Arc::clone(&id)));
         let node = session.node.shared_key();
         if let Some(of_node) = self.index.node_sessions.get_mut(&node) {
             of_node.remove(&id);
@@ -106,7 +108,7 @@ impl Write<'_> {
             .cloned()
             .collect();
         for row in ending {
-            self.take_session(&row.session);
+            self.take_session(&row);
         }
     }
 }

@@ -56,7 +56,7 @@ impl<'a> Write<'a> {
             Change::Txn(ops) => self.write_txn(ops),
             Change::Restore(restore) => self.restore(restore),
             // The lineage has it; the index does not.
-            Change::Note(_) => Ok(true),
+            Change::Note(_) | Change::Prune(_) => Ok(true),
         }
     }
 
@@ -95,6 +95,11 @@ impl<'a> Write<'a> {
 
     pub(super) fn write_row(&mut self, row: RowId) {
         self.touched.rows.push(row);
+    }
+
+    /// A record is not there any more.
+    pub(super) fn goes(&mut self, uid: Uuid, row: RowId) {
+        self.touched.gone.push((uid, row));
     }
 
     /// The whole index is another.

@@ -143,6 +143,22 @@ impl Log {
         }
     }
 
+    /// The places whose payloads are kept, from one on.
+    pub(crate) fn kept_payloads(
+        &self,
+        from: u64,
+    ) -> Result<Box<dyn Iterator<Item = Result<u64, Fault>>>, Fault> {
+        Ok(match self {
+            Self::Own { payloads, .. } => {
+                Box::new(payloads.range(from..)?.map(|row| Ok(row?.0.value())))
+            }
+            Self::Scoped { path, payloads, .. } => {
+                let range = (path.as_str(), from)..=(path.as_str(), u64::MAX);
+                Box::new(payloads.range(range)?.map(|row| Ok(row?.0.value().1)))
+            }
+        })
+    }
+
     /// The leaves of a range, in either direction.
     pub(crate) fn leaves(
         &self,

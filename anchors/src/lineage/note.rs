@@ -8,6 +8,8 @@
 //! — dc1 <key id and ed25519 signature, base64>
 //! ```
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use signed_note::{
     Note, NoteError, Signer, StandardVerifier, VerifierList, is_key_name_valid, key_id,
@@ -64,6 +66,17 @@ pub fn is_origin(path: &str) -> bool {
 /// The key by which anyone verifies a scope's checkpoints, in the text form of `signed-note`.
 pub fn verifier_key(origin: &str, key: &VerifyingKey) -> String {
     new_ed25519_verifier_key(origin, key)
+}
+
+/// The public key in the text form of `signed-note`, `<name>+<id>+<base64>`.
+pub fn public_key(text: &str) -> Option<VerifyingKey> {
+    // The base64 may have pluses of its own.
+    let encoded = text.splitn(3, '+').nth(2)?;
+    let bytes = STANDARD.decode(encoded).ok()?;
+    match bytes.split_first() {
+        Some((&ED25519, key)) => VerifyingKey::from_bytes(key.try_into().ok()?).ok(),
+        _ => None,
+    }
 }
 
 /// Reads a checkpoint of `origin` signed by `key`.

@@ -3,6 +3,7 @@
 use redb::WriteTransaction;
 use tlog_tiles::tlog::Hash;
 
+use super::versions::{self, Version};
 use super::{Edges, Grown, Place, SALT_BYTES};
 use crate::entry::Entry;
 use crate::scope::ScopePath;
@@ -22,6 +23,8 @@ pub(crate) struct Spool {
     grown: Grown,
     /// What the trees of the scopes under it grew by.
     scoped_grown: Vec<(ScopePath, u64, Hash)>,
+    /// The versions of records that the entries made.
+    versions: Vec<Version>,
 }
 
 /// Where an entry goes, and where its leaf and its payload end.
@@ -62,6 +65,11 @@ impl Spool {
         self.entries.push(Spooled { scope, place, leaf_end, payload_end });
     }
 
+    /// Takes the versions of records that an entry made.
+    pub(crate) fn add_versions(&mut self, made: Vec<Version>) {
+        self.versions.extend(made);
+    }
+
     /// What leaves and payloads take in memory.
     pub(crate) fn bytes(&self) -> usize {
         self.leaves.len() + self.payloads.len()
@@ -74,12 +82,14 @@ impl Spool {
         self.payloads.clear();
         self.grown.clear();
         self.scoped_grown.clear();
+        self.versions.clear();
     }
 
     /// Writes the entries, their payloads and what the trees grew by.
     pub(crate) fn write(&self, tx: &WriteTransaction) -> Result<(), Fault> {
         self.write_own(tx)?;
         self.write_scoped(tx)?;
+        versions::write(tx, &self.versions)?;
         let mut orders = tx.open_table(ORDERS)?;
         for Spooled { scope, place, .. } in &self.entries {
             if scope.is_some() || place.order != place.seq {

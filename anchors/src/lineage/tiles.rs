@@ -8,9 +8,11 @@ use tlog_tiles::tlog::{self, Hash, HashReader, RecordProof, TreeProof};
 
 use super::Log;
 use super::note::verifier_key;
+use super::prune::{self, Base};
 use super::query::read_payload;
+use crate::index::Index;
 use crate::scope::ScopePath;
-use crate::store::tables::{CHECKPOINT, CHECKPOINTS};
+use crate::store::tables::{BASE, CHECKPOINT, CHECKPOINTS};
 use crate::store::{Fault, Store, StoreError};
 
 /// The height of a tile: 256 hashes wide, as the format fixes it.
@@ -116,6 +118,16 @@ impl Lineage {
         Ok(self.settled()?.read(super::scopes)?)
     }
 
+    /// Writes an image of the state, when no entry that waits to be written needs the one before.
+    pub(crate) fn draft(&self, index: &Index, order: u64) -> Result<Base, StoreError> {
+        prune::draft(self.settled()?, index, order)
+    }
+
+    /// The image that goes with what was pruned.
+    pub(crate) fn base(&self) -> Result<Option<Base>, LineageError> {
+        Ok(self.settled()?.read(|tx| BASE.read(tx))?)
+    }
+
     fn log(&self, tx: &ReadTransaction) -> Result<Log, Fault> {
         Log::open(tx, self.scope.as_ref())
     }
@@ -129,7 +141,7 @@ impl Lineage {
     }
 
     /// The store, after everything that was applied is written to it.
-    fn settled(&self) -> Result<&Store, StoreError> {
+    pub(super) fn settled(&self) -> Result<&Store, StoreError> {
         self.unwritten.flush()?;
         Ok(&self.store)
     }

@@ -40,7 +40,7 @@ pub enum ScopeFault {
     },
     /// A name would have two owners.
     #[error(
-        "scope {path}: {kind} {range} has names of scope {other}, {theirs}: a name has one owner"
+        "scope {path}: {kind} {range:?} has names of scope {other}, {theirs:?}: a name has one owner"
     )]
     Taken {
         /// The scope.
@@ -205,7 +205,8 @@ fn name_fault(range: &NameRange) -> Option<String> {
         return Some("a name must not be empty".to_owned());
     }
     if Span::of(range).is_empty() {
-        return Some(format!("{range} has no names: its end must come after its beginning"));
+        let text = range.to_string();
+        return Some(format!("{text:?} has no names: its end must come after its beginning"));
     }
     [name, last].into_iter().find_map(|name| {
         let lower = *name.to_lowercase() == **name;

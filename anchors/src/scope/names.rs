@@ -4,6 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::NameRange;
 
+/// What follows the beginning that names have in common.
+const PREFIX: char = '*';
+
+/// What stands between the first name and the one that is none any more.
+const RANGE: &str = "..";
+
 /// Delegated names, each with whom it belongs to: `T`, the greater of two that were given the same.
 #[derive(Clone, Debug)]
 pub(super) struct Delegated<T> {
@@ -121,12 +127,35 @@ fn successor(mut prefix: Vec<u8>) -> Option<Vec<u8>> {
     None
 }
 
+// === impl NameRange ===
+
+impl NameRange {
+    /// Reads `web`, `pay-*` or `a..m`, whatever their case.
+    pub fn parse(text: &str) -> Self {
+        let text = text.to_lowercase();
+        match (text.strip_suffix(PREFIX), text.split_once(RANGE)) {
+            (Some(prefix), _) => Self::Prefix(prefix.into()),
+            (None, Some((from, below))) => Self::Range(from.into(), below.into()),
+            (None, None) => Self::Exact(text.into()),
+        }
+    }
+
+    /// Whether a name in lower case is one of them.
+    pub fn contains(&self, name: &str) -> bool {
+        match self {
+            Self::Exact(exact) => **exact == *name,
+            Self::Prefix(prefix) => name.starts_with(&**prefix),
+            Self::Range(from, below) => **from <= *name && *name < **below,
+        }
+    }
+}
+
 impl std::fmt::Display for NameRange {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Exact(name) => write!(f, "{name:?}"),
-            Self::Prefix(prefix) => write!(f, "prefix {prefix:?}"),
-            Self::Range(from, below) => write!(f, "range {from:?} to {below:?}"),
+            Self::Exact(name) => f.write_str(name),
+            Self::Prefix(prefix) => write!(f, "{prefix}{PREFIX}"),
+            Self::Range(from, below) => write!(f, "{from}{RANGE}{below}"),
         }
     }
 }

@@ -9,6 +9,8 @@
 //! | `hashes` | stored hash index (`tlog_tiles::stored_hash_index`) | 32 bytes: the RFC 6962 tree, complete subtrees only |
 //! | `scoped_entries`, `scoped_payloads`, `scoped_hashes` | path of a scope, then as above | as above, for the lineages of the scopes under the datacenter |
 //! | `orders` | place in the group's order | scope (empty for the datacenter's own) and seq of the entry there; only where that is not the datacenter's own entry of the same number |
+//! | `versions` | uid, number of the version | order of the entry that made it, whether the record was there then, key of its row |
+//! | `base_rows`, `draft_rows` | as `rows` | an image of the state from which it can be folded where payloads were pruned, and one that is being made |
 //! | `checkpoints` | path of a scope | the latest checkpoint of its lineage: a signed note |
 //! | `rows` | `RowId::to_key` | the row's bytes: the projection, which replay must be able to make again |
 //! | `leaf` | a name that the node's agent chooses | its bytes |
@@ -28,6 +30,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::Fault;
+use crate::lineage::prune::Base;
 
 /// The log that consensus orders, until a snapshot covers it.
 pub(crate) const RAFT_LOG: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("raft_log");
@@ -49,6 +52,15 @@ pub(crate) const SCOPED_HASHES: TableDefinition<'static, (&str, u64), [u8; 32]> 
 /// Where the group's entries are, by their order.
 pub(crate) const ORDERS: TableDefinition<'static, u64, (&str, u64)> =
     TableDefinition::new("orders");
+/// Which entries made the versions of each record.
+pub(crate) const VERSIONS: TableDefinition<'static, (u128, u64), &[u8]> =
+    TableDefinition::new("versions");
+/// The projection as it was at [`BASE`].
+pub(crate) const BASE_ROWS: TableDefinition<'static, &[u8], &[u8]> =
+    TableDefinition::new("base_rows");
+/// The projection as it was at [`DRAFT`].
+pub(crate) const DRAFT_ROWS: TableDefinition<'static, &[u8], &[u8]> =
+    TableDefinition::new("draft_rows");
 /// What was signed last of each scope under the datacenter.
 pub(crate) const CHECKPOINTS: TableDefinition<'static, &str, &str> =
     TableDefinition::new("checkpoints");
@@ -79,6 +91,13 @@ pub(crate) const MEMBERSHIP: Slot<StoredMembership<u64, openraft::BasicNode>> =
 /// The latest checkpoint of the datacenter's own lineage: a signed note.
 pub(crate) const CHECKPOINT: Slot<Box<str>> = Slot::new("checkpoint");
 
+/// The image of the state that goes with the payloads that were pruned.
+pub(crate) const BASE: Slot<Base> = Slot::new("base");
+/// An image that is whole and that no entry names yet.
+pub(crate) const DRAFT: Slot<Base> = Slot::new("draft");
+/// Whether `versions` has those of all entries.
+pub(crate) const VERSIONED: Slot<bool> = Slot::new("versioned");
+
 /// A single value of the table `meta`: its name and its type.
 pub(crate) struct Slot<T> {
     name: &'static str,
@@ -104,6 +123,17 @@ impl<T: Serialize + DeserializeOwned> Slot<T> {
         Ok(())
     }
 
+    /// The value as a transaction that writes sees it.
+    pub(crate) fn read_in(&self, tx: &WriteTransaction) -> Result<Option<T>, Fault> {
+        self.decode(&tx.open_table(META)?)
+    }
+
+    /// Forgets a value.
+    pub(crate) fn remove(&self, tx: &WriteTransaction) -> Result<(), Fault> {
+        tx.open_table(META)?.remove(self.name)?;
+        Ok(())
+    }
+
     fn decode(
         &self,
         table: &impl ReadableTable<&'static str, &'static [u8]>,
@@ -116,7 +146,7 @@ impl<T: Serialize + DeserializeOwned> Slot<T> {
 
 /// Makes the tables that a store lacks which an earlier version wrote.
 pub(super) fn complete(database: &Database) -> Result<(), Fault> {
-    let newest = ORDERS.name();
+    let newest = VERSIONS.name();
     if database.begin_read()?.list_tables()?.any(|table| table.name() == newest) {
         return Ok(());
     }
@@ -137,6 +167,9 @@ pub(super) fn create(tx: &WriteTransaction) -> Result<(), Fault> {
     tx.open_table(SCOPED_HASHES)?;
     tx.open_table(ORDERS)?;
     tx.open_table(CHECKPOINTS)?;
+    tx.open_table(VERSIONS)?;
+    tx.open_table(BASE_ROWS)?;
+    tx.open_table(DRAFT_ROWS)?;
     tx.open_table(ROWS)?;
     tx.open_table(LEAF)?;
     Ok(())

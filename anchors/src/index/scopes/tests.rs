@@ -62,10 +62,7 @@ fn record(at: &str, rest: &[&str]) -> RecordChange {
             Some(("services", most)) => scope.budget.services = most.parse().ok(),
             Some(("kv", most)) => scope.budget.kv_bytes = most.parse().ok(),
             Some(_) => panic!("no field: {word}"),
-            None => scope.services.push(match word.strip_suffix('*') {
-                Some(prefix) => NameRange::Prefix(prefix.into()),
-                None => NameRange::Exact((*word).into()),
-            }),
+            None => scope.services.push(NameRange::parse(word)),
         }
     }
     RecordChange::Put { record: AnyRecord::Scope(Box::new(scope)), when: When::Always }

@@ -39,6 +39,7 @@ fn may_read(authority: &Authority, change: &Change) -> bool {
         | Change::Register(_)
         | Change::Deregister(_)
         | Change::OpenSession(_)
+        | Change::Prune(_)
         | Change::CloseSession { .. } => true,
     }
 }
