@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 /// Whoever stands behind a request.
 #[derive(Clone, Debug, Default)]
 pub struct Caller {
@@ -17,6 +19,18 @@ pub struct Caller {
     pub own: bool,
 }
 
+/// By which way a caller came.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Way {
+    /// See [`Caller::address`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
+    /// See [`Caller::listener`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listener: Option<Arc<str>>,
+}
+
 /// A text that is never shown, neither in logs nor in errors.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Box<str>);
@@ -27,6 +41,20 @@ impl Caller {
     /// The program itself: its own timers and its own node.
     pub fn own() -> Self {
         Self { own: true, ..Self::default() }
+    }
+
+    /// By which way it came.
+    pub fn way(&self) -> Way {
+        Way { address: self.address, listener: self.listener.clone() }
+    }
+}
+
+// === impl Way ===
+
+impl Way {
+    /// Whether nothing is known of it.
+    pub fn is_unknown(&self) -> bool {
+        *self == Self::default()
     }
 }
 

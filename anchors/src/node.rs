@@ -34,7 +34,7 @@ use self::definition::{
 };
 pub use self::register::Maintenance;
 pub use self::rows::{LeafRowError, RowKey};
-use crate::caller::Secret;
+use crate::caller::{Secret, Way};
 use crate::clock::Time;
 use crate::service::{Check, Node, Service, Status};
 
@@ -105,6 +105,8 @@ pub struct LeafService {
     pub service: Service,
     /// The token to register it with upwards.
     pub token: Option<Secret>,
+    /// By which way whoever registered it came, where scopes ask for it.
+    pub way: Way,
     /// Who registered it.
     pub source: Source,
     /// Registered with another service, with which it goes.

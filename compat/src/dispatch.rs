@@ -11,6 +11,7 @@ use http::header::{CONNECTION, CONTENT_TYPE, EXPECT, HOST, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::{Body as _, Incoming};
 use metrics::Histogram;
+use proconsul_anchors::caller::Caller;
 use tracing::debug;
 
 use crate::Site;
@@ -52,13 +53,14 @@ impl Begun {
 pub(crate) fn answer(
     api: &Arc<Api>,
     answering: &Answering,
-    peer: SocketAddr,
+    (peer, listener): (SocketAddr, &Arc<str>),
     request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response<Tracked>, Infallible>> + Send + use<> {
     let began = Instant::now();
     let taken = answering.take(!request.body().is_end_stream());
     let site = api.site();
-    let begun = begin(&site, Told { gate: &api.gate(), age: api.age(began) }, peer, request);
+    let told = Told { gate: &api.gate(), age: api.age(began), listener };
+    let begun = begin(&site, told, peer, request);
     async move {
         let sent = match begun {
             Begun::Done(sent) => *sent,
@@ -73,11 +75,12 @@ pub(crate) fn answer(
     }
 }
 
-/// Who is let through, and when it is.
+/// Who is let through, when it is, and by which listener it came.
 #[derive(Clone, Copy)]
 struct Told<'a> {
     gate: &'a Gate,
     age: Duration,
+    listener: &'a Arc<str>,
 }
 
 fn begin(site: &Arc<Site>, told: Told<'_>, peer: SocketAddr, request: Request<Incoming>) -> Begun {
@@ -179,10 +182,11 @@ fn handle(
     if route.hands_on() {
         said.whole = Some(Box::new(Whole::of(&head.headers, &head.uri)));
     }
+    let listener = Some(Arc::clone(told.listener));
     let ask = Ask {
         site: Arc::clone(site),
         method: head.method.clone(),
-        caller: caller(&head.headers, &params, peer, &site.tokens),
+        caller: Caller { listener, ..caller(&head.headers, &params, peer, &site.tokens) },
         matched: route.path.len(),
         path: path.decoded,
         params,

@@ -32,7 +32,7 @@ pub async fn serve(
     mut stop: watch::Receiver<bool>,
 ) {
     let listener = listener.into();
-    let counter = Arc::new(Counter::new(api));
+    let counter = Arc::new(Counter::new(api, listener.name()));
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {

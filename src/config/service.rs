@@ -162,7 +162,8 @@ fn definition(
 ) -> ServiceDefinition {
     let mut checks: Vec<_> = raw.blocks("checks").iter().map(|raw| check(raw, faults)).collect();
     checks.extend(raw.single("check").map(|raw| check(raw, faults)));
-    ServiceDefinition { service: service(raw), checks, token: token(raw), sidecar }
+    let (service, token) = (service(raw), token(raw));
+    ServiceDefinition { service, checks, token, sidecar, ..ServiceDefinition::default() }
 }
 
 fn service(raw: &Raw) -> Service {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Leaf, Source};
 use crate::acl::Tokens;
-use crate::caller::{Caller, Secret};
+use crate::caller::{Caller, Secret, Way};
 use crate::change::{Change, Registration};
 use crate::service::Check;
 
@@ -38,7 +38,10 @@ impl Leaf {
             let token = self.service_token(service.id.as_str(), tokens);
             let key = token.as_ref().map(|token| token.expose().into());
             let checks = by_token.remove(&key).unwrap_or_default();
-            out.push((bearer(token), register(Some(service), checks)));
+            let way = self.services.get(service.id.as_str()).map(|entry| entry.way.clone());
+            let Way { address, listener } = way.unwrap_or_default();
+            let caller = Caller { address, listener, ..bearer(token) };
+            out.push((caller, register(Some(service), checks)));
         }
         for (token, checks) in by_token {
             let token = token.map(|token| Secret::new(&token));

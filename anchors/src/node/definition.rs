@@ -18,7 +18,7 @@ pub use self::mesh::{InvalidMesh, InvalidUpstream, SidecarAsked, UpstreamKey};
 pub use self::ports::InvalidPort;
 use self::ports::port_faults;
 use super::NodeError;
-use crate::caller::Secret;
+use crate::caller::{Secret, Way};
 use crate::pairs::Pairs;
 use crate::service::{Service, Status, Weights};
 
@@ -40,6 +40,8 @@ pub struct ServiceDefinition {
     pub checks: Vec<CheckDefinition>,
     /// The token to register it with upwards.
     pub token: Option<Secret>,
+    /// By which way whoever registers it came, where scopes ask for it.
+    pub way: Way,
     /// A proxy to register with it; what it does not say follows from the service.
     pub sidecar: Option<Box<Self>>,
 }

@@ -47,6 +47,7 @@ impl Leaf {
         let sidecar = sidecar.map(|asked| self.sidecar_of(&definition.service, *asked));
         let sidecar = sidecar.transpose()?.map(|mut sidecar| {
             sidecar.token = sidecar.token.or_else(|| definition.token.clone());
+            sidecar.way.clone_from(&definition.way);
             sidecar
         });
         self.admit_service(&definition, source)?;
@@ -76,14 +77,14 @@ impl Leaf {
         sidecar: bool,
         moved: &mut Moved,
     ) {
-        let ServiceDefinition { mut service, checks, token, .. } = definition;
+        let ServiceDefinition { mut service, checks, token, way, .. } = definition;
         fill_in(&mut service);
         let id: Arc<str> = service.id.as_str().into();
         let before: Vec<Arc<str>> = self.ids_of(&id).cloned().collect();
         let origin = Origin { before: self.checks.clone(), token: token.clone(), source, now };
         let named = self.place_checks(&service, checks, &origin, moved);
         moved.service(&id);
-        self.services.insert(id, Arc::new(LeafService { service, token, source, sidecar }));
+        self.services.insert(id, Arc::new(LeafService { service, token, way, source, sidecar }));
         if existing == Existing::Replace {
             for check in before.iter().filter(|check| !named.contains(*check)) {
                 self.drop_check(check, moved);

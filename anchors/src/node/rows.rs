@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{CheckDefinition, Leaf, LeafCheck, LeafService, Source};
-use crate::caller::Secret;
+use crate::caller::{Secret, Way};
 use crate::clock::Time;
 use crate::service::{Check, Service, Status};
 
@@ -32,6 +32,8 @@ struct ServiceRow {
     service: Service,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     token: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Way::is_unknown")]
+    way: Way,
     #[serde(default, skip_serializing_if = "is_false")]
     sidecar: bool,
 }
@@ -135,6 +137,7 @@ impl ServiceRow {
         (entry.source == Source::Api).then(|| Self {
             service: entry.service.clone(),
             token,
+            way: entry.way.clone(),
             sidecar: entry.sidecar,
         })
     }
@@ -143,7 +146,8 @@ impl ServiceRow {
 impl From<ServiceRow> for LeafService {
     fn from(row: ServiceRow) -> Self {
         let token = row.token.as_deref().map(Secret::new);
-        Self { service: row.service, token, source: Source::Api, sidecar: row.sidecar }
+        let (service, way, sidecar) = (row.service, row.way, row.sidecar);
+        Self { service, token, way, source: Source::Api, sidecar }
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 use proconsul_anchors::acl::Act;
+use proconsul_anchors::caller::Way;
 use proconsul_anchors::node::definition::{CheckDefinition, ServiceDefinition};
 use proconsul_anchors::node::{
     Aggregate, Existing, LeafCheck, LeafService, Maintenance, ServiceHealth,
@@ -123,8 +124,10 @@ pub(crate) async fn register_service(mut ask: Ask) -> Result<Reply, Reject> {
     };
     let text = read_json(ask.take_body(), ask.headers.content_length).await?;
     let form: ServiceForm = body(&text, Hint::None)?;
-    let definition = ServiceDefinition { token: ask.caller.token.clone(), ..form.into() };
+    let way = if ask.is_governed() { ask.caller.way() } else { Way::default() };
+    let definition = ServiceDefinition { token: ask.caller.token.clone(), way, ..form.into() };
     ask.vet_service(&definition)?;
+    ask.ask_scopes(&definition).await?;
     ask.site.agent.register_service(definition, existing).await?;
     Ok(Reply::nothing())
 }
@@ -133,6 +136,7 @@ pub(crate) async fn register_service(mut ask: Ask) -> Result<Reply, Reject> {
 pub(crate) async fn deregister_service(ask: Ask) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
     ask.vet_service_id(ask.rest())?;
+    ask.ask_scopes_of_removal(ask.rest()).await?;
     ask.site.agent.deregister_service(ask.rest()).await?;
     Ok(Reply::nothing())
 }
@@ -145,6 +149,7 @@ pub(crate) async fn register_check(mut ask: Ask) -> Result<Reply, Reject> {
     let check = CheckDefinition::from(form);
     check.validate_alone()?;
     ask.vet_check(&check)?;
+    ask.ask_scopes_of_check(&check.service_id).await?;
     ask.site.agent.register_check(check, ask.caller.token).await?;
     Ok(Reply::nothing())
 }

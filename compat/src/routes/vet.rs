@@ -6,9 +6,10 @@ use std::sync::Arc;
 use proconsul_anchors::acl::{Act, Authority, Denial};
 use proconsul_anchors::agent::LeafCheck;
 use proconsul_anchors::caller::Caller;
+use proconsul_anchors::change::{Change, Registration, Removal};
 use proconsul_anchors::node::NodeError;
 use proconsul_anchors::node::definition::{CheckDefinition, ServiceDefinition};
-use proconsul_anchors::service::{Check, Service};
+use proconsul_anchors::service::{Check, Checked, Service};
 
 use crate::extract::Ask;
 use crate::reject::Reject;
@@ -66,6 +67,55 @@ impl Ask {
             authority.demand(Act::service_write(of))?;
         }
         Ok(())
+    }
+
+    /// Asks the scopes for the registration of a service before it is kept here.
+    pub(crate) async fn ask_scopes(&self, definition: &ServiceDefinition) -> Result<(), Reject> {
+        if !self.is_governed() {
+            return Ok(());
+        }
+        definition.validate().map_err(NodeError::from)?;
+        let mut service = definition.service.clone();
+        if service.id.is_empty() {
+            service.id = service.name.clone();
+        }
+        let registration = Registration { service: Some(service), ..self.own_registration() };
+        self.would_admit(Change::Register(Box::new(registration))).await
+    }
+
+    /// Asks the scopes for a write to the checks of a service that is registered here.
+    pub(crate) async fn ask_scopes_of_check(&self, service: &str) -> Result<(), Reject> {
+        if !self.is_governed() || service.is_empty() {
+            return Ok(());
+        }
+        let checked = Checked { id: service.into(), ..Checked::default() };
+        let check = Check { service: Some(checked), ..Check::default() };
+        let registration = Registration { checks: vec![check], ..self.own_registration() };
+        self.would_admit(Change::Register(Box::new(registration))).await
+    }
+
+    /// Asks the scopes for the end of a service's registration.
+    pub(crate) async fn ask_scopes_of_removal(&self, id: &str) -> Result<(), Reject> {
+        if !self.is_governed() {
+            return Ok(());
+        }
+        let node = self.site.agent.settings().node.name;
+        let removal = Removal::Service { node, id: id.into() };
+        self.would_admit(Change::Deregister(removal)).await
+    }
+
+    /// Whether there is any scope that could object.
+    pub(crate) fn is_governed(&self) -> bool {
+        self.site.handle.snapshot().scopes().is_some()
+    }
+
+    fn own_registration(&self) -> Registration {
+        let node = self.site.agent.settings().node;
+        Registration { node, skip_node_update: true, ..Registration::default() }
+    }
+
+    async fn would_admit(&self, change: Change) -> Result<(), Reject> {
+        Ok(self.site.handle.would_admit(&self.caller, change).await.map(drop)?)
     }
 
     /// Refuses a change of the service that has this id; one that is not there is nobody's.

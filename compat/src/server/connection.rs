@@ -27,12 +27,14 @@ pub(super) struct Counter {
     http1: http1::Builder,
     pub(super) header_bytes_max: usize,
     pub(super) timeouts: Arc<Timeouts>,
+    /// As the configuration names it.
+    pub(super) listener: Arc<str>,
 }
 
 // === impl Counter ===
 
 impl Counter {
-    pub(super) fn new(api: Arc<Api>) -> Self {
+    pub(super) fn new(api: Arc<Api>, listener: Arc<str>) -> Self {
         let site = api.site();
         let header_bytes_max = site.settings.header_bytes_max.saturating_add(HEADER_SLOP);
         let mut http1 = http1::Builder::new();
@@ -41,7 +43,8 @@ impl Counter {
             .title_case_headers(true)
             .header_read_timeout(None)
             .max_buf_size(header_bytes_max.max(BUFFER_MIN));
-        Self { http1, header_bytes_max, timeouts: Arc::new(site.settings.timeouts), api }
+        let timeouts = Arc::new(site.settings.timeouts);
+        Self { http1, header_bytes_max, timeouts, listener, api }
     }
 }
 
@@ -76,7 +79,9 @@ where
     let answering = Answering::default();
     let guarded = Guarded::new(stream, answering.clone(), Arc::clone(&counter.timeouts), ends);
     let api = Arc::clone(&counter.api);
-    let service = service_fn(move |request| dispatch::answer(&api, &answering, peer, request));
+    let listener = Arc::clone(&counter.listener);
+    let service =
+        service_fn(move |request| dispatch::answer(&api, &answering, (peer, &listener), request));
     let mut serving = counter.http1.serve_connection(TokioIo::new(guarded), service);
     async move {
         let _until_the_end = &place;

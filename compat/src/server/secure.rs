@@ -84,13 +84,14 @@ async fn greet(certificates: &Certificates, mut socket: Socket) -> io::Result<Tl
 
 /// Speaks HTTP/2 on a stream to its end.
 async fn http2(counter: &Counter, stream: TlsStream<Socket>, peer: SocketAddr) {
+    let listener = Arc::clone(&counter.listener);
     let write = counter.timeouts.write;
     let answering = Answering::new(Some(write));
     let (api, course) = (Arc::clone(&counter.api), answering.clone());
     // An answer that does not come in time takes its stream with it, and no other.
     let service = service_fn(move |request| {
         let method = request.method().clone();
-        timeout(write, dispatch::answer(&api, &answering, peer, request))
+        timeout(write, dispatch::answer(&api, &answering, (peer, &listener), request))
             .map(move |answer| answer.map(|Ok(sent)| framed(&method, sent)))
     });
     let header_bytes_max = u32::try_from(counter.header_bytes_max).unwrap_or(u32::MAX);

@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -43,6 +44,18 @@ impl From<UnixListener> for Listener {
 }
 
 impl Listener {
+    /// As the configuration names it: `127.0.0.1:8500`, `unix:///run/consul.sock`.
+    pub(super) fn name(&self) -> Arc<str> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().map(|at| at.to_string().into()),
+            Self::Unix(listener) => listener.local_addr().map(|at| {
+                let path = at.as_pathname().map(|path| path.display().to_string());
+                format!("unix://{}", path.unwrap_or_default()).into()
+            }),
+        }
+        .unwrap_or_default()
+    }
+
     pub(super) async fn accept(&self) -> io::Result<(Socket, SocketAddr)> {
         match self {
             Self::Tcp(listener) => {

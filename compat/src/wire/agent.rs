@@ -319,6 +319,7 @@ impl From<ServiceForm> for ServiceDefinition {
             checks: single.into_iter().chain(form.checks.0.into_iter().map(Into::into)).collect(),
             token: (!form.token.is_empty()).then(|| Secret::new(&form.token)),
             sidecar: sidecar.map(|form| Box::new((*form).into())),
+            ..Self::default()
         }
     }
 }
