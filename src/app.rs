@@ -45,6 +45,7 @@ use self::sockets::{Served, Sockets};
 use crate::config::{CONSUL_VERSION, Config, Sources, reason};
 use crate::roles;
 use crate::roles::surveyor::Surveyor;
+use crate::transport;
 use crate::telemetry::{LogFile, LogSettings, Rotation, Syslog, Telemetry, gauges, level, profile};
 
 /// Open requests get as long to end when the program stops.
@@ -101,6 +102,7 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
     let agent = open_agent(&config, &node_id, &handle, &store, clock)?;
 
     let (stop, stopping) = watch::channel(false);
+    let anchors = settings::anchors(&config);
     let leave = Arc::new(Notify::new());
     let dns = Arc::new(ArcSwap::from_pointee(settings::dns(&config)?));
     let upstreams = Upstreams::new(Known::of(&config, &dns)?);
@@ -191,6 +193,7 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
     for bridger in bridgers {
         tokio::spawn(bridger.run());
     }
+    tokio::spawn(transport::run(handle.clone(), anchors, stopping.clone()));
     tokio::spawn(upkeep);
     if let Some(files) = files {
         tokio::spawn(files::follow(files, Arc::clone(&reload), stopping.clone()));

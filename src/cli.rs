@@ -7,6 +7,7 @@
 //! rewrites them to what clap reads, from clap's own tree of commands.
 
 mod acl;
+mod adjacency;
 mod agent;
 mod argv;
 mod bridge;
@@ -20,6 +21,7 @@ mod credential;
 mod debug;
 mod dispatch;
 mod dns;
+mod explain;
 mod form;
 mod go;
 mod intention;
@@ -97,6 +99,7 @@ const GROUPS: &[Group] = &[
     Group { name: "acl templated-policy", about: "Reads templated policies" },
     Group { name: "acl token", about: "Reads and writes tokens" },
     Group { name: "bridge", about: "Reads the zones in which public names appear" },
+    Group { name: "adjacency", about: "Looks after the ways to other scopes" },
     Group { name: "catalog", about: "Reads the catalog" },
     Group { name: "config", about: "Reads and writes configuration entries" },
     Group { name: "connect", about: "Reads and writes how services prove who they are" },
@@ -124,6 +127,7 @@ fn entries() -> impl Iterator<Item = &'static Entry> {
 }
 
 const ENTRIES: &[&[Entry]] = &[
+    adjacency::ENTRIES,
     agent::ENTRIES,
     catalog::ENTRIES,
     cluster::ENTRIES,
@@ -132,6 +136,7 @@ const ENTRIES: &[&[Entry]] = &[
     credential::ENTRIES,
     debug::ENTRIES,
     dns::ENTRIES,
+    explain::ENTRIES,
     intention::ENTRIES,
     keygen::ENTRIES,
     keyring::ENTRIES,

@@ -12,6 +12,7 @@ mod config;
 mod probes;
 mod roles;
 mod telemetry;
+mod transport;
 
 use std::process::ExitCode;
 

@@ -13,6 +13,7 @@ mod founding;
 mod governance;
 mod lineage;
 mod measure;
+mod remote;
 mod restore;
 mod retention;
 #[cfg(test)]
@@ -29,6 +30,11 @@ use self::board::Board;
 use self::credentials::Credentials;
 pub use self::credentials::{Answered, CredentialError, Wish};
 use self::governance::Governance;
+use self::remote::Remote;
+pub use self::remote::{
+    AdjacencyError, AskFault, CONTACT_EVERY, Errand, Explained, FarFault, Resolution, Sending, Source,
+    Told, Wait, Wire,
+};
 pub use self::governance::Ruling;
 pub use self::restore::RestoreError;
 pub use self::retention::{PruneError, Pruning, RETENTION_INTERVAL};
@@ -45,6 +51,7 @@ use crate::query::Query;
 use crate::scope::ScopePath;
 use crate::sealed::{SealedSecret, Sealer};
 use crate::store::Store;
+use crate::traversal::Way;
 use crate::txn::{KeyOp, KeyVerb, TxnOp};
 
 /// The door to one scope; cheap to clone.
@@ -58,6 +65,7 @@ struct Inner {
     authorities: Authorities,
     governance: Governance,
     credentials: Credentials,
+    remote: Remote,
     opened: Time,
     scope: Box<str>,
 }
@@ -86,6 +94,10 @@ pub struct Answer {
     pub age: Duration,
     /// What the caller may see of it: whoever prints it leaves out the rest.
     pub authority: Authority,
+    /// Over which hops it came, where another scope was asked.
+    pub way: Option<Arc<Way>>,
+    /// Whether something was left out where it came from.
+    pub filtered: bool,
 }
 
 // === impl Handle ===
@@ -104,14 +116,24 @@ impl Handle {
         let board = Arc::new(Board::new(clock));
         let sealer = Sealer::of_seed(store.keys().scope().as_bytes());
         let credentials = Credentials::new(store.keys().scope().clone());
+        let remote = Remote::new(store.keys().scope().clone());
         let scope = settings.scope.clone();
         let (group, index) = Group::start(store, settings, Arc::clone(&board) as _).await?;
         board.open(index);
         let opened = board.now();
         let authorities = Authorities::new(acl);
         let governance = Governance::new(ScopePath::parse(&scope).unwrap_or_default());
-        let inner =
-            Inner { board, group, sealer, authorities, governance, credentials, opened, scope };
+        let inner = Inner {
+            board,
+            group,
+            sealer,
+            authorities,
+            governance,
+            credentials,
+            remote,
+            opened,
+            scope,
+        };
         let handle = Self(Arc::new(inner));
         handle.forget_restore().await;
         Ok(handle)
@@ -182,6 +204,8 @@ impl Handle {
             age: Duration::ZERO,
             authority: self.authority_at(caller, &at)?,
             at,
+            way: None,
+            filtered: false,
         })
     }
 

@@ -10,10 +10,12 @@
 //! whom to ask. Every hop is signed and covers the one before, so that whoever asked can verify the whole way. The outcome of
 //! a way is the strictest of its hops.
 
+pub mod adjacency;
 mod chain;
 mod fragment;
 mod message;
 mod reach;
+pub mod resolve;
 mod seen;
 #[cfg(test)]
 mod tests;
@@ -100,6 +102,11 @@ pub struct Asked {
     pub question: Question,
     /// SHA-256 of the text, in hex.
     pub digest: Box<str>,
+}
+
+/// What an answer is known by: SHA-256 of its bytes, in hex.
+pub(crate) fn answer_digest(answer: &[u8]) -> Box<str> {
+    sha256_hex(answer)
 }
 
 /// SHA-256 in hex.

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use proconsul_anchors::caller::Caller;
 use proconsul_anchors::change::Change;
-use proconsul_anchors::handle::{Answer, Committed};
+use proconsul_anchors::handle::{Answer, Committed, Wait};
 use proconsul_anchors::query::Query;
+use proconsul_anchors::scope::ScopePath;
+use proconsul_anchors::traversal::{HTTP_PATIENCE, Subject};
 use rand::Rng as _;
 
 use crate::Site;
@@ -21,6 +23,9 @@ pub(crate) async fn read(
     options: &ReadOptions,
     query: &Query,
 ) -> Result<Answer, Reject> {
+    if site.handle.knows_far(&options.datacenter) {
+        return far(site, caller, options, query).await;
+    }
     own_datacenter(site, options)?;
     if options.consistency != Consistency::Stale {
         await_leader(site).await?;
@@ -36,6 +41,35 @@ pub(crate) async fn read(
     let _waiting = counts::Waiting::begin();
     let patience = jittered(options.patience);
     Ok(site.handle.wait(caller, query, options.after, patience).await?)
+}
+
+/// Answers a read of another datacenter that adjacencies lead to.
+async fn far(
+    site: &Site,
+    caller: &Caller,
+    options: &ReadOptions,
+    query: &Query,
+) -> Result<Answer, Reject> {
+    let target = ScopePath::parse(&options.datacenter).map_err(|_| Reject::NoPathToDatacenter)?;
+    if !Subject::Read(query.clone()).travels() {
+        return Err(Reject::NoPathToDatacenter);
+    }
+    counts::read();
+    let _waiting = (options.after > 0).then(counts::Waiting::begin);
+    let wait = Wait {
+        after: options.after,
+        patience: jittered(options.patience),
+        travel: HTTP_PATIENCE,
+    };
+    Ok(site.handle.lookup_far(caller, &target, query, wait).await?)
+}
+
+/// Refuses what is neither of the own datacenter nor of one that adjacencies lead to.
+pub(crate) fn known_datacenter(site: &Site, options: &ReadOptions) -> Result<(), Reject> {
+    if site.handle.knows_far(&options.datacenter) {
+        return Ok(());
+    }
+    own_datacenter(site, options)
 }
 
 /// Carries out a write; while there is no leader it waits for one.

@@ -2,6 +2,7 @@
 
 mod body;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,6 +12,8 @@ use http_body_util::Full;
 use proconsul_anchors::acl::Authority;
 use proconsul_anchors::caller::Caller;
 use proconsul_anchors::handle::Answer;
+use proconsul_anchors::outcome::Outcome;
+use proconsul_anchors::traversal::Way;
 use serde::Serialize;
 
 use crate::cached::Cache;
@@ -55,7 +58,7 @@ pub(crate) enum Body {
 }
 
 /// What is known about a read: the `X-Consul-…` headers.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Meta {
     pub(crate) index: u64,
     pub(crate) known_leader: bool,
@@ -66,6 +69,10 @@ pub(crate) struct Meta {
     pub(crate) cache: Cache,
     /// Whether the caller's rules left something out, and the caller is one who is told so.
     pub(crate) filtered: bool,
+    /// What the scopes decided about the read.
+    pub(crate) outcome: Outcome,
+    /// Over which of them it went, where it left this one.
+    pub(crate) way: Option<Arc<Way>>,
 }
 
 /// How the client wants its answer; kept while the handler works.
@@ -111,6 +118,8 @@ const HIT: HeaderValue = HeaderValue::from_static("HIT");
 const ACL_POLICY: HeaderName = HeaderName::from_static("x-consul-default-acl-policy");
 const TRANSLATED: HeaderName = HeaderName::from_static("x-consul-translate-addresses");
 const SOURCE: HeaderName = HeaderName::from_static("x-anchor-source");
+const OUTCOME: HeaderName = HeaderName::from_static("x-anchor-outcome");
+const CHAIN: HeaderName = HeaderName::from_static("x-anchor-chain");
 const REASON: HeaderName = HeaderName::from_static("x-consul-reason");
 
 // === impl Reply ===
@@ -222,7 +231,9 @@ impl Meta {
             last_contact: answer.age,
             consistency: None,
             cache: Cache::Unasked,
-            filtered: false,
+            filtered: answer.filtered || answer.outcome == Outcome::Refuse,
+            outcome: answer.outcome,
+            way: answer.way.clone(),
         }
     }
 
@@ -238,7 +249,7 @@ impl Meta {
 
     /// The same for an answer of which something was left out or not. Nobody who came without a token is told.
     pub(crate) fn filtered(self, authority: &Authority, left_out: bool) -> Self {
-        Self { filtered: left_out && authority.has_token(), ..self }
+        Self { filtered: self.filtered || left_out && authority.has_token(), ..self }
     }
 
     fn write(&self, headers: &mut HeaderMap) {
@@ -254,6 +265,15 @@ impl Meta {
         headers.extend(cache_headers(self.cache));
         if self.filtered {
             headers.insert(FILTERED, HeaderValue::from_static("true"));
+        }
+        if self.outcome == Outcome::Defer {
+            headers.insert(CACHE, HIT);
+            headers.insert(AGE, self.last_contact.as_secs().into());
+        }
+        if let Some(way) = &self.way {
+            headers.insert(OUTCOME, HeaderValue::from_static(self.outcome.as_str()));
+            // A scope's path is of letters, digits, dashes and slashes.
+            headers.extend(HeaderValue::from_str(&way.shown()).ok().map(|value| (CHAIN, value)));
         }
         if let Some(consistency) = self.consistency {
             headers.insert(CONSISTENCY, HeaderValue::from_static(consistency.as_str()));

@@ -133,6 +133,14 @@ async fn enterprise_utilization(_: Ask) -> Result<Reply, Reject> {
 #[rustfmt::skip]
 static ROUTES: &[Route] = &[
     // --- scopes and their anchors: ours ---
+    page!("/v1/anchor/adjacencies", GET, anchor::adjacencies::all),
+    page!("/v1/anchor/adjacency/request", PUT, anchor::adjacencies::request),
+    page!("/v1/anchor/adjacency/accept", PUT, anchor::adjacencies::accept),
+    page!("/v1/anchor/adjacency/", GET_DELETE, anchor::adjacencies::one),
+    page!("/v1/anchor/resolve/", GET, anchor::resolve::resolve),
+    page!("/v1/anchor/aliases", GET, anchor::resolve::aliases),
+    page!("/v1/anchor/alias/", GET_PUT_DELETE, anchor::resolve::alias),
+    page!("/v1/anchor/explain", GET, anchor::resolve::explain),
     page!("/v1/anchor/credentials", GET_PUT, anchor::credentials::all),
     page!("/v1/anchor/credential/", &[], anchor::credentials::one),
     page!("/v1/anchor/lineage", GET, anchor::lineage::list),

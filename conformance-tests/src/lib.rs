@@ -19,6 +19,7 @@ pub mod dns;
 pub mod fixtures;
 pub mod http;
 pub mod json;
+pub mod meddler;
 pub mod nomad;
 pub mod play;
 pub mod proxy;

@@ -20,6 +20,12 @@ use crate::telemetry::Naming;
 const SEGMENT_META: &str = "consul-network-segment";
 const VERSION_META: &str = "consul-version";
 
+/// Where other anchors call this one; nothing when its port is off.
+pub(super) fn anchors(config: &Config) -> Option<SocketAddr> {
+    let port = u16::try_from(config.network.ports.server).ok().filter(|port| *port > 0)?;
+    Some(SocketAddr::new(config.network.bind, port))
+}
+
 /// What the HTTP side is told.
 ///
 /// # Errors

@@ -331,6 +331,25 @@ impl Api {
         self
     }
 
+    /// Asks in the name of another token from now on.
+    pub(super) fn with_token(mut self, token: &str) -> Self {
+        token.clone_into(&mut self.token);
+        self
+    }
+
+    /// Asks another agent from now on: `host:port`, or a URL without a path.
+    pub(super) fn elsewhere(mut self, address: &str, token: &str) -> Self {
+        let (scheme, host) = match address.split_once("://") {
+            Some(("https", host)) => ("https", host),
+            Some((_, host)) => ("http", host),
+            None => ("http", address),
+        };
+        (self.scheme, self.host) = (scheme, host.trim_end_matches('/').to_owned());
+        self.server_name = None;
+        self.prefix.clear();
+        self.with_token(token)
+    }
+
     /// Go's sentence for a request that got no answer.
     fn fault(&self, method: &Method, url: &str, fault: &reqwest::Error) -> String {
         let method = match method.as_str() {

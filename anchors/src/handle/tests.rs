@@ -1,6 +1,7 @@
 //! The door over a group in memory: what a write shows, and whom it wakes.
 
 mod credentials;
+mod far;
 mod guard;
 mod retention;
 mod scopes;

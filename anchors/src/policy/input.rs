@@ -224,6 +224,7 @@ fn caller_json(caller: &CallerFacts) -> Json {
         "listener": caller.listener,
         "source": caller.source,
         "credential": credential,
+        "home": caller.home,
     })
 }
 

@@ -24,6 +24,8 @@ pub struct CallerFacts {
     pub source: Option<IpAddr>,
     /// The credential that speaks for it, where it has one that holds.
     pub credential: Option<Arc<CredentialRecord>>,
+    /// The scope that vouches for it, where it came over an adjacency.
+    pub home: Option<Arc<str>>,
 }
 
 /// A caller rule that was read.

@@ -9,6 +9,7 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use self::model::allowed;
+pub(super) use self::world::index_with_services;
 use self::world::{Fate, World};
 use super::*;
 use crate::clock::Time;
@@ -166,7 +167,7 @@ fn a_fragment_is_the_rows_that_may_be_seen() {
     use crate::acl::Authority;
     use crate::acl::rules::Rules;
     use crate::query::Query;
-    let index = world::index_with_services();
+    let index = index_with_services();
     let query = Query::Health("web".into());
     let whole = Fragment::of(&index, &query, &Authority::open(), true);
     assert!(!whole.filtered && whole.index == index.index_of(&query));

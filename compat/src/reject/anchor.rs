@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use proconsul_anchors::credential::CredentialFault;
-use proconsul_anchors::handle::CredentialError;
+use proconsul_anchors::handle::{AdjacencyError, CredentialError, FarFault};
 
 use super::Reject;
 
@@ -12,6 +12,9 @@ pub(crate) enum AnchorFault {
     /// A field of the body or of the query, and what is wrong with it.
     #[error("Invalid {what}: {field}: {why}")]
     Field { what: &'static str, field: &'static str, why: String },
+    /// What is stated about an adjacency, or offered for one.
+    #[error("Invalid adjacency: {0}")]
+    Adjacency(AdjacencyError),
     /// What is asked for is not there.
     #[error("No {what} {name:?}")]
     Missing { what: &'static str, name: String },
@@ -22,7 +25,7 @@ pub(crate) enum AnchorFault {
 impl AnchorFault {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::Field { .. } => StatusCode::BAD_REQUEST,
+            Self::Field { .. } | Self::Adjacency(_) => StatusCode::BAD_REQUEST,
             Self::Missing { .. } => StatusCode::NOT_FOUND,
         }
     }
@@ -44,6 +47,29 @@ impl From<CredentialError> for Reject {
             CredentialError::Fault(fault) => {
                 AnchorFault::credential(field_of(&fault), &fault).into()
             }
+        }
+    }
+}
+
+impl From<AdjacencyError> for Reject {
+    fn from(error: AdjacencyError) -> Self {
+        match error {
+            AdjacencyError::Refused(refusal) => refusal.into(),
+            AdjacencyError::Unknown(scope) => {
+                AnchorFault::Missing { what: "adjacency", name: scope.into() }.into()
+            }
+            AdjacencyError::Joined(_) | AdjacencyError::Fault(_) => {
+                AnchorFault::Adjacency(error).into()
+            }
+        }
+    }
+}
+
+impl From<FarFault> for Reject {
+    fn from(fault: FarFault) -> Self {
+        match fault {
+            FarFault::NoPath(_) | FarFault::NotReady(_) => Self::NoPathToDatacenter,
+            FarFault::Refused(refusal) => refusal.into(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! `/v1/anchor/…`: what Consul does not have. Of Consul's answers nothing is changed by them.
 
+pub(crate) mod adjacencies;
 pub(crate) mod credentials;
 pub(crate) mod taxonomy;
 pub(crate) mod lineage;
+pub(crate) mod resolve;

@@ -78,7 +78,7 @@ async fn one(ask: Ask, options: ReadOptions, key: String) -> Result<Reply, Rejec
         return Err(Reject::MissingKeyName);
     }
     ask.refuse_enterprise(Tenancy::Both)?;
-    ask.own_datacenter(&options.datacenter)?;
+    blocking::known_datacenter(&ask.site, &options)?;
     ask.demand(Act::key_read(&key))?;
     let query = Query::Key(key.as_str().into());
     let answer = blocking::read(&ask.site, &ask.caller, &options, &query).await?;
@@ -125,7 +125,7 @@ async fn names(ask: Ask, options: ReadOptions, prefix: String) -> Result<Reply, 
 
 /// Listing takes more than reading where it is configured so.
 fn demand_list(ask: &Ask, options: &ReadOptions, prefix: &str) -> Result<(), Reject> {
-    ask.own_datacenter(&options.datacenter)?;
+    blocking::known_datacenter(&ask.site, options)?;
     if ask.site.handle.acl().key_list_policy { ask.demand(Act::key_list(prefix)) } else { Ok(()) }
 }
 

@@ -6,7 +6,7 @@ use proconsul_anchors::service::{Node, Tags};
 use serde::Serialize;
 
 use crate::Site;
-use crate::blocking::own_datacenter;
+use crate::blocking::known_datacenter;
 use crate::extract::ReadOptions;
 use crate::filter::{Filter, Schema};
 use crate::reject::Reject;
@@ -27,7 +27,7 @@ impl Narrow {
         options: &ReadOptions,
         schema: &'static Schema,
     ) -> Result<Self, Reject> {
-        own_datacenter(site, options)?;
+        known_datacenter(site, options)?;
         let filter = match options.filter.as_str() {
             "" => None,
             expression => Some(Filter::compile(expression, schema).map_err(Reject::Filter)?),

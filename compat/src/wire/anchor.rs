@@ -1,4 +1,6 @@
 //! Forms of `/v1/anchor/…`: ours, in Consul's style.
 
+pub(crate) mod adjacencies;
 pub(crate) mod credentials;
 pub(crate) mod lineage;
+pub(crate) mod resolve;

@@ -2,15 +2,19 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use proconsul_anchors::acl::Authority;
 use proconsul_anchors::caller::Caller;
 use proconsul_anchors::clock::Time;
-use proconsul_anchors::handle::Handle;
+use proconsul_anchors::handle::{Answer, FarFault, Handle, Wait};
 use proconsul_anchors::index::Index;
 use proconsul_anchors::outcome::Outcome;
 use proconsul_anchors::query::Query;
+use proconsul_anchors::scope::ScopePath;
 use proconsul_anchors::sealed::SealedSecret;
+use proconsul_anchors::traversal::DNS_PATIENCE;
 
 use super::{Door, Look};
 
@@ -32,6 +36,33 @@ fn look(handle: &Handle, caller: &Caller, query: &Query) -> Look {
     }
 }
 
+/// What came of a question to another scope.
+fn far(target: &ScopePath, answer: Result<Answer, FarFault>) -> Look {
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(FarFault::NoPath(_)) => {
+            return Look::Unreachable(format!("scope {target} cannot be reached").into());
+        }
+        Err(FarFault::NotReady(_)) => {
+            return Look::NotReady(format!("scope {target} defers").into());
+        }
+        // Whoever is unknown sees nothing.
+        Err(FarFault::Refused(_)) => return Look::Seen(Arc::default(), Authority::nothing()),
+    };
+    let decisive = answer.way.as_ref().and_then(|way| way.decisive().cloned());
+    match answer.outcome {
+        Outcome::Resolve | Outcome::Attest => Look::Seen(answer.at, answer.authority),
+        Outcome::Defer => {
+            let why = format!("scope {target} was heard of {} s ago", answer.age.as_secs());
+            Look::Stale(answer.at, answer.authority, why.into())
+        }
+        Outcome::Refuse => Look::Refused(match decisive {
+            Some(hop) => format!("scope {} refuses by {}", hop.scope, hop.rule).into(),
+            None => "the scope refuses".into(),
+        }),
+    }
+}
+
 impl Door for Handle {
     fn look(&self, from: Option<IpAddr>, query: &Query) -> Look {
         let token = self.acl().tokens.for_dns();
@@ -40,6 +71,25 @@ impl Door for Handle {
 
     fn look_as(&self, caller: &Caller, query: &Query) -> Look {
         look(self, caller, query)
+    }
+
+    fn look_far(
+        &self,
+        from: Option<IpAddr>,
+        datacenter: &str,
+        query: &Query,
+    ) -> Option<BoxFuture<'static, Look>> {
+        if !self.knows_far(datacenter) {
+            return None;
+        }
+        let target = ScopePath::parse(datacenter).ok()?;
+        let token = self.acl().tokens.for_dns();
+        let caller = Caller { token, address: from, ..Caller::default() };
+        let (handle, query) = (self.clone(), query.clone());
+        let wait = Wait { after: 0, patience: Duration::ZERO, travel: DNS_PATIENCE };
+        Some(Box::pin(async move {
+            far(&target, handle.lookup_far(&caller, &target, &query, wait).await)
+        }))
     }
 
     fn bearer(&self, from: Option<IpAddr>, token: &SealedSecret) -> Authority {

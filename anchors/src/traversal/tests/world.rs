@@ -355,7 +355,7 @@ fn changed(envelope: &str, change: impl Fn(&mut Hop)) -> Envelope {
 }
 
 /// An index of two services on two nodes, with checks.
-pub(super) fn index_with_services() -> Index {
+pub(in crate::traversal) fn index_with_services() -> Index {
     let mut index = Index::new();
     for (seq, (node, service)) in (1..).zip([("n1", "web"), ("n2", "web"), ("n2", "db")]) {
         let registration = Registration {
