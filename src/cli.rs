@@ -38,6 +38,7 @@ mod operate;
 mod operator;
 mod peering;
 mod replay;
+mod scope;
 mod services;
 mod sink;
 mod snapshot;
@@ -118,6 +119,7 @@ const GROUPS: &[Group] = &[
     Group { name: "tls", about: "Makes certificates for agents" },
     Group { name: "tls ca", about: "Makes CAs" },
     Group { name: "tls cert", about: "Makes certificates" },
+    Group { name: "scope", about: "Reads and writes who governs which names" },
     Group { name: "services", about: "Registers services with the agent" },
 ];
 
@@ -150,6 +152,7 @@ const ENTRIES: &[&[Entry]] = &[
     peering::ENTRIES,
     bridge::ENTRIES,
     replay::ENTRIES,
+    scope::ENTRIES,
     services::ENTRIES,
     services::EXPORTED,
     snapshot::ENTRIES,

@@ -145,6 +145,8 @@ static ROUTES: &[Route] = &[
     page!("/v1/anchor/credential/", &[], anchor::credentials::one),
     page!("/v1/anchor/lineage", GET, anchor::lineage::list),
     page!("/v1/anchor/lineage/", GET, anchor::lineage::one),
+    page!("/v1/anchor/scopes", GET, anchor::scopes::all),
+    page!("/v1/anchor/scope/", &[], anchor::scopes::one),
     page!("/v1/anchor/taxonomy", GET, anchor::taxonomy::taxonomy),
     page!("/v1/anchor/jwks", GET, anchor::taxonomy::jwks),
     page!("/v1/anchor/attestation/", GET, anchor::taxonomy::attestation),

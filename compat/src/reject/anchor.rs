@@ -30,6 +30,11 @@ impl AnchorFault {
         }
     }
 
+    /// A field of a scope.
+    pub(crate) fn scope(field: &'static str, why: impl ToString) -> Self {
+        Self::Field { what: "scope", field, why: why.to_string() }
+    }
+
     /// A field of a credential.
     pub(crate) fn credential(field: &'static str, why: impl ToString) -> Self {
         Self::Field { what: "credential", field, why: why.to_string() }

@@ -4,3 +4,4 @@ pub(crate) mod adjacencies;
 pub(crate) mod credentials;
 pub(crate) mod lineage;
 pub(crate) mod resolve;
+pub(crate) mod scopes;
