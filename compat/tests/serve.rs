@@ -1,6 +1,8 @@
 //! The whole HTTP side over a scope in memory: requests as text, answers as text.
 #![expect(clippy::unwrap_used, reason = "a test says by failing that what it builds on is broken")]
 
+#[path = "serve/credentials.rs"]
+mod credentials;
 #[path = "serve/lineage.rs"]
 mod lineage;
 

@@ -97,6 +97,7 @@ fn a_gibibyte_is_refused() {
         ("/v1/catalog/register", "{\"Node\":\""),
         ("/v1/catalog/deregister", "{\"Node\":\""),
         ("/v1/session/create", "{\"Name\":\""),
+        ("/v1/anchor/credentials", "{\"Envelope\":{\"payload\":\""),
     ] {
         check_big(&subject, target, first);
     }
