@@ -187,6 +187,8 @@ pub(crate) async fn run(config: Config, sources: Sources) -> Result<(), String> 
     tokio::spawn(async move { sessions.expire_sessions().await });
     let pruning = handle.clone();
     tokio::spawn(async move { pruning.prune_due().await });
+    let governing = handle.clone();
+    tokio::spawn(async move { governing.govern().await });
     let expiring = handle.clone();
     tokio::spawn(async move { expiring.expire_tokens().await });
     tokio::spawn(surveyor.run());

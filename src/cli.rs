@@ -37,6 +37,7 @@ mod monitor;
 mod operate;
 mod operator;
 mod peering;
+mod policy;
 mod replay;
 mod scope;
 mod services;
@@ -107,6 +108,7 @@ const GROUPS: &[Group] = &[
     Group { name: "connect ca", about: "Reads and writes who signs certificates" },
     Group { name: "dns", about: "Looks at how DNS questions are answered" },
     Group { name: "credential", about: "Reads, issues and verifies who vouches for whom" },
+    Group { name: "policy", about: "Reads, writes, tests and explains by what scopes decide" },
     Group { name: "intention", about: "Reads and writes who may connect to whom" },
     Group { name: "kv", about: "Reads and writes keys" },
     Group { name: "operator", about: "Looks after the servers" },
@@ -136,6 +138,7 @@ const ENTRIES: &[&[Entry]] = &[
     config_entry::ENTRIES,
     connect::ENTRIES,
     credential::ENTRIES,
+    policy::ENTRIES,
     debug::ENTRIES,
     dns::ENTRIES,
     explain::ENTRIES,

@@ -32,6 +32,8 @@ pub enum Change {
     },
     /// Further records are written: all of them, or none when a condition does not hold.
     Records(Vec<RecordChange>),
+    /// What follows from other rules of scopes, with the records of the rules where they are written now.
+    Govern(Governing),
     /// The whole index is replaced by that of a snapshot, in several steps (`PUT /v1/snapshot`).
     Restore(Restore),
     /// Payloads of the lineage that it is recorded in are not kept any more. The state stays as it is.
@@ -53,6 +55,49 @@ pub enum Note {
         /// Who knew it, without secrets.
         source: Box<str>,
     },
+}
+
+/// Records of scopes and policies, and what follows from them or from the time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Governing {
+    /// What is written.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub records: Vec<RecordChange>,
+    /// Instances that are held or released by it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub standings: Vec<Restanding>,
+    /// What somebody may see otherwise now: its index moves, and whoever waits for it wakes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub moved: Vec<Subject>,
+}
+
+/// An instance that is held from now on, or released.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restanding {
+    /// The node's name.
+    pub node: Caseless,
+    /// The service's id.
+    pub id: Caseless,
+    /// Of this registration, and no other that took its place.
+    pub uid: Uuid,
+    /// Why nobody is sent to it; nothing when it is released.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Arc<Hold>>,
+}
+
+/// What answers speak of.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// A service, by name.
+    Service(Caseless),
+    /// A node, by name.
+    Node(Caseless),
+    /// A key.
+    Key(Box<str>),
+    /// Sessions, all of them.
+    Sessions,
 }
 
 /// Which payloads go, and from which image of the state it can be folded without them.

@@ -76,6 +76,7 @@ pub enum Kind {
     RecordPut(TableId),
     RecordRemove(TableId),
     Txn,
+    Govern,
     NoteFallback,
     Prune,
 }
@@ -99,6 +100,8 @@ impl From<&Change> for Kind {
             Change::Restore(Restore::Commit { .. }) => Self::RestoreCommit,
             Change::Restore(Restore::Abandon { .. }) => Self::RestoreAbandon,
             Change::Records(changes) => Self::of_records(changes),
+            Change::Govern(change) if change.records.is_empty() => Self::Govern,
+            Change::Govern(change) => Self::of_records(&change.records),
             Change::Txn(_) => Self::Txn,
             Change::Note(Note::Fallback { .. }) => Self::NoteFallback,
             Change::Prune(_) => Self::Prune,

@@ -102,6 +102,14 @@ pub enum Refusal {
     /// Whoever may not write the node removes a check that it does not have.
     #[error("no check {0}")]
     NoCheck(Caseless),
+    /// The policy of the owning scope does not answer now, and whoever asks was never answered before.
+    #[error("scope {scope} defers by rule {rule}, and nothing is known from before")]
+    Deferred {
+        /// The scope.
+        scope: ScopePath,
+        /// The rule.
+        rule: Box<str>,
+    },
     /// The policy of the owning scope refuses.
     #[error("scope {scope} refuses by rule {rule}")]
     Denied {

@@ -11,8 +11,10 @@ mod credentials;
 mod expiry;
 mod founding;
 mod governance;
+mod governing;
 mod lineage;
 mod measure;
+mod reading;
 mod remote;
 mod restore;
 mod retention;
@@ -32,10 +34,11 @@ pub use self::credentials::{Answered, CredentialError, Wish};
 use self::governance::Governance;
 use self::remote::Remote;
 pub use self::remote::{
-    AdjacencyError, AskFault, CONTACT_EVERY, Errand, Explained, FarFault, Resolution, Sending, Source,
+    AdjacencyError, AskFault, CONTACT_EVERY, Errand, Explanation, FarFault, Resolution, Sending, Source,
     Told, Wait, Wire,
 };
 pub use self::governance::Ruling;
+pub use self::reading::{Inquiry, Reasons};
 pub use self::restore::RestoreError;
 pub use self::retention::{PruneError, Pruning, RETENTION_INTERVAL};
 use crate::acl::{AclSettings, Act, Authority, vet};
@@ -47,6 +50,7 @@ use crate::error::{Misfit, Refusal, TxnFault};
 use crate::group::{Group, GroupSettings, Proposal, StartError};
 use crate::index::Index;
 use crate::outcome::Outcome;
+use crate::policy::Decided;
 use crate::query::Query;
 use crate::scope::ScopePath;
 use crate::sealed::{SealedSecret, Sealer};
@@ -88,6 +92,8 @@ pub struct Answer {
     pub at: Arc<Index>,
     /// What was decided about the read.
     pub outcome: Outcome,
+    /// The policy's decision behind it, where one was asked about this very thing.
+    pub decided: Option<Decided>,
     /// Whether the group has a leader now.
     pub known_leader: bool,
     /// How long ago the leader was heard of.
@@ -148,7 +154,6 @@ impl Handle {
         let authority = self.authority_at(caller, &index)?;
         let rule = vet::admit(&authority, &index, &change)?;
         let ruling = self.rule(caller, &authority, &index, &mut change, (rule, true));
-        drop(index);
         let ruling = match ruling {
             Ok(ruling) => ruling,
             Err(refusal) => {
@@ -156,6 +161,8 @@ impl Handle {
                 return Err(refusal);
             }
         };
+        let change = self.with_effects(&index, change);
+        drop(index);
         if self.must_wait_for_lock(&change) {
             return Ok(Committed {
                 revision: 0,
@@ -197,16 +204,18 @@ impl Handle {
     /// Those of [`Handle::authority`]: the caller's token is not known, or not any more.
     pub fn lookup(&self, caller: &Caller, query: &Query) -> Result<Answer, Refusal> {
         let at = self.snapshot();
-        Ok(Answer {
+        let answer = Answer {
             index: at.index_of(query),
             outcome: Outcome::Resolve,
+            decided: None,
             known_leader: self.has_leader(),
             age: Duration::ZERO,
             authority: self.authority_at(caller, &at)?,
             at,
             way: None,
             filtered: false,
-        })
+        };
+        self.judged(caller, query, answer)
     }
 
     /// Answers a read when its index is above `after`, or when `patience` is over.

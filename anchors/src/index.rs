@@ -8,6 +8,7 @@ mod bound;
 pub mod catalog;
 pub mod connect;
 mod gateways;
+mod govern;
 mod kv;
 mod marks;
 mod node_id;

@@ -13,6 +13,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -139,6 +140,24 @@ pub struct Hold {
     pub rule: Box<str>,
     /// Since when.
     pub since: Time,
+    /// For whom it was decided, and is decided again.
+    #[serde(default, skip_serializing_if = "Registrant::is_anonymous")]
+    pub caller: Registrant,
+}
+
+/// Whoever registered something, as far as it can be asked again what is known of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Registrant {
+    /// The accessor of its token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accessor: Option<Arc<str>>,
+    /// The listener by which it came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listener: Option<Arc<str>>,
+    /// The address that it came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<IpAddr>,
 }
 
 /// Whose an instance is, and whether anybody is sent to it.
@@ -155,6 +174,23 @@ pub struct Standing {
 pub trait Narrow: std::fmt::Debug + Send + Sync {
     /// Whether the policies let the caller do this.
     fn allows(&self, act: Act<'_>) -> bool;
+}
+
+// === impl Registrant ===
+
+impl Registrant {
+    fn is_anonymous(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+// === impl Hold ===
+
+impl Hold {
+    /// As checks tell it.
+    pub fn text(&self) -> Arc<str> {
+        format!("deferred: scope {}, rule {}", self.scope, self.rule).into()
+    }
 }
 
 // === impl Standing ===

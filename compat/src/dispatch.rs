@@ -60,12 +60,20 @@ pub(crate) fn answer(
     let taken = answering.take(!request.body().is_end_stream());
     let site = api.site();
     let told = Told { gate: &api.gate(), age: api.age(began), listener };
+    let asked = site.handle.has_policies().then(|| Box::from(request.uri().to_string()));
     let begun = begin(&site, told, peer, request);
     async move {
         let sent = match begun {
             Begun::Done(sent) => *sent,
             Begun::Working(working, finish, timer) => {
-                let mut sent = finish.send(working.await);
+                let answer = match (working.await, asked) {
+                    (Ok(reply), Some(asked)) => {
+                        let asked: Box<str> = asked;
+                        Ok(Box::pin(finish.attest(&site.handle, &asked, reply)).await)
+                    }
+                    (answer, _) => answer,
+                };
+                let mut sent = finish.send(answer);
                 timer.record(began.elapsed().as_secs_f64() * MILLIS);
                 add_own_headers(&site, &mut sent);
                 sent

@@ -481,6 +481,7 @@ fn refusal(refusal: &Refusal) -> String {
             name => format!("raft apply failed: name '{name}' aliases an existing query name"),
         },
         Refusal::NameTaken { name, .. } => format!("the name {} is taken", quote(name)),
+        Refusal::Deferred { .. } => Reject::NoPathToDatacenter.to_string(),
         Refusal::Denied { .. } | Refusal::OtherOwner { .. } => format!("Permission denied: {refusal}"),
         Refusal::Scope(_) | Refusal::TooFast { .. } | Refusal::Txn(_) | Refusal::Storage(_) | Refusal::Overloaded | Refusal::Stopping => {
             refusal.to_string()

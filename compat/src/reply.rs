@@ -11,8 +11,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use http_body_util::Full;
 use proconsul_anchors::acl::Authority;
 use proconsul_anchors::caller::Caller;
-use proconsul_anchors::handle::Answer;
+use proconsul_anchors::handle::{Answer, Answered, Handle};
 use proconsul_anchors::outcome::Outcome;
+use proconsul_anchors::policy::Decided;
 use proconsul_anchors::traversal::Way;
 use serde::Serialize;
 
@@ -73,6 +74,8 @@ pub(crate) struct Meta {
     pub(crate) outcome: Outcome,
     /// Over which of them it went, where it left this one.
     pub(crate) way: Option<Arc<Way>>,
+    /// What a policy decided about the read, where one was asked.
+    pub(crate) decided: Option<Decided>,
 }
 
 /// How the client wants its answer; kept while the handler works.
@@ -119,6 +122,7 @@ const ACL_POLICY: HeaderName = HeaderName::from_static("x-consul-default-acl-pol
 const TRANSLATED: HeaderName = HeaderName::from_static("x-consul-translate-addresses");
 const SOURCE: HeaderName = HeaderName::from_static("x-anchor-source");
 const OUTCOME: HeaderName = HeaderName::from_static("x-anchor-outcome");
+const ATTESTATION: HeaderName = HeaderName::from_static("x-anchor-attestation");
 const CHAIN: HeaderName = HeaderName::from_static("x-anchor-chain");
 const REASON: HeaderName = HeaderName::from_static("x-consul-reason");
 
@@ -234,6 +238,7 @@ impl Meta {
             filtered: answer.filtered || answer.outcome == Outcome::Refuse,
             outcome: answer.outcome,
             way: answer.way.clone(),
+            decided: answer.decided.clone(),
         }
     }
 
@@ -247,9 +252,11 @@ impl Meta {
         Self { cache: options.cache, ..self }
     }
 
-    /// The same for an answer of which something was left out or not. Nobody who came without a token is told.
+    /// The same for an answer of which something was left out or not. Nobody who came without a token is told,
+    /// unless a policy left it out.
     pub(crate) fn filtered(self, authority: &Authority, left_out: bool) -> Self {
-        Self { filtered: self.filtered || left_out && authority.has_token(), ..self }
+        let is_told = authority.has_token() || authority.is_narrowed();
+        Self { filtered: self.filtered || left_out && is_told, ..self }
     }
 
     fn write(&self, headers: &mut HeaderMap) {
@@ -270,8 +277,10 @@ impl Meta {
             headers.insert(CACHE, HIT);
             headers.insert(AGE, self.last_contact.as_secs().into());
         }
-        if let Some(way) = &self.way {
+        if self.way.is_some() || self.decided.is_some() {
             headers.insert(OUTCOME, HeaderValue::from_static(self.outcome.as_str()));
+        }
+        if let Some(way) = &self.way {
             // A scope's path is of letters, digits, dashes and slashes.
             headers.extend(HeaderValue::from_str(&way.shown()).ok().map(|value| (CHAIN, value)));
         }
@@ -298,6 +307,29 @@ impl Finish {
             pretty,
             empty_type: empty_type(method, path, headers),
             default_policy,
+        }
+    }
+
+    /// Has an answer attested where a policy wants that: the header tells where the statement is.
+    pub(crate) async fn attest(&self, handle: &Handle, query: &str, reply: Reply) -> Reply {
+        let decided = reply.meta.as_ref().and_then(|meta| meta.decided.as_ref());
+        let attested = decided.filter(|decided| decided.outcome == Outcome::Attest);
+        let (Some(decided), Body::Json(body) | Body::Shared(body)) = (attested, &reply.body) else {
+            return reply;
+        };
+        let (body, root) = (self.layout(body.clone()), handle.root());
+        let scope = decided.scope.as_ref().unwrap_or(&root);
+        let (outcome, rule) = (decided.outcome, &*decided.rule);
+        let answered = Answered { scope, query, body: &body, outcome, rule };
+        match handle.attest(answered).await {
+            Ok(id) => match HeaderValue::from_str(&format!("/v1/anchor/attestation/{id}")) {
+                Ok(value) => reply.header(ATTESTATION, value),
+                Err(_) => reply,
+            },
+            Err(refusal) => {
+                tracing::warn!(%refusal, "an answer could not be attested");
+                reply
+            }
         }
     }
 

@@ -18,6 +18,7 @@ mod discovery_chain;
 mod event;
 mod explain;
 mod health;
+mod held;
 mod intention;
 mod kv;
 mod metrics_proxy;
@@ -147,6 +148,9 @@ static ROUTES: &[Route] = &[
     page!("/v1/anchor/lineage/", GET, anchor::lineage::one),
     page!("/v1/anchor/scopes", GET, anchor::scopes::all),
     page!("/v1/anchor/scope/", &[], anchor::scopes::one),
+    page!("/v1/anchor/policies", GET, anchor::policies::list),
+    page!("/v1/anchor/policies/explain", PUT, anchor::policies::explain),
+    page!("/v1/anchor/policy/", GET_PUT_DELETE, anchor::policies::one),
     page!("/v1/anchor/taxonomy", GET, anchor::taxonomy::taxonomy),
     page!("/v1/anchor/jwks", GET, anchor::taxonomy::jwks),
     page!("/v1/anchor/attestation/", GET, anchor::taxonomy::attestation),

@@ -5,6 +5,7 @@
 mod credentials;
 #[path = "serve/lineage.rs"]
 mod lineage;
+mod policies;
 
 use std::fs::File;
 use std::sync::Arc;

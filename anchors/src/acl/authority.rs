@@ -100,6 +100,11 @@ impl Authority {
         Self { rules: self.rules.clone(), narrow: Some(narrow) }
     }
 
+    /// Whether policies of scopes forbid something besides the rules.
+    pub fn is_narrowed(&self) -> bool {
+        self.narrow.is_some()
+    }
+
     /// Whether everything is allowed without a look at any rule.
     pub fn is_open(&self) -> bool {
         self.rules.is_none() && self.narrow.is_none()

@@ -48,7 +48,7 @@ pub fn admit(
                 authority.demand(Act::session_write(row.session.node.as_str()))?;
             }
         }
-        Change::Records(_) | Change::Note(_) => {}
+        Change::Records(_) | Change::Govern(_) | Change::Note(_) => {}
         Change::Restore(_) => authority.demand(Act::acl_write())?,
         Change::Prune(_) => authority.demand(Act::operator_write())?,
         Change::Txn(ops) => vet_transaction(authority, ops)?,

@@ -169,6 +169,7 @@ fn reason(refusal: &Refusal) -> &'static str {
         Refusal::ReservedSecret => "reserved-secret",
         Refusal::NoService(_) => "no-service",
         Refusal::NoCheck(_) => "no-check",
+        Refusal::Deferred { .. } => "deferred",
         Refusal::Denied { .. } => "denied",
         Refusal::OtherOwner { .. } => "other-owner",
         Refusal::TooFast { .. } => "too-fast",

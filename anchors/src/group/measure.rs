@@ -32,7 +32,7 @@ fn timer(change: &Change) -> Option<&'static Histogram> {
         Change::OpenSession(_) => timer!("consul.fsm.session", "op" => "create"),
         Change::CloseSession { .. } => timer!("consul.fsm.session", "op" => "destroy"),
         Change::Txn(_) => timer!("consul.fsm.txn"),
-        Change::Restore(_) | Change::Note(_) | Change::Prune(_) => return None,
+        Change::Restore(_) | Change::Govern(_) | Change::Prune(_) | Change::Note(_) => return None,
         Change::Records(changes) => match changes.first() {
             Some(RecordChange::Put { record, .. }) => put_timer(record.table())?,
             Some(RecordChange::Remove { table, .. }) => remove_timer(*table)?,

@@ -4,14 +4,17 @@
 //! above it say. Without a scope none of it is looked at.
 
 mod asker;
+pub(super) mod decisions;
 mod parts;
+pub(super) mod reads;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwapOption;
 
 use self::asker::Askers;
+use self::decisions::{Asked, Decisions, fingerprint};
 use self::parts::{Part, Placing, denied};
 use crate::acl::Authority;
 use crate::caller::Caller;
@@ -24,10 +27,9 @@ use crate::error::Refusal;
 use crate::index::Index;
 use crate::limits::{REFUSALS_TOLD_PER_SECOND, SCOPES_MAX};
 use crate::outcome::Outcome;
-use crate::policy::{Action, Decided, Facts, Input, PolicySet, Target};
-use crate::record::TableId;
+use crate::policy::{Action, Decided};
 use crate::scope::rate::Meter;
-use crate::scope::{CallerFacts, Hold, ScopePath, ScopePolicy, Scopes};
+use crate::scope::{CallerFacts, Hold, Registrant, ScopePath, Scopes};
 use crate::txn::TxnOp;
 
 /// Decides for the scopes of an index.
@@ -36,17 +38,10 @@ pub(super) struct Governance {
     /// Where things go that are nobody's.
     default: ArcSwapOption<ScopePath>,
     askers: Askers,
-    policies: ArcSwap<Policies>,
+    decisions: Arc<Decisions>,
     meters: Mutex<HashMap<ScopePath, Meter>>,
     /// Of refusals that were written down.
     told: Mutex<HashMap<ScopePath, Meter>>,
-}
-
-/// The policies of an index, compiled.
-#[derive(Default)]
-struct Policies {
-    mark: u64,
-    set: PolicySet,
 }
 
 /// What was decided about a write, and by whom.
@@ -80,7 +75,7 @@ impl Governance {
             root,
             default: ArcSwapOption::empty(),
             askers: Askers::default(),
-            policies: ArcSwap::default(),
+            decisions: Arc::default(),
             meters: Mutex::default(),
             told: Mutex::default(),
         }
@@ -128,7 +123,7 @@ impl Governance {
         if is_meant {
             self.take_writes(scopes, &parts, asking.now)?;
         }
-        let (decided, holds) = self.judge(asking, scopes, &facts, &parts)?;
+        let (decided, holds) = self.judge(asking, &facts, &parts)?;
         drop(parts);
         hold(change, &holds, asking);
         let rule = if decided.scope.is_some() { (*decided.rule).into() } else { plain.rule };
@@ -142,40 +137,42 @@ impl Governance {
     /// [`Refusal::Denied`] when its credentials do not hold any more.
     pub(super) fn facts(&self, asking: Asking<'_>) -> Result<CallerFacts, Refusal> {
         let Asking { caller, authority, index, trust, now } = asking;
-        let mut facts = self.askers.of(caller, authority, index);
-        if let Some(accessor) = facts.accessor.as_ref().filter(|_| !trust.is_empty()) {
-            match trust.speaks(&subject(accessor), now) {
-                Spoken::Unbound => {}
-                Spoken::For(known) => {
-                    let row = index.record::<CredentialRecord>(&known.id);
-                    facts.credential = row.map(|row| Arc::new(row.record.clone()));
-                }
-                Spoken::Refused(uncovered) => {
-                    return Err(denied(&uncovered.scope, uncovered.rule));
-                }
-            }
-        }
-        Ok(facts)
+        vouched(self.askers.of(caller, authority, index), index, trust, now)
+    }
+
+    /// The same of somebody who registered something before.
+    ///
+    /// # Errors
+    /// As [`Governance::facts`].
+    pub(super) fn facts_of(
+        &self,
+        registrant: &Registrant,
+        index: &Index,
+        trust: &Trust,
+        now: Time,
+    ) -> Result<CallerFacts, Refusal> {
+        vouched(self.askers.again(registrant, index), index, trust, now)
     }
 
     /// The strictest of what is decided about each part, and what is held, by operation.
     fn judge(
         &self,
         asking: Asking<'_>,
-        scopes: &Scopes,
         facts: &CallerFacts,
         parts: &[Part<'_>],
     ) -> Result<(Decided, Vec<(usize, Hold)>), Refusal> {
         let (mut all, mut holds) = (Decided::open(), Vec::new());
         for part in parts {
             self.covers(asking, facts, part)?;
-            let decided = self.decide(asking, scopes, facts, part);
+            let decided = self.decide(asking, facts, part);
             let by = decided.scope.as_ref().unwrap_or(&part.scope);
             match (decided.outcome, part.action) {
                 (Outcome::Resolve | Outcome::Attest, _) => {}
                 (Outcome::Defer, Action::RegisterService) => {
                     let rule = (*decided.rule).into();
-                    holds.push((part.op, Hold { scope: by.clone(), rule, since: asking.now }));
+                    let (scope, since) = (by.clone(), asking.now);
+                    let caller = registrant(facts);
+                    holds.push((part.op, Hold { scope, rule, since, caller }));
                 }
                 // There is nothing of it that could be held.
                 (Outcome::Defer | Outcome::Refuse, _) => return Err(denied(by, &decided.rule)),
@@ -202,30 +199,16 @@ impl Governance {
             .map_err(|uncovered| denied(&uncovered.scope, uncovered.rule))
     }
 
-    fn decide(
-        &self,
-        asking: Asking<'_>,
-        scopes: &Scopes,
-        caller: &CallerFacts,
-        part: &Part<'_>,
-    ) -> Decided {
-        let index = asking.index;
-        let usage = index.usage(&part.scope);
-        let of = match part.target {
-            Target::Instance(service, _) => index.service(service.name.as_str()),
-            Target::Service(name) => index.service(name),
-            _ => None,
-        };
-        let facts = Facts {
-            services: usage.services,
-            instances: usage.instances,
-            instances_of_service: of.map_or(0, |row| row.instances.len() as u64),
-            keys: usage.keys,
-            kv_bytes: usage.kv_bytes,
-        };
-        let (action, target, time) = (part.action, part.target, asking.now);
-        let input = Input { caller, action, target, time, facts };
-        self.policies(index).set.decide(scopes.chain(&part.scope), &input)
+    fn decide(&self, asking: Asking<'_>, facts: &CallerFacts, part: &Part<'_>) -> Decided {
+        let Part { scope, action, target, .. } = part;
+        let (caller, now) = (fingerprint(facts), asking.now);
+        let asked = Asked { scope, facts, caller, action: *action, target: *target, now };
+        self.decisions.decide(asking.index, asked)
+    }
+
+    /// What policies decide.
+    pub(super) fn decisions(&self) -> &Arc<Decisions> {
+        &self.decisions
     }
 
     /// Whether one more refusal of a scope is written down now.
@@ -237,18 +220,6 @@ impl Governance {
         let meter = told.entry(scope.clone()).or_default();
         let after = meter.after_one(REFUSALS_TOLD_PER_SECOND, now);
         after.inspect(|after| *meter = *after).is_some()
-    }
-
-    fn policies(&self, index: &Index) -> Arc<Policies> {
-        let mark = index.table_mark(TableId::ScopePolicy);
-        let kept = self.policies.load_full();
-        if kept.mark == mark {
-            return kept;
-        }
-        let records = index.records::<ScopePolicy>().map(|row| &row.record);
-        let policies = Arc::new(Policies { mark, set: PolicySet::of(records, &kept.set) });
-        self.policies.store(Arc::clone(&policies));
-        policies
     }
 
     /// Counts a write with every scope above what it writes.
@@ -267,6 +238,33 @@ impl Governance {
         meters.extend(taken.into_iter().map(|(path, meter)| (path.clone(), meter)));
         Ok(())
     }
+}
+
+/// Facts with the credential that speaks for the token.
+fn vouched(
+    mut facts: CallerFacts,
+    index: &Index,
+    trust: &Trust,
+    now: Time,
+) -> Result<CallerFacts, Refusal> {
+    if let Some(accessor) = facts.accessor.as_ref().filter(|_| !trust.is_empty()) {
+        match trust.speaks(&subject(accessor), now) {
+            Spoken::Unbound => {}
+            Spoken::For(known) => {
+                let row = index.record::<CredentialRecord>(&known.id);
+                facts.credential = row.map(|row| Arc::new(row.record.clone()));
+            }
+            Spoken::Refused(uncovered) => {
+                return Err(denied(&uncovered.scope, uncovered.rule));
+            }
+        }
+    }
+    Ok(facts)
+}
+
+fn registrant(facts: &CallerFacts) -> Registrant {
+    let CallerFacts { accessor, listener, source, .. } = facts;
+    Registrant { accessor: accessor.clone(), listener: listener.clone(), source: *source }
 }
 
 /// How credentials name a token.

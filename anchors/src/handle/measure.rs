@@ -32,7 +32,7 @@ pub(super) fn timer(change: &Change) -> Option<&'static Histogram> {
         ) => timer!("consul.kvs.apply"),
         Change::OpenSession(_) | Change::CloseSession { .. } => timer!("consul.session.apply"),
         Change::Txn(_) => timer!("consul.txn.apply"),
-        Change::Restore(_) | Change::Note(_) | Change::Prune(_) => return None,
+        Change::Restore(_) | Change::Govern(_) | Change::Prune(_) | Change::Note(_) => return None,
         Change::Records(changes) => match changes.first().map(table) {
             Some(TableId::PreparedQuery) => timer!("consul.prepared-query.apply"),
             Some(TableId::ConfigEntry) => timer!("consul.config_entry.apply"),

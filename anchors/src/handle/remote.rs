@@ -18,7 +18,7 @@ use std::time::Duration;
 use ed25519_dalek::SigningKey;
 
 pub use self::adjacencies::AdjacencyError;
-pub use self::explain::{Explained, Source, Told};
+pub use self::explain::{Explanation, Source, Told};
 pub use self::follow::{FarFault, Wait};
 use self::judge::Judge;
 use self::kept::Kept;

@@ -3,6 +3,7 @@
 mod credentials;
 mod far;
 mod guard;
+mod policies;
 mod retention;
 mod scopes;
 

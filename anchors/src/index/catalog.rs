@@ -203,6 +203,9 @@ impl Write<'_> {
         });
         self.store_service(node, Arc::clone(&row));
         self.reach(there.as_deref(), Some(&row));
+        if there.is_some_and(|there| there.hold != row.hold) {
+            self.hold_checks(node, &row.service.id);
+        }
     }
 
     /// An instance that is registered under another name leaves the former service. Its index stays, as in Consul, also
@@ -235,9 +238,19 @@ impl Write<'_> {
         self.services_moved(node);
     }
 
+    /// A node's answers may show something else, though the node is the same.
+    pub(super) fn show_node_anew(&mut self, name: &Caseless) {
+        let revision = self.revision();
+        self.edit_node(name, |there| there.index = revision);
+        self.write_row(RowId::Node(name.shared_key()));
+        self.touch_node(name);
+        self.checks_moved(name);
+        self.move_services_of(name);
+    }
+
     /// The list of services may print differently, and so does the node with its services. The list of nodes prints as
     /// before, but Consul moves its index too.
-    fn services_moved(&mut self, node: &Caseless) {
+    pub(super) fn services_moved(&mut self, node: &Caseless) {
         let revision = self.revision();
         self.index.marks.services = revision;
         self.index.marks.nodes = revision;
@@ -271,7 +284,7 @@ impl Write<'_> {
     }
 
     /// Moves the index of a service whose instances, nodes or checks print differently now.
-    fn move_service(&mut self, name: &Caseless) {
+    pub(super) fn move_service(&mut self, name: &Caseless) {
         if self.index.services.contains_key(name.key()) {
             let row = self.service_row(name);
             self.store_service_row(row);
@@ -318,13 +331,14 @@ impl Write<'_> {
     pub(super) fn put_check(&mut self, node: &Caseless, check: &Check) {
         let Some(row) = self.index.nodes.get(node.key()) else { return };
         let check = with_service(row, check);
+        let held = check.service_id().and_then(|id| row.held(id));
         let there = row.checks.get(check.id.key()).cloned();
         if check.status == Status::Critical {
             self.close_sessions_bound_to(node, &check.id);
         }
         if let Some(row) = &there {
             self.speaks_of(row.uid, Some(row.entry));
-            if same_check(&row.check, &check) {
+            if same_check(&row.check, &check) && row.held == held {
                 return;
             }
         }
@@ -336,12 +350,13 @@ impl Write<'_> {
             modified: revision,
             entry: self.stamp.seq,
             check,
+            held,
         };
         self.speaks_of(row.uid, None);
         self.store_check(node, row, there.as_deref());
     }
 
-    fn store_check(&mut self, node: &Caseless, row: CheckRow, there: Option<&CheckRow>) {
+    pub(super) fn store_check(&mut self, node: &Caseless, row: CheckRow, there: Option<&CheckRow>) {
         let key = row.check.id.shared_key();
         let former = there.and_then(|row| row.check.service_id().cloned());
         let service = row.check.service_id().cloned();
@@ -374,7 +389,7 @@ impl Write<'_> {
         Some(row.service.name.clone())
     }
 
-    fn checks_moved(&mut self, node: &Caseless) {
+    pub(super) fn checks_moved(&mut self, node: &Caseless) {
         self.index.marks.checks = self.revision();
         self.touch(WatchKey::Checks);
         self.touch(WatchKey::NodeChecks(node.shared_key()));

@@ -32,6 +32,9 @@ pub struct Marks {
     /// Which services gateways are linked with.
     #[serde(default, skip_serializing_if = "is_never")]
     pub gateways: u64,
+    /// The last time that a policy decided otherwise about reading some key; 0 for never.
+    #[serde(default, skip_serializing_if = "is_never")]
+    pub governed_keys: u64,
     /// The tables of further records.
     #[serde(default, skip_serializing_if = "TableMarks::is_empty")]
     pub tables: TableMarks,
@@ -107,8 +110,10 @@ impl Index {
             Query::NodeChecks(_)
             | Query::ServiceChecks { by_node_meta: false, .. }
             | Query::Checks { .. } => marks.checks,
-            Query::Key(key) => self.key(key).map_or(marks.keys, |row| row.modified),
-            Query::Keys(prefix) => self.index_of_keys(prefix),
+            Query::Key(key) => {
+                self.key(key).map_or(marks.keys, |row| row.modified).max(marks.governed_keys)
+            }
+            Query::Keys(prefix) => self.index_of_keys(prefix).max(marks.governed_keys),
             Query::Sessions | Query::Session(_) | Query::NodeSessions(_) => marks.sessions,
             Query::Connect(name) => self.index_of_connect(name, marks.services.max(marks.nodes)),
             Query::HealthConnect(name) => self.index_of_connect(name, tables),

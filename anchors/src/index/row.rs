@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::roster::{Listed, Roster};
 use crate::name::Caseless;
 use crate::scope::{Hold, ScopePath, Standing};
-use crate::service::{Check, Node, Service, Session};
+use crate::service::{Check, Node, Service, Session, Status};
 
 /// A record with its stamps.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -84,6 +84,8 @@ pub struct CheckRow {
     pub modified: u64,
     /// The lineage entry that last spoke of it.
     pub entry: u64,
+    /// What is told instead of its output while the service's instance is held; it counts as critical then.
+    pub held: Option<Arc<str>>,
 }
 
 /// All instances of one service name.
@@ -173,12 +175,32 @@ impl NodeRow {
         self.checks.values().filter(|row| row.check.service.is_none())
     }
 
+    /// What the checks of one of its services tell while it is held.
+    pub(super) fn held(&self, service: &Caseless) -> Option<Arc<str>> {
+        self.services.get(service.key())?.hold.as_ref().map(|hold| hold.text())
+    }
+
     /// The checks of one of its services, by id.
     pub fn checks_of<'a>(
         &'a self,
         service: &'a Caseless,
     ) -> impl Iterator<Item = &'a Arc<CheckRow>> {
         self.checks.values().filter(move |row| row.check.service_id() == Some(service))
+    }
+}
+
+// === impl CheckRow ===
+
+impl CheckRow {
+    /// The status that counts: its own, unless its service's instance is held.
+    pub fn status(&self) -> &Status {
+        static HELD: Status = Status::Critical;
+        if self.held.is_some() { &HELD } else { &self.check.status }
+    }
+
+    /// What is told with it.
+    pub fn output(&self) -> &str {
+        self.held.as_deref().unwrap_or(&self.check.output)
     }
 }
 

@@ -329,6 +329,7 @@ impl Index {
                 let mut row = check_row(value, &there.node.name);
                 if let Some(service) = &mut row.check.service {
                     share::checked(service, there);
+                    row.held = there.held(&service.id);
                 }
                 Arc::make_mut(there).checks.insert(Arc::new(row));
             }
@@ -510,6 +511,7 @@ fn check_row(value: Stamped<Check>, node: &Caseless) -> CheckRow {
         created: value.created,
         modified: value.modified,
         entry: value.entry,
+        held: None,
     }
 }
 

@@ -2,15 +2,15 @@
 
 use std::sync::{Arc, OnceLock};
 
-use imbl::OrdMap;
+use imbl::{OrdMap, OrdSet};
 
 use super::write::Write;
-use super::{Index, Instance, KeyRow};
+use super::{Index, Instance, KeyRow, NodeRow};
 use crate::error::Refusal;
 use crate::name::Caseless;
 use crate::record::{RecordChange, TableId};
 use crate::scope::check::related;
-use crate::scope::{Scope, ScopeFault, ScopePath, ScopePolicy, Scopes};
+use crate::scope::{Hold, Scope, ScopeFault, ScopePath, ScopePolicy, Scopes};
 use crate::service::Service;
 
 /// What a scope holds, those under it included.
@@ -35,6 +35,12 @@ pub(super) struct Governed {
     whole: Usage,
     /// Of what belongs to scopes under that of the datacenter; nothing where it would be nothing.
     by_scope: OrdMap<ScopePath, Usage>,
+    /// Instances that are held, by node key and id key.
+    held: OrdSet<(Arc<str>, Arc<str>)>,
+}
+
+fn place(row: &Instance) -> (Arc<str>, Arc<str>) {
+    (row.node.shared_key(), row.service.id.shared_key())
 }
 
 /// The tables that must fit together.
@@ -53,6 +59,15 @@ impl Index {
             Arc::new(Scopes::of(self, &root))
         };
         Some(self.governed.scopes.get_or_init(make))
+    }
+
+    /// Instances that are held, with their nodes and why.
+    pub fn held(&self) -> impl Iterator<Item = (&NodeRow, &Instance, &Arc<Hold>)> {
+        self.governed.held.iter().filter_map(|(node, id)| {
+            let node = self.nodes.get(node)?;
+            let instance = node.services.get(id)?;
+            Some((&**node, &**instance, instance.hold.as_ref()?))
+        })
     }
 
     /// The records of scopes are others now.
@@ -166,6 +181,11 @@ impl Index {
     pub(super) fn instance_came(&mut self, before: Option<&Instance>, row: &Instance, first: bool) {
         self.governed.whole.instances += u64::from(before.is_none());
         self.governed.whole.services += u64::from(first);
+        if row.hold.is_some() {
+            self.governed.held.insert(place(row));
+        } else if before.is_some_and(|before| before.hold.is_some()) {
+            self.governed.held.remove(&place(row));
+        }
         if before.is_some_and(|before| before.scope == row.scope) {
             return;
         }
@@ -179,6 +199,9 @@ impl Index {
     pub(super) fn instance_went(&mut self, row: &Instance, last: bool) {
         self.governed.whole.instances -= 1;
         self.governed.whole.services -= u64::from(last);
+        if row.hold.is_some() {
+            self.governed.held.remove(&place(row));
+        }
         self.count(row, |count, by| *count -= by);
     }
 

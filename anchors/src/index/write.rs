@@ -53,6 +53,7 @@ impl<'a> Write<'a> {
             Change::OpenSession(session) => self.open_session(session).map(|()| true),
             Change::CloseSession { id } => Ok(self.close_session(id)),
             Change::Records(changes) => self.write_records(changes),
+            Change::Govern(change) => self.govern(change),
             Change::Txn(ops) => self.write_txn(ops),
             Change::Restore(restore) => self.restore(restore),
             // The lineage has it; the index does not.

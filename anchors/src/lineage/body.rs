@@ -58,16 +58,8 @@ impl Body {
                 RowId::Session(id) if **id == *session.id => Some(Self::Session(session.clone())),
                 _ => None,
             },
-            Change::Records(changes) => {
-                changes.iter().rev().find_map(|change| match (change, row) {
-                    (RecordChange::Put { record, .. }, RowId::Record(table, key))
-                        if record.table() == *table && record.key() == *key =>
-                    {
-                        Some(Self::Record(record.clone()))
-                    }
-                    _ => None,
-                })
-            }
+            Change::Records(changes) => of_records(changes, row),
+            Change::Govern(governing) => of_records(&governing.records, row),
             // The last word is what stays.
             Change::Txn(ops) => ops.iter().rev().find_map(|op| of_op(op, row)),
             Change::Deregister(_)
@@ -78,6 +70,18 @@ impl Body {
             | Change::Restore(_) => None,
         }
     }
+}
+
+/// The last word is what stays.
+fn of_records(changes: &[RecordChange], row: &RowId) -> Option<Body> {
+    changes.iter().rev().find_map(|change| match (change, row) {
+        (RecordChange::Put { record, .. }, RowId::Record(table, key))
+            if record.table() == *table && record.key() == *key =>
+        {
+            Some(Body::Record(record.clone()))
+        }
+        _ => None,
+    })
 }
 
 fn of_registration(

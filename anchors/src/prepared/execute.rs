@@ -130,7 +130,8 @@ impl ServiceQuery {
 
     fn takes(&self, node: &NodeRow, instance: &Instance) -> bool {
         let own = node.checks_of(&instance.service.id);
-        node.node_checks().chain(own).all(|check| self.bears(check))
+        instance.hold.is_none()
+            && node.node_checks().chain(own).all(|check| self.bears(check))
             && has_pairs(self.node_meta.as_ref(), node.node.meta.as_ref())
             && has_pairs(self.service_meta.as_ref(), instance.service.meta.as_ref())
             && self.has_tags(instance)
@@ -142,7 +143,7 @@ impl ServiceQuery {
             let ids = self.ignore_check_ids.iter().flatten();
             ids.into_iter().any(|id| **id == *row.check.id.as_str())
         };
-        match row.check.status {
+        match *row.status() {
             Status::Passing => true,
             Status::Critical => ignored(),
             Status::Warning | Status::Other(_) => !self.only_passing || ignored(),

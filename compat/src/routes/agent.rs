@@ -18,6 +18,7 @@ use crate::filter::{AGENT_SERVICE, Filter, FilterError, HEALTH_CHECK, Schema};
 use crate::go::text::{parse_bool, quote};
 use crate::reject::Reject;
 use crate::reply::Reply;
+use crate::routes::held::Holds;
 use crate::routes::vet::service_of;
 use crate::wire::agent::{AgentServiceOut, CheckForm, HealthOut, ServiceForm, UpdateForm};
 use crate::wire::check::HealthCheckOut;
@@ -50,7 +51,14 @@ pub(crate) async fn services(ask: Ask) -> Result<Reply, Reject> {
 pub(crate) async fn checks(ask: Ask) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
     let authority = ask.authority()?;
-    let checks = ask.site.agent.checks();
+    let holds = Holds::of(&ask.site);
+    let checks: Vec<(Arc<str>, Arc<LeafCheck>)> = ask
+        .site
+        .agent
+        .checks()
+        .iter()
+        .map(|(id, entry)| (Arc::clone(id), holds.check(entry)))
+        .collect();
     let node = &ask.site.settings.identity.node;
     let may = |entry: &LeafCheck| match service_of(&entry.check) {
         "" => authority.allows(Act::node_read(node)),
@@ -234,7 +242,8 @@ pub(crate) async fn health_by_id(ask: Ask) -> Result<Reply, Reject> {
     if let Some(entry) = ask.site.agent.service(id) {
         authority.demand(Act::service_read(entry.service.name.as_str()))?;
     }
-    let Some(health) = ask.site.agent.health_by_id(id) else {
+    let health = ask.site.agent.health_by_id(id);
+    let Some(health) = health.map(|health| Holds::of(&ask.site).health(health)) else {
         return Ok(unknown(&ask, &format!("ServiceId {id} not found"), || {
             Reply::json(&HealthOut::unknown())
         }));
@@ -249,7 +258,9 @@ pub(crate) async fn health_by_name(ask: Ask) -> Result<Reply, Reject> {
     let name = ask.named(Reject::MissingHealthName)?;
     ask.refuse_enterprise(Tenancy::Both)?;
     ask.demand(Act::service_read(name))?;
-    let found: Vec<ServiceHealth> = ask.site.agent.health_by_name(name);
+    let (holds, found) = (Holds::of(&ask.site), ask.site.agent.health_by_name(name));
+    let found: Vec<ServiceHealth> =
+        found.into_iter().map(|health| holds.health(health)).collect();
     let Some(worst) = found.iter().map(|health| health.status).max() else {
         return Ok(unknown(&ask, &format!("ServiceName {name} Not Found"), || {
             Reply::json::<[u8]>(&[])

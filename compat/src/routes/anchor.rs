@@ -2,7 +2,8 @@
 
 pub(crate) mod adjacencies;
 pub(crate) mod credentials;
+pub(crate) mod taxonomy;
 pub(crate) mod lineage;
+pub(crate) mod policies;
 pub(crate) mod resolve;
 pub(crate) mod scopes;
-pub(crate) mod taxonomy;

@@ -71,7 +71,7 @@ pub(crate) async fn state(ask: Ask) -> Result<Reply, Reject> {
     let narrow = Narrow::of(&ask.site, &options, &HEALTH_CHECK);
     // Node meta decides which checks are shown, but their table's index stays the answer's.
     let query = Query::Checks { by_node_meta: false };
-    let in_state = |row: &CheckRow| state == "any" || row.check.status.as_str() == state;
+    let in_state = |row: &CheckRow| state == "any" || row.status().as_str() == state;
     let checks = |index: &Index| all_checks(index, in_state);
     list_checks(&ask, &options, (narrow, Asked::OfWhatIsSeen), query, checks)
         .await

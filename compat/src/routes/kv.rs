@@ -9,6 +9,7 @@ use proconsul_anchors::acl::Act;
 use proconsul_anchors::change::{Change, KvChange, PutWhen};
 use proconsul_anchors::handle::Answer;
 use proconsul_anchors::index::KeyRow;
+use proconsul_anchors::outcome::Outcome;
 use proconsul_anchors::query::Query;
 
 use crate::blocking;
@@ -82,6 +83,9 @@ async fn one(ask: Ask, options: ReadOptions, key: String) -> Result<Reply, Rejec
     ask.demand(Act::key_read(&key))?;
     let query = Query::Key(key.as_str().into());
     let answer = blocking::read(&ask.site, &ask.caller, &options, &query).await?;
+    if answer.outcome == Outcome::Refuse {
+        return Ok(refused(&ask, &answer));
+    }
     // It may have been taken away during a wait.
     answer.authority.demand(Act::key_read(&key))?;
     let meta = Meta::of(&answer);
@@ -93,6 +97,15 @@ async fn one(ask: Ask, options: ReadOptions, key: String) -> Result<Reply, Rejec
     Ok(Reply::json(&[KeyOut::from(&**row)]).meta(meta))
 }
 
+/// What a policy refuses is no error: templates give up after some of those, and take their task along.
+fn refused(ask: &Ask, answer: &Answer) -> Reply {
+    let reply = match ask.params.has("raw") {
+        true => Reply::plain(Bytes::new(), TEXT_UTF8),
+        false => Reply::encoded(Bytes::from_static(b"[]")),
+    };
+    reply.meta(Meta::of(answer))
+}
+
 async fn tree(ask: Ask, options: ReadOptions, prefix: String) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
     demand_list(&ask, &options, &prefix)?;
@@ -101,6 +114,9 @@ async fn tree(ask: Ask, options: ReadOptions, prefix: String) -> Result<Reply, R
     let visible = Visible::of(&answer, &prefix);
     let meta = Meta::of(&answer).filtered(&answer.authority, visible.left_out);
     let mut rows = visible.rows().peekable();
+    if rows.peek().is_none() && visible.left_out && answer.authority.is_narrowed() {
+        return Ok(Reply::encoded(Bytes::from_static(b"[]")).meta(meta));
+    }
     if rows.peek().is_none() {
         return Ok(Reply::absent().meta(meta));
     }
@@ -117,7 +133,8 @@ async fn names(ask: Ask, options: ReadOptions, prefix: String) -> Result<Reply, 
     let visible = Visible::of(&answer, &prefix);
     let meta = Meta::of(&answer).filtered(&answer.authority, visible.left_out);
     let names = cut_names(visible.rows().map(|row| &*row.key), &prefix, separator);
-    if names.is_empty() && !prefix.is_empty() {
+    let is_refused = visible.left_out && answer.authority.is_narrowed();
+    if names.is_empty() && !prefix.is_empty() && !is_refused {
         return Ok(Reply::absent().meta(meta));
     }
     Ok(Reply::json(&names).meta(meta))

@@ -321,7 +321,7 @@ pub(crate) fn checks<'a>(
 
 /// Whether nothing speaks against an instance.
 pub(crate) fn is_passing(node: &NodeRow, row: &Instance) -> bool {
-    checks(node, row).all(|check| check.check.status == Status::Passing)
+    row.hold.is_none() && checks(node, row).all(|check| *check.status() == Status::Passing)
 }
 
 /// The instances of a service with their nodes.

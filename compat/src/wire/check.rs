@@ -149,7 +149,8 @@ impl<'a> HealthCheckOut<'a> {
 
 impl<'a> From<&'a CheckRow> for HealthCheckOut<'a> {
     fn from(row: &'a CheckRow) -> Self {
-        Self::new(row.node.as_str(), &row.check, (row.created, row.modified))
+        let plain = Self::new(row.node.as_str(), &row.check, (row.created, row.modified));
+        Self { status: row.status().as_str(), output: row.output(), ..plain }
     }
 }
 

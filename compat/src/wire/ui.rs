@@ -205,7 +205,7 @@ impl Summaries {
         let healths: Vec<_> = checks(node, row)
             .map(|check| {
                 let key = (node.node.name.as_str(), check.check.id.as_str());
-                ((key.0.to_owned(), key.1.to_owned()), check.check.status.clone())
+                ((key.0.to_owned(), key.1.to_owned()), check.status().clone())
             })
             .collect();
         let proxy = service.mesh().map(|mesh| &mesh.proxy);
@@ -322,13 +322,13 @@ impl OverviewOut {
         let mut by_node = CountOut::default();
         let (mut services, mut checks) = (BTreeMap::new(), BTreeMap::new());
         for row in nodes {
-            by_node.add(&worst(row.node_checks().map(|check| &check.check.status)));
+            by_node.add(&worst(row.node_checks().map(|check| check.status())));
             for instance in row.services.values() {
-                let own = row.checks_of(&instance.service.id).map(|check| &check.check.status);
+                let own = row.checks_of(&instance.service.id).map(|check| check.status());
                 named(&mut services, instance.service.name.as_str()).add(&worst(own));
             }
             for check in row.checks.values() {
-                named(&mut checks, &check.check.name).add(&check.check.status);
+                named(&mut checks, &check.check.name).add(check.status());
             }
         }
         let list = |of: BTreeMap<Box<str>, CountOut>| of.into_values().collect();

@@ -237,7 +237,8 @@ impl<'a> Eligible<'a> {
     }
 
     fn is_fit(&self, only_passing: bool) -> bool {
-        self.checks().all(|row| match row.check.status {
+        self.instance.hold.is_none()
+            && self.checks().all(|row| match *row.status() {
             Status::Critical => false,
             Status::Passing => true,
             Status::Warning | Status::Other(_) => !only_passing,
@@ -255,7 +256,7 @@ impl<'a> Eligible<'a> {
         };
         let mut weight = passing;
         for row in self.checks() {
-            match row.check.status {
+            match *row.status() {
                 Status::Passing => {}
                 Status::Warning => weight = warning,
                 Status::Critical | Status::Other(_) => return 1,

@@ -1,5 +1,6 @@
 //! The door of a scope, as DNS goes through it.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,9 +9,11 @@ use futures_util::future::BoxFuture;
 use proconsul_anchors::acl::Authority;
 use proconsul_anchors::caller::Caller;
 use proconsul_anchors::clock::Time;
+use proconsul_anchors::error::Refusal;
 use proconsul_anchors::handle::{Answer, FarFault, Handle, Wait};
 use proconsul_anchors::index::Index;
 use proconsul_anchors::outcome::Outcome;
+use proconsul_anchors::policy::Decided;
 use proconsul_anchors::query::Query;
 use proconsul_anchors::scope::ScopePath;
 use proconsul_anchors::sealed::SealedSecret;
@@ -20,9 +23,13 @@ use super::{Door, Look};
 
 /// What a caller may read for a query.
 fn look(handle: &Handle, caller: &Caller, query: &Query) -> Look {
-    // Whoever is unknown sees nothing.
-    let Ok(answer) = handle.lookup(caller, query) else {
-        return Look::Seen(handle.snapshot(), Authority::nothing());
+    let answer = match handle.lookup(caller, query) {
+        Ok(answer) => answer,
+        Err(Refusal::Deferred { scope, rule }) => {
+            return Look::NotReady(format!("scope {scope} defers by rule {rule}").into());
+        }
+        // Whoever is unknown sees nothing.
+        Err(_) => return Look::Seen(handle.snapshot(), Authority::nothing()),
     };
     match answer.outcome {
         Outcome::Resolve | Outcome::Attest if answer.known_leader => {
@@ -31,8 +38,8 @@ fn look(handle: &Handle, caller: &Caller, query: &Query) -> Look {
         Outcome::Resolve | Outcome::Attest => {
             Look::Leaderless(answer.at, answer.authority, answer.age)
         }
-        Outcome::Defer => Look::Stale(answer.at, answer.authority, "the scope defers".into()),
-        Outcome::Refuse => Look::Refused("the scope refuses".into()),
+        Outcome::Defer => Look::Stale(answer.at, answer.authority, why("defers", answer.decided)),
+        Outcome::Refuse => Look::Refused(why("refuses", answer.decided)),
     }
 }
 
@@ -60,6 +67,16 @@ fn far(target: &ScopePath, answer: Result<Answer, FarFault>) -> Look {
             Some(hop) => format!("scope {} refuses by {}", hop.scope, hop.rule).into(),
             None => "the scope refuses".into(),
         }),
+    }
+}
+
+/// By which rule, for people.
+fn why(does: &str, decided: Option<Decided>) -> Cow<'static, str> {
+    match decided {
+        Some(Decided { scope: Some(scope), rule, .. }) => {
+            format!("scope {scope} {does} by rule {rule}").into()
+        }
+        _ => format!("the scope {does}").into(),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::caller::Caller;
 use crate::index::Index;
 use crate::limits::AUTHORITIES_MAX;
 use crate::record::TableId;
-use crate::scope::CallerFacts;
+use crate::scope::{CallerFacts, Registrant};
 
 /// The tables on which facts depend.
 const TABLES: [TableId; 3] = [TableId::Token, TableId::Policy, TableId::Role];
@@ -37,6 +37,16 @@ impl Askers {
         facts.listener.clone_from(&caller.listener);
         facts.source = caller.address;
         facts
+    }
+
+    /// What is known now of somebody who was here before.
+    pub(super) fn again(&self, registrant: &Registrant, index: &Index) -> CallerFacts {
+        let facts = match &registrant.accessor {
+            Some(accessor) => self.of_token(accessor, index),
+            None => CallerFacts::default(),
+        };
+        let (listener, source) = (registrant.listener.clone(), registrant.source);
+        CallerFacts { listener, source, ..facts }
     }
 
     fn of_token(&self, accessor: &str, index: &Index) -> CallerFacts {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::change::{Change, KvChange, Registration, Removal};
+use crate::change::{Change, KvChange, Registration, Removal, Restanding};
 use crate::error::{Misfit, Refusal, TxnFault};
 use crate::index::{Index, Instance, KeyRow, NodeRow};
 use crate::name::Caseless;
@@ -109,8 +109,21 @@ impl<'a> Placing<'a> {
                 };
                 Ok(numbered.flat_map(of).collect())
             }
+            Change::Govern(change) => Ok(self.standings(&change.standings)),
             _ => Ok(Vec::new()),
         }
+    }
+
+    /// Whose the instances are that are held or released.
+    fn standings(&self, standings: &'a [Restanding]) -> Vec<Part<'a>> {
+        let part = |restanding: &'a Restanding| {
+            let row = self.index.node(restanding.node.as_str())?;
+            let scope = row.services.get(restanding.id.key())?.scope.clone()?;
+            let (action, target) =
+                (Action::RegisterService, Target::Node(restanding.node.as_str()));
+            Some(Part { op: 0, action, target, scope, leads: true })
+        };
+        standings.iter().filter_map(part).collect()
     }
 
     fn op(&self, op: &'a TxnOp) -> Result<Vec<Part<'a>>, Refusal> {

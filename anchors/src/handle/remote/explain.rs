@@ -17,7 +17,7 @@ use crate::traversal::{Asker, Hop, Question, Subject};
 
 /// The way of a question about a service.
 #[derive(Clone, Debug)]
-pub struct Explained {
+pub struct Explanation {
     /// The scope that answers for it.
     pub owner: ScopePath,
     /// Who asks.
@@ -112,7 +112,7 @@ impl Handle {
         target: &ScopePath,
         service: &str,
         travel: Duration,
-    ) -> Result<Explained, FarFault> {
+    ) -> Result<Explanation, FarFault> {
         let subject = Subject::Read(Query::Health(service.into()));
         if target.datacenter() == self.root().as_str() {
             return Ok(self.explain_here(caller, target, &subject, service)?);
@@ -123,7 +123,7 @@ impl Handle {
         let index = self.snapshot();
         let record = self.record_of(target);
         let told = self.told(&index, &journey.question, &authority, service);
-        let told = Explained {
+        let told = Explanation {
             on_partition: followed.state().terms.on_partition,
             adjacency: record.map(|record| adjacency::standing(&record, self.now())),
             ..told
@@ -139,7 +139,7 @@ impl Handle {
                     ttl_seconds: own.ttl.as_secs(),
                     key: None,
                 };
-                Explained { hops: vec![own], outcome: Outcome::Defer, ..told }
+                Explanation { hops: vec![own], outcome: Outcome::Defer, ..told }
             }
         })
     }
@@ -150,7 +150,7 @@ impl Handle {
         target: &ScopePath,
         subject: &Subject,
         service: &str,
-    ) -> Result<Explained, crate::error::Refusal> {
+    ) -> Result<Explanation, crate::error::Refusal> {
         let index = self.snapshot();
         let authority = self.authority_at(caller, &index)?;
         let asker = self.asker(caller, &authority, &index);
@@ -171,7 +171,7 @@ impl Handle {
             key: None,
         };
         let shown = decided.outcome != Outcome::Refuse && told.acl;
-        Ok(Explained {
+        Ok(Explanation {
             hops: vec![hop],
             outcome: decided.outcome,
             source: Source::Own,
@@ -188,7 +188,7 @@ impl Handle {
         question: &Question,
         authority: &Authority,
         service: &str,
-    ) -> Explained {
+    ) -> Explanation {
         let here = question.target.datacenter() == self.root().as_str();
         let owner = if here { self.owner(index, question) } else { self.root() };
         let (action, of) = act(&question.subject);
@@ -198,7 +198,7 @@ impl Handle {
         let (time, counts) = (self.now(), Facts::default());
         let input = Input { caller: &facts, action, target: of, time, facts: counts };
         let terms = self.terms(index, question);
-        Explained {
+        Explanation {
             verdicts: self.verdicts(index, &owner, &input),
             owner: if here { owner } else { question.target.clone() },
             asker: question.asker.clone(),
@@ -215,13 +215,13 @@ impl Handle {
     }
 }
 
-fn with_view(told: Explained, view: &View, service: &str) -> Explained {
+fn with_view(told: Explanation, view: &View, service: &str) -> Explanation {
     let source = match (view.outcome, view.warm) {
         (Outcome::Defer, _) => Source::LastKnown,
         (_, true) => Source::Followed,
         (_, false) => Source::Asked,
     };
-    Explained {
+    Explanation {
         hops: view.way.0.iter().map(Told::from).collect(),
         outcome: view.outcome,
         source,

@@ -407,6 +407,7 @@ impl View {
             index: self.index,
             at: self.at,
             outcome: self.outcome,
+            decided: None,
             known_leader: self.known_leader,
             age: self.age,
             authority,

@@ -3,13 +3,13 @@ package library.addresses
 
 # The instance's address is none of these ranges. A host name is in none.
 target_outside(ranges) if {
-	input.target.address
+	is_string(input.target.address)
 	not within(input.target.address, ranges)
 }
 
 # Whoever asks comes from none of these ranges. Without an address it is the program itself.
 caller_outside(ranges) if {
-	input.caller.source
+	is_string(input.caller.source)
 	not within(input.caller.source, ranges)
 }
 

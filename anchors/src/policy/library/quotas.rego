@@ -1,4 +1,4 @@
-# What a scope holds already. A registration of what is there counts again: give room for one rolling change.
+# What a scope holds already, those under it included. What is registered anew does not count beside itself.
 package library.quotas
 
 # One more instance would be more than so many in the scope.

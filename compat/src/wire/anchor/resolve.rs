@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proconsul_anchors::credential::Alias;
-use proconsul_anchors::handle::{Explained, Resolution, Told};
+use proconsul_anchors::handle::{Explanation, Resolution, Told};
 use proconsul_anchors::outcome::Outcome;
 use proconsul_anchors::scope::{OnPartition, ScopePath};
 use proconsul_anchors::traversal::Way;
@@ -216,7 +216,7 @@ impl<'a> From<&'a Told> for HopOut<'a> {
 }
 
 impl<'a> ExplainedOut<'a> {
-    pub(crate) fn new(service: &'a str, told: &'a Explained) -> Self {
+    pub(crate) fn new(service: &'a str, told: &'a Explanation) -> Self {
         let verdicts = told.verdicts.iter().map(|verdict| VerdictOut {
             scope: &verdict.scope,
             policy: &verdict.policy,

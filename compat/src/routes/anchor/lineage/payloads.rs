@@ -30,10 +30,8 @@ fn may_read(authority: &Authority, change: &Change) -> bool {
             TxnOp::Key(op) => authority.allows(Act::key_read(&op.key)),
             TxnOp::Node(_) | TxnOp::Service(_) | TxnOp::Check(_) => true,
         }),
-        Change::Records(changes) => changes.iter().all(|change| match change {
-            RecordChange::Put { record, .. } => is_open(record.table()),
-            RecordChange::Remove { table, .. } => is_open(*table),
-        }),
+        Change::Govern(change) => change.records.iter().all(is_open_record),
+        Change::Records(changes) => changes.iter().all(is_open_record),
         Change::Restore(_) => false,
         Change::Note(_)
         | Change::Register(_)
@@ -41,6 +39,13 @@ fn may_read(authority: &Authority, change: &Change) -> bool {
         | Change::OpenSession(_)
         | Change::Prune(_)
         | Change::CloseSession { .. } => true,
+    }
+}
+
+fn is_open_record(change: &RecordChange) -> bool {
+    match change {
+        RecordChange::Put { record, .. } => is_open(record.table()),
+        RecordChange::Remove { table, .. } => is_open(*table),
     }
 }
 
