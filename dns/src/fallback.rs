@@ -157,15 +157,10 @@ pub fn moved(name: &Name, from: &Name, to: &Name) -> Option<Name> {
 
 /// The datacenter that a name tells.
 fn datacenter(ask: &Ask) -> Option<&str> {
-    let locality: &Locality = match ask {
-        Ask::Service { locality, .. }
-        | Ask::Connect { locality, .. }
-        | Ask::Ingress { locality, .. }
-        | Ask::Node { locality, .. } => locality,
-        Ask::Query { datacenter, .. } => return datacenter.as_deref(),
-        Ask::Zone | Ask::Transfer | Ask::Virtual { .. } | Ask::Address { .. } => return None,
-    };
-    locality.datacenter.as_deref()
+    if let Ask::Query { datacenter, .. } = ask {
+        return datacenter.as_deref();
+    }
+    ask.locality()?.datacenter.as_deref()
 }
 
 #[cfg(test)]
