@@ -39,7 +39,7 @@ use crate::blocking;
 use crate::extract::ReadOptions;
 use crate::limits::{
     FALLBACK_FAILURE_TTL, FALLBACK_IDLE_MAX, FALLBACK_NAMES_MAX, FALLBACK_NOTE_INTERVAL,
-    FALLBACK_NOTES_PER_SECOND, FALLBACK_STALE_MAX,
+    FALLBACK_NOTES_PER_SECOND, FALLBACK_STALE_MAX, FALLBACK_TTL_MIN,
 };
 use crate::reject::Reject;
 use crate::wire::elsewhere::{of_consul, of_hosts};
@@ -224,7 +224,7 @@ impl Fallback {
     ) -> Known {
         let now = Instant::now();
         let (registrations, ttl, heard) = match asked.and_then(|found| read_found(service, found)) {
-            Ok((registrations, ttl)) => (registrations, ttl, now),
+            Ok((registrations, ttl)) => (registrations, ttl.max(FALLBACK_TTL_MIN), now),
             Err(error) => {
                 tracing::warn!(service, source, %error, "nobody could be asked about a service that is unknown here");
                 let last = before.filter(|known| now - known.heard < FALLBACK_STALE_MAX);

@@ -139,8 +139,8 @@ impl Rule {
 /// The name of a service or node in a zone that knows no keywords. Tags and named ports have no place there.
 fn in_zone(ask: &Ask, kind: Kind, zone: &Name) -> Option<Name> {
     let labels = match ask {
-        Ask::Service { tag: Some(_), .. } => return None,
-        Ask::Service { locality: Locality { port: Some(_), .. }, .. } => return None,
+        Ask::Service { tag: Some(_), .. }
+        | Ask::Service { locality: Locality { port: Some(_), .. }, .. } => return None,
         Ask::Service { name, .. } if kind == Kind::SRV => format!("_{name}._tcp"),
         Ask::Service { name, .. } | Ask::Node { name, .. } => name.clone(),
         _ => return None,
