@@ -13,7 +13,7 @@ const EQUAL_PER_10_000_MIN: usize = 9980;
 const TOLD: usize = 10;
 
 fn compare(flavour: Flavour, seed: u64) -> Result<Report, String> {
-    let fixture = random::world(flavour, seed);
+    let fixture = random::world(flavour, random::CROWD, seed);
     let start = |kind| {
         let subject = Subject::start(fixture.setup(kind))?;
         fixture.establish(&subject)?;

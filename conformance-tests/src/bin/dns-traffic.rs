@@ -25,9 +25,11 @@ fn main() -> ExitCode {
     let flavours = if named.is_empty() { Flavour::ALL.to_vec() } else { named };
     let mut failed = false;
     for flavour in flavours {
-        let mut fixture = random::world(flavour, seed);
+        let as_file = words.iter().any(|word| word == "--fixture");
+        let crowd = if as_file { random::CROWD_IN_A_FILE } else { random::CROWD };
+        let mut fixture = random::world(flavour, crowd, seed);
         let questions = random::questions(&fixture, seed).take(count);
-        if words.iter().any(|word| word == "--fixture") {
+        if as_file {
             fixture.exchanges = questions.collect();
             println!("{}", fixture.print());
             continue;
@@ -45,7 +47,7 @@ fn main() -> ExitCode {
 }
 
 fn compare(flavour: Flavour, seed: u64, count: usize) -> Result<(), String> {
-    let fixture = random::world(flavour, seed);
+    let fixture = random::world(flavour, random::CROWD, seed);
     let start = |kind| {
         let subject = Subject::start(fixture.setup(kind))?;
         fixture.establish(&subject)?;

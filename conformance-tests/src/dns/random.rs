@@ -12,7 +12,7 @@ mod ask;
 mod judge;
 mod world;
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, ops::Range};
 
 use rand::{SeedableRng, rngs::StdRng};
 
@@ -77,10 +77,15 @@ pub struct Report {
     pub unequal: Vec<Unequal>,
 }
 
+/// How many instances the largest service of a run has: more than any datagram holds.
+pub const CROWD: Range<usize> = 90..320;
+/// How many it has in a file: more than a plain datagram holds.
+pub const CROWD_IN_A_FILE: Range<usize> = 22..30;
+
 /// The settings and the catalog of a seed, without questions.
 #[must_use]
-pub fn world(flavour: Flavour, seed: u64) -> Fixture {
-    world::make(flavour, &mut StdRng::seed_from_u64(seed))
+pub fn world(flavour: Flavour, crowd: Range<usize>, seed: u64) -> Fixture {
+    world::make(flavour, crowd, &mut StdRng::seed_from_u64(seed))
 }
 
 /// Questions about a world, for ever.

@@ -2,8 +2,10 @@
 
 use hickory_proto::{
     op::{Edns, Message},
-    rr::{RData, Record},
+    rr::{Name, RData, Record},
 };
+
+use crate::subject::NODE;
 
 /// A reply as it is compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,9 +84,17 @@ fn line(section: &str, record: &Record) -> String {
             let times = [soa.refresh, soa.retry, soa.expire].map(|time| time.to_string());
             format!("{} {} <now> {} {}", soa.mname, soa.rname, times.join(" "), soa.minimum)
         }
+        RData::SRV(srv) if is_own(&srv.target) => {
+            format!("{} {} <port> {}", srv.priority, srv.weight, srv.target)
+        }
         data => data.to_string(),
     };
     format!("{section} {} {} {} {data}", record.name, record.ttl, record.record_type())
+}
+
+/// The program's own node: its port is another one each time.
+fn is_own(target: &Name) -> bool {
+    target.to_lowercase().to_string().starts_with(&format!("{NODE}.node."))
 }
 
 fn edns_line(edns: &Edns) -> String {
