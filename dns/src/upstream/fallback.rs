@@ -24,7 +24,7 @@ use crate::limits::{
 };
 use crate::message::Reply;
 use crate::name::Name;
-use crate::question::Question;
+use crate::question::{Place, Question};
 use crate::record::{Data, Kind, Opaque, Piece, Rcode, Record};
 use crate::settings::Settings;
 use crate::shape::Transport;
@@ -129,6 +129,13 @@ impl Fallback {
     /// By which rule.
     pub fn rule(&self) -> &Rule {
         &self.rule
+    }
+
+    /// For how many seconds an answer has been kept to what is asked there about a name; nothing when there is none.
+    pub(crate) async fn kept_for(&self, place: &Place, question: &Question) -> Option<u64> {
+        let Question { name, kind, .. } = self.rule.asks(place, question)?.question;
+        let kept = self.kept.get(&(name.to_lower(), kind)).await?;
+        Some(kept.since.elapsed().as_secs())
     }
 
     /// The hosts that offer a service, as a zone tells them: by SRV records, else by the addresses of its name.
