@@ -263,12 +263,6 @@ impl<'a> Search<'a> {
                 authority.allows(Act::service_read_all())
                     || authority.allows(Act::service_write_any())
             }
-            // A datacenter that is not known has nobody who could say no.
-            Ask::Connect { locality, .. } | Ask::Ingress { locality, .. }
-                if !self.is_within(locality) =>
-            {
-                true
-            }
             Ask::Connect { name, .. } | Ask::Ingress { name, .. } | Ask::Virtual { name, .. } => {
                 authority.allows(Act::service_read(name))
             }
