@@ -428,33 +428,4 @@ impl Drop for UnderWay<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::reader::Reader;
-
-    #[test]
-    fn queries_say_how_far_they_came() {
-        let question =
-            Question { name: Name::parse("web.service.consul").unwrap(), kind: Kind::A, class: 1 };
-        let message = query(&question, 3);
-        let mut reader = Reader::new(&message);
-        let head = reader.head().unwrap();
-        assert_eq!((head.counts, reader.question().unwrap()), ([1, 0, 0, 1], Some(question)));
-        assert_eq!(hops::told(&message), 3);
-        assert_eq!(hops::told(&message[..40]), 0);
-    }
-
-    #[test]
-    fn servers_are_read_from_records() {
-        let record = |kind, pieces: Vec<Piece>| Record {
-            owner: Name::root(),
-            ttl: 7,
-            data: Data::Opaque(Box::new(Opaque { kind, class: 1, pieces: pieces.into() })),
-        };
-        let host = Name::parse("a.example").unwrap();
-        let numbers = || Piece::Bytes([0, 1, 0, 2, 0, 80].into());
-        let told = record(Kind::SRV, vec![numbers(), Piece::WholeName(host.clone())]);
-        assert_eq!(server(&told), Some((2, 80, host)));
-        assert_eq!(server(&record(Kind::SRV, vec![numbers()])), None);
-    }
-}
+mod tests;
