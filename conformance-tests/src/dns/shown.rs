@@ -26,7 +26,7 @@ pub fn show(bytes: Option<&[u8]>) -> Shown {
     };
     let records = match Message::from_vec(bytes) {
         Ok(message) => records(&message),
-        Err(error) => vec![error.to_string()],
+        Err(error) => records_before_edns(bytes).unwrap_or_else(|| vec![error.to_string()]),
     };
     Shown { head: head(bytes), bytes: bytes.len(), records }
 }
@@ -76,6 +76,16 @@ fn records(message: &Message) -> Vec<String> {
     }
     lines.extend(message.edns.as_ref().map(edns_line));
     lines
+}
+
+/// The library refuses some of what a client may say by EDNS and gets back; that record comes last.
+fn records_before_edns(bytes: &[u8]) -> Option<Vec<String>> {
+    let mut without = bytes.to_vec();
+    let count = u16::from_be_bytes([*bytes.get(10)?, *bytes.get(11)?]).checked_sub(1)?;
+    without[10..12].copy_from_slice(&count.to_be_bytes());
+    let mut lines = records(&Message::from_vec(&without).ok()?);
+    lines.push("one more record".to_owned());
+    Some(lines)
 }
 
 fn line(section: &str, record: &Record) -> String {

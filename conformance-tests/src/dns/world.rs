@@ -90,6 +90,7 @@ fn query(line: &str) -> Option<String> {
     for (key, value) in pairs(more) {
         match key {
             "ttl" => dns.put("TTL", quoted(value)),
+            "only_passing" => inner.put("OnlyPassing", value.to_owned()),
             "near" => inner.put("Near", quoted(value)),
             "tags" => inner.put("Tags", list(value.split(',').map(|tag| quoted(&plain(tag))))),
             "regexp" => template.put("Regexp", quoted(&plain(value))),

@@ -34,8 +34,8 @@ const ROUNDS: usize = 6;
 
 /// A side whose records came once in one case of so many has more of them than it told.
 const UNTOLD_MIN_OF: usize = 12;
-/// Of several hundred records, of which each side told more than a hundred at random, one in so many is common to both at least.
-const SHARED_MIN_OF: usize = 5;
+/// Of three hundred records, of which each side told fifty at random, one in six is common to both; so many are at the least.
+const SHARED_MIN_OF: usize = 20;
 
 /// How an extended error is shown, which comes last.
 const EXTENDED_ERROR: &str = " Unknown(15, ";

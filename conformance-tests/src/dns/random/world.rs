@@ -99,7 +99,12 @@ fn settings(flavour: Flavour, fixture: &mut Fixture, chance: &mut StdRng) {
                 set("enable_truncate", "true".to_owned());
                 set("udp_answer_limit", chance.random_range(1..9).to_string());
             }
-            Flavour::Passing => set("only_passing", "true".to_owned()),
+            Flavour::Passing => {
+                set("only_passing", "true".to_owned());
+                set("translate_wan_addrs", "true".to_owned());
+                set("allow_stale", one(chance, &["true", "false"]));
+                set("use_cache", one(chance, &["true", "false"]));
+            }
             Flavour::Times => times(&mut set, chance),
             Flavour::Zones => {
                 if chance.random_bool(0.5) {
@@ -112,7 +117,9 @@ fn settings(flavour: Flavour, fixture: &mut Fixture, chance: &mut StdRng) {
                 set("enable_additional_node_meta_txt", "false".to_owned());
             }
             Flavour::Recursors => {
-                set("recursors", "stub".to_owned());
+                // The first of two may have nobody who answers.
+                set("recursors", one(chance, &["stub", "127.0.0.1:9,stub"]));
+                set("recursor_strategy", one(chance, &["sequential", "random"]));
                 set("recursor_timeout", "300ms".to_owned());
             }
             Flavour::Denying => set("acl:dns", DNS_TOKEN.to_owned()),
@@ -294,6 +301,7 @@ fn prepared(chance: &mut StdRng) -> Vec<String> {
         "prepared none nothing",
         "prepared near web near=n2",
         "prepared close web near=_ip",
+        "prepared fit x-1 only_passing=true",
         "prepared geo- ${name.suffix} template=true",
         "prepared re- ${match(2)} template=true regexp=^re-(.*)-(.*)$",
     ];
