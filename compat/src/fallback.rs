@@ -24,6 +24,7 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use governor::{DefaultDirectRateLimiter, Quota};
 use http::HeaderValue;
+use metrics::counter;
 use moka::sync::Cache;
 use proconsul_anchors::caller::Caller;
 use proconsul_anchors::change::{Change, Note, Registration};
@@ -208,6 +209,12 @@ impl Fallback {
             return known;
         }
         let asked = self.0.elsewhere.ask(service, hops).await;
+        let outcome = match &asked {
+            Ok(Some(_)) => "found",
+            Ok(None) => "nothing",
+            Err(_) => "failed",
+        };
+        counter!("consul.fallback.asked", "by" => "http", "outcome" => outcome).increment(1);
         let before = slot.known.load_full();
         let next = Arc::new(self.next(site, (service, source), before.as_deref(), asked).await);
         slot.known.store(Some(Arc::clone(&next)));

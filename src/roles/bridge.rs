@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use metrics::counter;
 use proconsul_anchors::acl::Authority;
 use proconsul_anchors::caller::Caller;
 use proconsul_anchors::handle::Handle;
@@ -186,8 +187,12 @@ impl Bridger {
         let Some(primary) = &mut self.primary else { return };
         match primary.keep(content, now).await {
             Ok(0) => {}
-            Ok(steps) => info!(zone = %self.bridge.zone, steps, "a bridged zone was updated"),
+            Ok(steps) => {
+                counter!("consul.bridge.updates").increment(steps as u64);
+                info!(zone = %self.bridge.zone, steps, "a bridged zone was updated");
+            }
             Err(error) => {
+                counter!("consul.bridge.failures").increment(1);
                 warn!(zone = %self.bridge.zone, server = %primary.server(), %error, "a bridged zone is not up to date");
             }
         }

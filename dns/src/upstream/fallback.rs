@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
+use metrics::counter;
 use moka::Expiry;
 use moka::future::Cache;
 
@@ -238,6 +239,12 @@ impl Fallback {
             }
             None => self.ask_servers(question, hops).await,
         };
+        let outcome = match &heard {
+            Ok(reply) if reply.answer.is_empty() => "nothing",
+            Ok(_) => "found",
+            Err(_) => "failed",
+        };
+        counter!("consul.fallback.asked", "by" => "dns", "outcome" => outcome).increment(1);
         let (heard, ttl) = match heard {
             Ok(reply) => {
                 let (heard, ttl) = self.read(reply);
