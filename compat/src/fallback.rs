@@ -37,6 +37,7 @@ use tokio::time::Instant;
 
 use crate::Site;
 use crate::blocking;
+use crate::counts;
 use crate::extract::ReadOptions;
 use crate::limits::{
     FALLBACK_FAILURE_TTL, FALLBACK_IDLE_MAX, FALLBACK_NAMES_MAX, FALLBACK_NOTE_INTERVAL,
@@ -158,6 +159,7 @@ async fn read_anywhere(
     let deadline = Instant::now() + options.patience;
     let at_once = ReadOptions { after: 0, ..options.clone() };
     let mut ours = blocking::read(site, caller, &at_once, query).await?;
+    let _waiting = (options.after > 0).then(counts::Waiting::begin);
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let is_late = options.after == 0 || left.is_zero();
