@@ -118,12 +118,15 @@ mod tests {
     use std::path::Path;
 
     #[test]
-    fn what_the_fuzzer_found_is_answered() {
+    fn what_the_fuzzers_found_is_answered() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        for folder in ["fixtures/fuzz/dns", "fuzz/seeds/dns"] {
-            for file in fs::read_dir(root.join(folder)).into_iter().flatten().flatten() {
-                super::message(&fs::read(file.path()).unwrap());
+        let show = |target: &str, to: fn(&[u8])| {
+            for folder in ["fixtures/fuzz", "fuzz/seeds"] {
+                let files = fs::read_dir(root.join(folder).join(target)).into_iter().flatten();
+                files.flatten().for_each(|file| to(&fs::read(file.path()).unwrap()));
             }
-        }
+        };
+        show("dns", super::message);
+        show("dns_replies", crate::upstream::survives);
     }
 }
