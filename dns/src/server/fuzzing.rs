@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use super::decode::{self, Incoming};
 use super::kept::Kept;
 use super::{Again, Response, Service};
-use crate::limits::PLAIN_UDP_BYTES;
+use crate::limits::{NAME_BYTES_MAX, PLAIN_UDP_BYTES};
 use crate::reader::{Reader, freshness};
 use crate::shape::Transport;
 use crate::testing::world::World;
@@ -55,7 +55,7 @@ pub fn message(bytes: &[u8]) {
     let slow = ordinary(Transport::Udp, bytes);
     check(bytes, slow.as_deref());
     if let Some(reply) = &slow {
-        assert!(reply.len() <= room(bytes), "no datagram is longer than was asked for");
+        assert!(reply.len() <= room(bytes, reply), "no datagram is longer than was asked for");
     }
     check(bytes, ordinary(Transport::Tcp, bytes).as_deref());
     for _ in 0..3 {
@@ -98,13 +98,14 @@ fn check(query: &[u8], reply: Option<&[u8]>) {
     assert!(freshness(reply).is_ok(), "what is sent can be read");
 }
 
-/// What the asker takes in a datagram.
-fn room(query: &[u8]) -> usize {
+/// What the asker takes in a datagram. A reply of one answer is not cut, as Consul does not: its names may be long.
+fn room(query: &[u8], reply: &[u8]) -> usize {
     let said = match decode::decode(query, Transport::Udp) {
         Incoming::Query { asker, .. } => asker.edns.map_or(0, |edns| usize::from(edns.udp_size)),
         _ => 0,
     };
-    said.max(PLAIN_UDP_BYTES)
+    let one = Reader::new(reply).head().is_ok_and(|head| head.counts[1] <= 1);
+    said.max(PLAIN_UDP_BYTES) + if one { 2 * NAME_BYTES_MAX } else { 0 }
 }
 
 /// What of a reply chance has no part in: its head up to the number of questions.
