@@ -63,6 +63,8 @@ pub const FALLBACK_HOSTS_MAX: usize = 64;
 pub const EXPLAINED_ROWS_MAX: usize = 1000;
 /// Host names of one answer that recursors are asked about; the others are told without addresses.
 pub const NAMES_ASKED_MAX: usize = 64;
+/// So many of them at the same time.
+pub const NAMES_ASKED_AT_ONCE: usize = 8;
 
 /// Records in a request beyond its question: one answer, one authority, two additional, as Consul accepts.
 pub const REQUEST_ADDITIONAL_MAX: u16 = 2;

@@ -45,9 +45,15 @@ impl Exchange<'_> {
         socket.connect(&server.into())?;
         let socket = UdpSocket::from_std(socket.into())?;
         socket.send(self.message).await?;
-        let mut reply = vec![0; self.bytes_max + 1];
         loop {
-            let length = socket.recv(&mut reply).await?;
+            // Whoever waits for long needs no room yet.
+            socket.readable().await?;
+            let mut reply = vec![0; self.bytes_max + 1];
+            let length = match socket.try_recv(&mut reply) {
+                Ok(length) => length,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                Err(error) => return Err(error),
+            };
             if !is_to(&reply[..length], self.message) {
                 continue;
             }
