@@ -90,7 +90,16 @@ pub fn world(flavour: Flavour, crowd: Range<usize>, seed: u64) -> Fixture {
 
 /// Questions about a world, for ever.
 pub fn questions(fixture: &Fixture, seed: u64) -> impl Iterator<Item = Exchange> + use<> {
-    let mut asker = ask::Asker::new(fixture, StdRng::seed_from_u64(!seed));
+    stream(fixture, DAMAGE, seed)
+}
+
+/// The same, each damaged on its way.
+pub fn damaged(fixture: &Fixture, seed: u64) -> impl Iterator<Item = Exchange> + use<> {
+    stream(fixture, 1.0, seed)
+}
+
+fn stream(fixture: &Fixture, damage: f64, seed: u64) -> impl Iterator<Item = Exchange> + use<> {
+    let mut asker = ask::Asker::new(fixture, damage, StdRng::seed_from_u64(!seed));
     std::iter::repeat_with(move || asker.next())
 }
 
@@ -177,5 +186,7 @@ impl Report {
     }
 }
 
+/// So many of all questions are damaged.
+const DAMAGE: f64 = 0.08;
 /// More records of an answer than these tell nothing new.
 const RECORDS_TOLD: usize = 12;
