@@ -52,6 +52,8 @@ thread_local! {
 /// # Panics
 /// When an answer is none to this message, or longer than its asker takes.
 pub fn message(bytes: &[u8]) {
+    // Whatever a message says of its way, it is read to its end.
+    let _hops = crate::hops::told(bytes);
     let slow = ordinary(Transport::Udp, bytes);
     check(bytes, slow.as_deref());
     if let Some(reply) = &slow {
