@@ -180,10 +180,10 @@ fn began(asking: &Asking) -> Trace {
 
 /// For how long whoever is asked has kept his answer, in words.
 async fn kept_elsewhere(asking: &Asking, whom: &Whom) -> String {
-    let Asking { settings, place, question, .. } = asking;
+    let Asking { settings, place, question, asker, .. } = asking;
     let Whom::Fallback(at) = whom else { return String::new() };
     let Some(fallback) = settings.fallbacks.get(*at) else { return String::new() };
-    let kept = fallback.kept_for(place, question).await;
+    let kept = fallback.kept_for(place, question, asker.transport).await;
     kept.map(|seconds| format!(", as it was told {seconds} s ago")).unwrap_or_default()
 }
 

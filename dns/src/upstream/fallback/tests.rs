@@ -169,6 +169,41 @@ async fn names_are_told_in_our_words() {
     assert_eq!(told, "web.service.consul. 9 A");
 }
 
+#[tokio::test]
+async fn who_asks_by_stream_is_told_all() {
+    let (stub, server) = Stub::start().await;
+    let fallback = fallback(server, Target::Recursor);
+    let by_datagram = asked("cut.service.consul", Kind::A, 0);
+    let asker = Asker { transport: Transport::Tcp, ..by_datagram.asker.clone() };
+    let by_stream = Asked { asker, ..by_datagram.clone() };
+    assert_eq!(told(&fallback, &by_stream).await, "cut.service.consul. 9 A");
+    assert_eq!(stub.asked(), 1, "by a stream at once");
+    assert_eq!(told(&fallback, &by_datagram).await, "cut.service.consul. 9 A");
+    assert_eq!(stub.asked(), 3, "a datagram first");
+}
+
+#[tokio::test]
+async fn hosts_are_found_by_their_servers_or_addresses() {
+    let (_stub, server) = Stub::start().await;
+    let (settings, zone) = (Settings::default(), || Target::Zone(name("svc.example")));
+    for (target, service, expected) in [
+        (Target::Consul(Some(name("old"))), "far", "h.node.old. 192.0.2.1 80"),
+        (zone(), "plain", "plain.svc.example. 192.0.2.1 0"),
+    ] {
+        let hosts = fallback(server, target).hosts(service, &settings, 0).await.unwrap().unwrap();
+        let shown: Vec<String> = hosts
+            .hosts
+            .iter()
+            .map(|host| format!("{} {} {}", host.name, host.address, host.port))
+            .collect();
+        assert_eq!(shown.first().map(String::as_str), Some(expected), "{service}");
+    }
+    let none = fallback(server, zone()).hosts("none", &settings, 0).await;
+    assert_eq!(none, Ok(None));
+    let fails = fallback(server, Target::Recursor).hosts("fails", &settings, 0).await;
+    assert_eq!(fails.map_err(|error| error.code), Err(ErrorCode::NO_REACHABLE_AUTHORITY));
+}
+
 fn server_of(record: &Record) -> String {
     server(record).unwrap().2.to_string()
 }
