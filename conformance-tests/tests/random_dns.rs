@@ -46,7 +46,7 @@ fn judge(flavours: &[Flavour], seeds: &[u64], stream: Stream) {
     let (mut asked, mut differ) = (0, 0);
     for flavour in flavours {
         for seed in seeds {
-            let report = compare(*flavour, *seed, stream).unwrap();
+            let report = compare(*flavour, *seed, stream).expect("both start and answer");
             println!(
                 "{} seed {seed}: {} of 10000 equal\n{}",
                 flavour.word(),
