@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
@@ -47,7 +47,7 @@ impl Exchange<'_> {
         socket.send(self.message).await?;
         loop {
             // Whoever waits for long needs no room yet.
-            socket.readable().await?;
+            arrival(&socket).await?;
             let mut reply = vec![0; self.bytes_max + 1];
             let length = match socket.try_recv(&mut reply) {
                 Ok(length) => length,
@@ -79,6 +79,22 @@ impl Exchange<'_> {
     }
 }
 
+/// Waits for a datagram, or for the system to tell that the server is not there.
+async fn arrival(socket: &UdpSocket) -> io::Result<()> {
+    loop {
+        let ready = socket.ready(Interest::READABLE | Interest::ERROR).await?;
+        if ready.is_readable() {
+            return Ok(());
+        }
+        if let Some(error) = socket.take_error()? {
+            return Err(error);
+        }
+        // It was told before: what comes next is waited for.
+        let nothing = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+        let _told = socket.try_io(Interest::ERROR, nothing);
+    }
+}
+
 /// Whether a message has the number of a query, and its question where it has one.
 fn is_to(reply: &[u8], query: &[u8]) -> bool {
     let told = |message: &[u8]| {
@@ -96,6 +112,18 @@ fn is_to(reply: &[u8], query: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Waiting for a server that is not there would cost its whole time.
+    #[tokio::test]
+    async fn who_is_not_there_is_told_at_once() {
+        let gone = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        for transport in [Transport::Udp, Transport::Tcp] {
+            let timeout = Duration::from_secs(60);
+            let exchange = Exchange { message: &[0; 12], bytes_max: 512, transport, timeout };
+            let told = exchange.with(gone).await;
+            assert_eq!(told.unwrap_err().kind(), io::ErrorKind::ConnectionRefused, "{transport:?}");
+        }
+    }
 
     #[test]
     fn a_reply_has_the_number_and_the_question_of_its_query() {
