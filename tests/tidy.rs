@@ -78,6 +78,8 @@ const PURE: &[&str] = &[
     "anchors/src/txn.rs",
     "dns/src/answer",
     "dns/src/answer.rs",
+    "dns/src/bridge",
+    "dns/src/bridge.rs",
     "dns/src/fallback.rs",
     "dns/src/question.rs",
     "dns/src/shape.rs",

@@ -384,7 +384,7 @@ impl Answer {
     /// the caller is not unknown, and neither is what the caller may not read at all.
     pub fn lacks_service(&self, name: &str) -> bool {
         self.outcome == Outcome::Resolve
-            && self.at.service(name).is_none()
+            && !self.at.knows_service(name)
             && self.authority.allows(Act::service_read(name))
     }
 }

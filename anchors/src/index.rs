@@ -191,6 +191,12 @@ impl Index {
         self.services.get(Caseless::from(name).key()).filter(|row| !row.instances.is_empty())
     }
 
+    /// Whether anything is known of a service of this name. Only when nothing is may somebody else be asked about it: what is
+    /// kept back here must not come from there.
+    pub fn knows_service(&self, name: &str) -> bool {
+        self.service(name).is_some()
+    }
+
     /// One key.
     pub fn key(&self, key: &str) -> Option<&Arc<KeyRow>> {
         self.keys.get(key)

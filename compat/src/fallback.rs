@@ -24,6 +24,7 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use governor::{DefaultDirectRateLimiter, Quota};
 use http::HeaderValue;
+use metrics::counter;
 use moka::sync::Cache;
 use proconsul_anchors::caller::Caller;
 use proconsul_anchors::change::{Change, Note, Registration};
@@ -36,10 +37,11 @@ use tokio::time::Instant;
 
 use crate::Site;
 use crate::blocking;
+use crate::counts;
 use crate::extract::ReadOptions;
 use crate::limits::{
     FALLBACK_FAILURE_TTL, FALLBACK_IDLE_MAX, FALLBACK_NAMES_MAX, FALLBACK_NOTE_INTERVAL,
-    FALLBACK_NOTES_PER_SECOND, FALLBACK_STALE_MAX,
+    FALLBACK_NOTES_PER_SECOND, FALLBACK_STALE_MAX, FALLBACK_TTL_MIN,
 };
 use crate::reject::Reject;
 use crate::wire::elsewhere::{of_consul, of_hosts};
@@ -157,6 +159,7 @@ async fn read_anywhere(
     let deadline = Instant::now() + options.patience;
     let at_once = ReadOptions { after: 0, ..options.clone() };
     let mut ours = blocking::read(site, caller, &at_once, query).await?;
+    let _waiting = (options.after > 0).then(counts::Waiting::begin);
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let is_late = options.after == 0 || left.is_zero();
@@ -208,6 +211,12 @@ impl Fallback {
             return known;
         }
         let asked = self.0.elsewhere.ask(service, hops).await;
+        let outcome = match &asked {
+            Ok(Some(_)) => "found",
+            Ok(None) => "nothing",
+            Err(_) => "failed",
+        };
+        counter!("consul.fallback.asked", "by" => "http", "outcome" => outcome).increment(1);
         let before = slot.known.load_full();
         let next = Arc::new(self.next(site, (service, source), before.as_deref(), asked).await);
         slot.known.store(Some(Arc::clone(&next)));
@@ -224,7 +233,7 @@ impl Fallback {
     ) -> Known {
         let now = Instant::now();
         let (registrations, ttl, heard) = match asked.and_then(|found| read_found(service, found)) {
-            Ok((registrations, ttl)) => (registrations, ttl, now),
+            Ok((registrations, ttl)) => (registrations, ttl.max(FALLBACK_TTL_MIN), now),
             Err(error) => {
                 tracing::warn!(service, source, %error, "nobody could be asked about a service that is unknown here");
                 let last = before.filter(|known| now - known.heard < FALLBACK_STALE_MAX);

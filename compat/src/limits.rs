@@ -18,6 +18,9 @@ pub(crate) const FALLBACK_IDLE_MAX: Duration = Duration::from_secs(3600);
 /// How long it is kept that a name is unknown elsewhere too, or that nobody could be asked.
 pub(crate) const FALLBACK_FAILURE_TTL: Duration = Duration::from_secs(5);
 
+/// What is told from elsewhere is kept for so long at least: whoever waits for a change looks there as often.
+pub(crate) const FALLBACK_TTL_MIN: Duration = Duration::from_secs(1);
+
 /// While nobody can be asked, the last answer counts for so long.
 pub(crate) const FALLBACK_STALE_MAX: Duration = Duration::from_secs(600);
 

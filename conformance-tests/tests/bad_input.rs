@@ -17,6 +17,7 @@ use std::{
 };
 
 use proconsul_conformance::{
+    dns::wire::{self, Transport},
     http::Request,
     subject::{Kind, Mode, Setup, Subject},
 };
@@ -174,5 +175,33 @@ fn broken_words_are_refused_or_taken_whole() {
         "/v1/kv/a?index=1&wait=1e9s",
     ] {
         assert_eq!(subject.ask("GET", target, "").status, 400, "{target}");
+    }
+}
+
+/// Each says a byte and no more.
+const SLOW_CLIENTS: usize = 500;
+
+#[test]
+fn slow_dns_connections_leave_others_alone() {
+    let Some(subject) = proconsul() else { return };
+    let to = subject.dns_address();
+    let slow: Vec<TcpStream> = (0..SLOW_CLIENTS)
+        .map(|_| {
+            let mut wire = TcpStream::connect(to).unwrap();
+            wire.write_all(&[0]).unwrap();
+            wire
+        })
+        .collect();
+    let query = wire::question("udp consul.service.consul A rd", 7).unwrap();
+    for transport in [Transport::Udp, Transport::Tcp] {
+        for _ in 0..20 {
+            let reply = wire::exchange(to, transport, &query, ANSWER_MAX).unwrap().unwrap();
+            assert!(reply.ends_with(&[127, 0, 0, 1]), "{transport:?}");
+        }
+    }
+    // They are shown the door.
+    for mut wire in slow {
+        wire.set_read_timeout(Some(ANSWER_MAX)).unwrap();
+        assert_eq!(wire.read(&mut [0]).unwrap_or(0), 0);
     }
 }

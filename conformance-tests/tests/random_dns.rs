@@ -1,7 +1,10 @@
 //! Random questions in every configuration, asked of the real Consul and of the subject.
 
 use proconsul_conformance::{
-    dns::random::{self, Flavour, Report, Sides},
+    dns::{
+        fixture::{Exchange, Fixture},
+        random::{self, Flavour, Report, Sides},
+    },
     subject::{Kind, Subject},
 };
 
@@ -12,25 +15,38 @@ const EQUAL_PER_10_000_MIN: usize = 9980;
 /// So many differences are told of each run.
 const TOLD: usize = 10;
 
-fn compare(flavour: Flavour, seed: u64) -> Result<Report, String> {
-    let fixture = random::world(flavour, seed);
+/// What a flavour's world is asked.
+type Stream = fn(&Fixture, u64) -> Box<dyn Iterator<Item = Exchange>>;
+
+fn compare(flavour: Flavour, seed: u64, stream: Stream) -> Result<Report, String> {
+    let fixture = random::world(flavour, random::CROWD, seed);
     let start = |kind| {
         let subject = Subject::start(fixture.setup(kind))?;
         fixture.establish(&subject)?;
         Ok::<_, String>(subject)
     };
     let (left, right) = (start(Kind::Consul)?, start(Kind::from_env())?);
-    let questions = random::questions(&fixture, seed).take(QUESTIONS);
+    let questions = stream(&fixture, seed).take(QUESTIONS);
     random::play(&Sides::of(&left, &right), questions).map_err(|error| error.to_string())
 }
 
 #[test]
 #[ignore = "needs the real Consul: CONFORMANCE_CONSUL"]
 fn random_dns() {
+    judge(&Flavour::ALL, &SEEDS, |world, seed| Box::new(random::questions(world, seed)));
+}
+
+#[test]
+#[ignore = "needs the real Consul: CONFORMANCE_CONSUL"]
+fn random_damaged_dns() {
+    judge(&[Flavour::Plain], &SEEDS[..1], |world, seed| Box::new(random::damaged(world, seed)));
+}
+
+fn judge(flavours: &[Flavour], seeds: &[u64], stream: Stream) {
     let (mut asked, mut differ) = (0, 0);
-    for flavour in Flavour::ALL {
-        for seed in SEEDS {
-            let report = compare(flavour, seed).unwrap();
+    for flavour in flavours {
+        for seed in seeds {
+            let report = compare(*flavour, *seed, stream).expect("both start and answer");
             println!(
                 "{} seed {seed}: {} of 10000 equal\n{}",
                 flavour.word(),

@@ -219,6 +219,11 @@ impl View<'_> {
 
 impl<'a> Search<'a> {
     fn run(&self, ask: &Ask, chance: &mut dyn RngCore) -> Result<Sections, Miss> {
+        let locality = ask.locality().filter(|_| self.is_told_of(ask));
+        if locality.is_some_and(|locality| !self.is_within(locality)) {
+            // Whether there is such a datacenter is no secret, and comes first.
+            return Err(Miss::NoName(Absence::Far));
+        }
         self.admit(ask)?;
         match ask {
             Ask::Zone => Ok(zone::authority(self, chance)),
@@ -239,7 +244,6 @@ impl<'a> Search<'a> {
                 // Of what peers export nothing is known.
                 Some(_) => Sections::default(),
             }),
-            Ask::Query { name, .. } if name.is_empty() => Err(Miss::Nameless),
             Ask::Query { name, datacenter } => {
                 query::answer(self, name, datacenter.as_deref(), chance)
             }
@@ -253,7 +257,12 @@ impl<'a> Search<'a> {
         let authority = self.view.authority;
         let allowed = match ask {
             Ask::Zone | Ask::Address { .. } | Ask::Transfer | Ask::Query { .. } => true,
-            Ask::Service { .. } | Ask::Node { .. } => authority.is_known(),
+            Ask::Service { .. } | Ask::Node { .. } => authority.is_known() || !self.is_told_of(ask),
+            // What a peer exports is for those who may read everything, or offer something themselves.
+            Ask::Virtual { peer: Some(_), .. } => {
+                authority.allows(Act::service_read_all())
+                    || authority.allows(Act::service_write_any())
+            }
             Ask::Connect { name, .. } | Ask::Ingress { name, .. } | Ask::Virtual { name, .. } => {
                 authority.allows(Act::service_read(name))
             }
@@ -261,10 +270,20 @@ impl<'a> Search<'a> {
         if allowed { Ok(()) } else { Err(Miss::NotAllowed) }
     }
 
-    /// Whether the datacenter is meant whose index this is. Peers are not known.
-    fn is_here(&self, locality: &Locality) -> bool {
+    /// Whether the question has an answer at all: of nodes, some types are not even looked for.
+    fn is_told_of(&self, ask: &Ask) -> bool {
+        !matches!(ask, Ask::Node { .. }) || tells_of_nodes(self.question.kind)
+    }
+
+    /// Whether the datacenter is meant whose index this is.
+    fn is_within(&self, locality: &Locality) -> bool {
         let meant = locality.datacenter.as_deref().unwrap_or(&self.view.settings.datacenter);
-        locality.peer.is_none() && meant == self.view.datacenter
+        locality.peer.is_some() || meant == self.view.datacenter
+    }
+
+    /// The same, and nothing of a peer: none is known.
+    fn is_here(&self, locality: &Locality) -> bool {
+        locality.peer.is_none() && self.is_within(locality)
     }
 
     /// The virtual address of a service in the mesh; nothing when it has none.

@@ -139,8 +139,8 @@ impl Rule {
 /// The name of a service or node in a zone that knows no keywords. Tags and named ports have no place there.
 fn in_zone(ask: &Ask, kind: Kind, zone: &Name) -> Option<Name> {
     let labels = match ask {
-        Ask::Service { tag: Some(_), .. } => return None,
-        Ask::Service { locality: Locality { port: Some(_), .. }, .. } => return None,
+        Ask::Service { tag: Some(_), .. }
+        | Ask::Service { locality: Locality { port: Some(_), .. }, .. } => return None,
         Ask::Service { name, .. } if kind == Kind::SRV => format!("_{name}._tcp"),
         Ask::Service { name, .. } | Ask::Node { name, .. } => name.clone(),
         _ => return None,
@@ -157,15 +157,10 @@ pub fn moved(name: &Name, from: &Name, to: &Name) -> Option<Name> {
 
 /// The datacenter that a name tells.
 fn datacenter(ask: &Ask) -> Option<&str> {
-    let locality: &Locality = match ask {
-        Ask::Service { locality, .. }
-        | Ask::Connect { locality, .. }
-        | Ask::Ingress { locality, .. }
-        | Ask::Node { locality, .. } => locality,
-        Ask::Query { datacenter, .. } => return datacenter.as_deref(),
-        Ask::Zone | Ask::Transfer | Ask::Virtual { .. } | Ask::Address { .. } => return None,
-    };
-    locality.datacenter.as_deref()
+    if let Ask::Query { datacenter, .. } = ask {
+        return datacenter.as_deref();
+    }
+    ask.locality()?.datacenter.as_deref()
 }
 
 #[cfg(test)]
@@ -176,6 +171,7 @@ mod tests {
     use super::*;
     use crate::question::parse;
     use crate::settings::{Recursors, Strategy};
+    use crate::upstream::Fallback;
 
     #[test]
     fn only_what_is_not_ours_goes_elsewhere() {
@@ -247,6 +243,41 @@ mod tests {
             let handed = rule.asks(&place, &question);
             let shown = handed.map_or("-".to_owned(), |handed| handed.question.name.to_string());
             assert_eq!(shown, expected, "{asked} {kind}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_unknown_is_asked_elsewhere() {
+        let name = |text: &str| Name::parse(text).unwrap();
+        let fallback = |zone: Option<&str>, depth: u8| {
+            let servers = [([192, 0, 2, 1], 53).into()].into();
+            let (zone, target) = (zone.map(name), Target::Recursor);
+            let timeout = Duration::from_secs(2);
+            let rule = Rule { zone, target, servers, depth, ttl_max: 30, timeout };
+            Arc::new(Fallback::new(rule, None))
+        };
+        let fallbacks = [fallback(Some("node.consul"), 2), fallback(None, 1)].into();
+        let settings = Settings { fallbacks, ..Settings::default() };
+        let unknown = Some(Absence::Unknown);
+        for (asked, absence, hops, expected) in [
+            ("web.service.consul", unknown, 0, Some(Whom::Fallback(1))),
+            ("n1.node.consul", unknown, 0, Some(Whom::Fallback(0))),
+            ("n1.node.consul", unknown, 1, Some(Whom::Fallback(0))),
+            // It has come far enough: the first that takes a name decides.
+            ("n1.node.consul", unknown, 2, None),
+            ("web.service.consul", unknown, 1, None),
+            ("web.service.consul", None, 0, None),
+            ("web.service.consul", Some(Absence::Hidden), 0, None),
+            ("web.service.consul", Some(Absence::Unfit), 0, None),
+            ("web.service.consul", Some(Absence::Far), 0, None),
+            ("web.consul", Some(Absence::Malformed), 0, None),
+            ("www.example.com", unknown, 0, None),
+        ] {
+            let question = Question { name: name(asked), kind: Kind::A, class: 1 };
+            let (place, draft) =
+                (parse(&question, &settings), Draft { absence, ..Draft::default() });
+            let whom = instead(&place, &question, &draft, &settings, || hops);
+            assert_eq!(whom, expected, "{asked} {absence:?} {hops}");
         }
     }
 }

@@ -40,6 +40,7 @@ pub use self::settings::{Recursors, ServiceTtl, Settings, SoaTimes, Strategy, Zo
 pub use self::server::fuzzing;
 
 #[cfg(any(fuzzing, test))]
+#[expect(clippy::unwrap_used, reason = "a line that is none ends the test")]
 mod testing;
 #[cfg(test)]
 mod tests;

@@ -46,7 +46,7 @@ pub const NAME_SERVERS_MAX: usize = 3;
 /// Words of an extended error: what a small answer without them leaves of 512 bytes, with room to spare.
 pub const EXTENDED_TEXT_BYTES_MAX: usize = 160;
 /// Queries under way elsewhere at one time, all listeners together: each keeps a socket and some kilobytes.
-pub const LATER_MAX: usize = 1024;
+pub const LATER_MAX: usize = 4096;
 /// How long a query may be under way elsewhere, unless the recursors that are configured take longer in their turn.
 pub const LATER_WAIT_MAX: Duration = Duration::from_secs(10);
 /// A message of a transfer ends when its records have so many bytes uncompressed; the last of them may be long.
@@ -63,6 +63,8 @@ pub const FALLBACK_HOSTS_MAX: usize = 64;
 pub const EXPLAINED_ROWS_MAX: usize = 1000;
 /// Host names of one answer that recursors are asked about; the others are told without addresses.
 pub const NAMES_ASKED_MAX: usize = 64;
+/// So many of them at the same time.
+pub const NAMES_ASKED_AT_ONCE: usize = 8;
 
 /// Records in a request beyond its question: one answer, one authority, two additional, as Consul accepts.
 pub const REQUEST_ADDITIONAL_MAX: u16 = 2;

@@ -113,6 +113,25 @@ pub struct Locality {
     pub port: Option<String>,
 }
 
+// === impl Ask ===
+
+impl Ask {
+    /// Where it is looked for; nothing for what is in one place only, or says otherwise where.
+    pub fn locality(&self) -> Option<&Locality> {
+        match self {
+            Self::Service { locality, .. }
+            | Self::Connect { locality, .. }
+            | Self::Ingress { locality, .. }
+            | Self::Node { locality, .. } => Some(locality),
+            Self::Zone
+            | Self::Transfer
+            | Self::Virtual { .. }
+            | Self::Query { .. }
+            | Self::Address { .. } => None,
+        }
+    }
+}
+
 /// Where a question leads.
 pub fn parse(question: &Question, settings: &Settings) -> Place {
     let Some(zone) = own_zone(&question.name, settings) else {

@@ -348,6 +348,7 @@ impl<D: Door> Service<D> {
                 Considered::Errand(Box::new(Errand { service, asking, message, step, permit }))
             }
             Err(_) => {
+                metrics::counter!("consul.dns.turned_away").increment(1);
                 let error = ExtendedError::new(ErrorCode::OTHER, "too many queries are under way");
                 let draft = answer::failure(step.manner(), error);
                 self.now(&asking, draft, None)
@@ -444,8 +445,6 @@ enum Again {
 }
 
 #[cfg(test)]
-mod tests;
-#[cfg(test)]
 impl<D> Service<D> {
     /// The settings, to be replaced as a reload does.
     pub(crate) fn settings_for_tests(&self) -> &ArcSwap<Settings> {
@@ -453,3 +452,5 @@ impl<D> Service<D> {
     }
 }
 
+#[cfg(test)]
+mod tests;

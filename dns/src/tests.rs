@@ -1,4 +1,5 @@
 //! The crate as a whole.
 
+mod checklist;
 mod fixtures;
 mod noise;

@@ -11,6 +11,8 @@ mod reply;
 
 pub use self::fallback::{Fallback, Host, Hosts};
 pub use self::proofs::{Proofs, ProofsError};
+#[cfg(any(fuzzing, test))]
+pub use self::reply::survives;
 
 use std::net::IpAddr;
 use std::sync::Arc;

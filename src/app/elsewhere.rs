@@ -8,7 +8,7 @@ use proconsul_compat::{Asking, Elsewhere, Found, HOPS_HEADER, Host, Instances};
 use proconsul_dns::name::Name;
 use proconsul_dns::upstream::{Fallback, Hosts};
 use reqwest::redirect::Policy;
-use reqwest::{Client, StatusCode};
+use reqwest::{Certificate, Client, StatusCode};
 
 use super::fetch::{read, words};
 use crate::config::{self, Config, Upstream};
@@ -22,11 +22,19 @@ pub(super) struct Upstreams(Arc<ArcSwap<Known>>);
 
 /// Whom the configuration names.
 pub(super) struct Known {
-    client: Client,
     /// The zones in which names are asked.
     dns: Arc<ArcSwap<proconsul_dns::Settings>>,
-    /// In their order, each with the same by DNS.
-    all: Vec<(config::Fallback, Arc<Fallback>)>,
+    /// In their order.
+    all: Vec<One>,
+}
+
+/// One of them.
+struct One {
+    said: config::Fallback,
+    /// The same by DNS.
+    dns: Arc<Fallback>,
+    /// Asks over HTTP.
+    client: Client,
 }
 
 // === impl Upstreams ===
@@ -47,21 +55,19 @@ impl Elsewhere for Upstreams {
     fn source(&self, service: &str, hops: u8) -> Option<Box<str>> {
         let known = self.0.load();
         let at = known.position(service, hops)?;
-        Some(source(&known.all[at].0).into())
+        Some(source(&known.all[at].said).into())
     }
 
     fn ask<'a>(&'a self, service: &'a str, hops: u8) -> Asking<'a> {
         let known = self.0.load_full();
         Box::pin(async move {
             let Some(at) = known.position(service, hops) else { return Ok(None) };
-            let (fallback, dns) = &known.all[at];
-            match &fallback.upstream {
-                Upstream::Consul { http: Some(url), .. } => {
-                    known.consul(fallback, url, service, hops).await
-                }
+            let one = &known.all[at];
+            match &one.said.upstream {
+                Upstream::Consul { http: Some(url), .. } => one.consul(url, service, hops).await,
                 _ => {
                     let settings = known.dns.load_full();
-                    let hosts = dns.hosts(service, &settings, hops).await;
+                    let hosts = one.dns.hosts(service, &settings, hops).await;
                     Ok(hosts.map_err(|error| error.text.into_owned())?.map(found))
                 }
             }
@@ -75,17 +81,19 @@ impl Known {
     /// Those of a configuration, with the same by DNS.
     ///
     /// # Errors
-    /// When nobody's certificate can be trusted.
+    /// The text names the file of certificates that cannot be used.
     pub(super) fn of(
         config: &Config,
         dns: &Arc<ArcSwap<proconsul_dns::Settings>>,
     ) -> Result<Self, String> {
-        let _chosen = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder().redirect(Policy::none()).build();
-        let client = client.map_err(|error| format!("fallback: {error}"))?;
         let by_dns = dns.load().fallbacks.iter().cloned().collect::<Vec<_>>();
-        let all = config.fallbacks.iter().cloned().zip(by_dns).collect();
-        Ok(Self { client, dns: Arc::clone(dns), all })
+        let one = |(place, (said, dns)): (usize, (&config::Fallback, Arc<Fallback>))| {
+            let client =
+                client(said).map_err(|fault| format!("fallback[{place}].upstream.{fault}"))?;
+            Ok(One { said: said.clone(), dns, client })
+        };
+        let all = config.fallbacks.iter().zip(by_dns).enumerate().map(one);
+        Ok(Self { dns: Arc::clone(dns), all: all.collect::<Result<_, String>>()? })
     }
 
     /// The first that takes a service's name.
@@ -96,28 +104,25 @@ impl Known {
         let settings = self.dns.load();
         let name = Name::under(&format!("{service}.service"), settings.domain.name()).ok()?;
         let takes = |zone: &Name| name.suffix_like(zone).is_some();
-        let at =
-            self.all.iter().position(|(fallback, _)| fallback.zone.as_ref().is_none_or(takes))?;
-        (hops < self.all[at].0.depth).then_some(at)
+        let at = self.all.iter().position(|one| one.said.zone.as_ref().is_none_or(takes))?;
+        (hops < self.all[at].said.depth).then_some(at)
     }
+}
 
+// === impl One ===
+
+impl One {
     /// Asks a Consul. Whatever it says of us, it is told how far the question has come.
-    async fn consul(
-        &self,
-        fallback: &config::Fallback,
-        url: &str,
-        service: &str,
-        hops: u8,
-    ) -> Result<Option<Found>, String> {
+    async fn consul(&self, url: &str, service: &str, hops: u8) -> Result<Option<Found>, String> {
         let path =
             percent_encoding::utf8_percent_encode(service, percent_encoding::NON_ALPHANUMERIC);
         let url = format!("{url}/v1/health/service/{path}?stale");
         let mut request = self
             .client
             .get(&url)
-            .timeout(fallback.timeout)
+            .timeout(self.said.timeout)
             .header(HOPS_HEADER, hops.saturating_add(1).to_string());
-        if let Upstream::Consul { token: Some(token), .. } = &fallback.upstream {
+        if let Upstream::Consul { token: Some(token), .. } = &self.said.upstream {
             request = request.header("x-consul-token", token.expose());
         }
         let response = request.send().await.map_err(|error| words(&error, &url))?;
@@ -126,9 +131,26 @@ impl Known {
         }
         let body = read(response, ANSWER_BYTES_MAX).await?;
         let known = body.as_ref() != b"[]" && body.as_ref() != b"[]\n";
-        let ttl = fallback.ttl_max;
+        let ttl = self.said.ttl_max;
         Ok(known.then_some(Found { ttl, instances: Instances::Consul(body) }))
     }
+}
+
+/// Asks over HTTP with the trust that is configured.
+fn client(said: &config::Fallback) -> Result<Client, String> {
+    let _chosen = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = Client::builder().redirect(Policy::none());
+    if let Upstream::Consul { ca_file: Some(path), .. } = &said.upstream {
+        let shown = path.display();
+        let pem = std::fs::read(path)
+            .map_err(|error| format!("ca_file: {shown}: {}", config::reason(&error)))?;
+        let trusted = Certificate::from_pem_bundle(&pem).unwrap_or_default();
+        if trusted.is_empty() {
+            return Err(format!("ca_file: {shown}: no certificate is found; write a file of PEM"));
+        }
+        builder = builder.tls_certs_only(trusted);
+    }
+    builder.build().map_err(|error| format!("http: {error}"))
 }
 
 /// Who is asked, without secrets.

@@ -53,6 +53,8 @@ pub(crate) enum Upstream {
         http: Option<String>,
         /// With which rights it is asked over HTTP.
         token: Option<Secret>,
+        /// Certificates of whom to trust over HTTPS instead of whom the machine trusts.
+        ca_file: Option<PathBuf>,
         /// Its domain, when it is another than the one that was asked.
         domain: Option<Name>,
     },
@@ -144,7 +146,7 @@ fn upstream(raw: &Raw, at: &str, faults: &mut Faults) -> Option<Upstream> {
     let dns: Vec<SocketAddr> =
         said.iter().filter_map(|text| place(text, port, &format!("{at}.dns"), faults)).collect();
     let takes = |keys: &[&str], faults: &mut Faults| {
-        for key in ["http", "token", "domain", "zone"] {
+        for key in ["http", "token", "ca_file", "domain", "zone"] {
             if raw.text(key).is_some() && !keys.contains(&key) {
                 faults.push(format!(
                     "{at}.{key}: an upstream of kind {kind:?} has none; leave it out"
@@ -154,7 +156,7 @@ fn upstream(raw: &Raw, at: &str, faults: &mut Faults) -> Option<Upstream> {
     };
     match kind {
         "consul" => {
-            takes(&["http", "token", "domain"], faults);
+            takes(&["http", "token", "ca_file", "domain"], faults);
             consul(raw, dns, said.is_empty(), at, faults)
         }
         "recursor" | "zone" if said.is_empty() => {
@@ -210,6 +212,7 @@ fn consul(
         dns,
         http: http.map(|url| url.trim_end_matches('/').to_owned()),
         token: token.map(Secret::new),
+        ca_file: raw.text("ca_file").filter(|path| !path.is_empty()).map(PathBuf::from),
         domain: name(raw.text("domain"), &format!("{at}.domain"), faults),
     })
 }

@@ -251,6 +251,29 @@ fn defaults_are_consuls() {
 }
 
 #[test]
+fn dns_within_tls_listens_where_dns_does() {
+    let secure = |more: &str| taken(&format!("client_addr = \"192.0.2.1\" {more}")).dns.secure;
+    let at = |text: &str| text.split(' ').map(|address| address.parse().unwrap()).collect();
+    assert_eq!(secure("tls { dns { cert_file = \"c\" key_file = \"k\" } }"), SecureDns::default());
+    assert_eq!(
+        secure(
+            "ports { dns_tls = 853 dns_https = 443 dns_quic = 853 } addresses { dns = \"127.0.0.1 ::1\" }"
+        ),
+        SecureDns {
+            tls: at("127.0.0.1:853 [::1]:853"),
+            https: at("127.0.0.1:443 [::1]:443"),
+            quic: at("127.0.0.1:853 [::1]:853")
+        }
+    );
+    assert_eq!(secure("ports { dns_tls = 853 }").tls, at("192.0.2.1:853") as Vec<_>);
+    let told = load("data_dir = \"/nowhere\" ports { dns_tls = 8500 }").err().unwrap();
+    assert!(
+        told.contains("DNS over TLS address 127.0.0.1:8500 already configured for HTTP"),
+        "{told}"
+    );
+}
+
+#[test]
 fn values_reach_their_places() {
     let config = taken(
         "client_addr = \"0.0.0.0 ::1\" addresses { http = \"unix:///s 127.0.0.1\" } ports { https = 8501 dns = -1 }

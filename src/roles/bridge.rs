@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use metrics::counter;
 use proconsul_anchors::acl::Authority;
 use proconsul_anchors::caller::Caller;
 use proconsul_anchors::handle::Handle;
@@ -24,8 +25,10 @@ use proconsul_anchors::query::Query;
 use proconsul_anchors::record::TableId;
 use proconsul_dns::answer::View;
 use proconsul_dns::bridge::{Bridge, Content, Image, content, next_serial, servers};
+use proconsul_dns::name::Name;
 use tokio::net::UdpSocket;
-use tokio::time::{Instant, timeout};
+use tokio::sync::watch;
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 pub(crate) use self::primary::Primary;
@@ -70,12 +73,22 @@ enum Seen {
 impl Bridger {
     /// Keeps the zone, for ever.
     pub(crate) async fn run(mut self) {
+        let (tell, told) = watch::channel(Content::new());
+        if let Some(primary) = self.primary.take() {
+            tokio::spawn(keep(primary, self.handle.clone(), self.bridge.zone.clone(), told));
+        }
         let mut last = None;
         loop {
             let (seen, index) = self.look();
             if let Some(content) = self.content(&seen) {
+                let first = last.is_none();
                 last = Some(self.publish(&seen, &content, last).await);
-                self.keep(&content).await;
+                // An empty zone is told, too: names may be left from before.
+                tell.send_if_modified(|before| {
+                    let differs = first || *before != content;
+                    *before = content;
+                    differs
+                });
             }
             self.wait(index).await;
         }
@@ -180,25 +193,40 @@ impl Bridger {
         }
     }
 
-    /// Brings the server that holds the zone up to date.
-    async fn keep(&mut self, content: &Content) {
-        let now = self.handle.now().as_millis() / 1000;
-        let Some(primary) = &mut self.primary else { return };
-        match primary.keep(content, now).await {
+    /// Until the index moves.
+    async fn wait(&self, index: u64) {
+        let waited = self.handle.wait(&self.caller(), &query(), index.max(1), LOOK).await;
+        tokio::time::sleep(if waited.is_ok() { GATHER } else { RETRY }).await;
+    }
+}
+
+/// Keeps the server that holds the zone up to date. How long it takes holds up nobody else.
+async fn keep(
+    mut primary: Primary,
+    handle: Handle,
+    zone: Name,
+    mut wanted: watch::Receiver<Content>,
+) {
+    if wanted.changed().await.is_err() {
+        return;
+    }
+    loop {
+        let want = wanted.borrow_and_update().clone();
+        match primary.keep(&want, handle.now().as_millis() / 1000).await {
             Ok(0) => {}
-            Ok(steps) => info!(zone = %self.bridge.zone, steps, "a bridged zone was updated"),
+            Ok(steps) => {
+                counter!("consul.bridge.updates").increment(steps as u64);
+                info!(%zone, steps, "a bridged zone was updated");
+            }
             Err(error) => {
-                warn!(zone = %self.bridge.zone, server = %primary.server(), %error, "a bridged zone is not up to date");
+                counter!("consul.bridge.failures").increment(1);
+                warn!(%zone, server = %primary.server(), %error, "a bridged zone is not up to date");
             }
         }
-    }
-
-    /// Until the index moves, or the server is to be looked at.
-    async fn wait(&self, index: u64) {
-        let due = self.primary.as_ref().map_or(Instant::now() + LOOK, Primary::due);
-        let patience = due.saturating_duration_since(Instant::now()).min(LOOK);
-        let waited = self.handle.wait(&self.caller(), &query(), index.max(1), patience).await;
-        tokio::time::sleep(if waited.is_ok() { GATHER } else { RETRY }).await;
+        tokio::select! {
+            changed = wanted.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep_until(primary.due()) => {}
+        }
     }
 }
 

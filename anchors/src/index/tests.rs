@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use super::*;
-use crate::change::{Change, KvChange, PutWhen, Registration, Removal};
+use crate::change::{Change, KvChange, Note, PutWhen, Registration, Removal};
 use crate::error::{Misfit, TxnFault};
 use crate::prepared::PreparedQuery;
 use crate::query::Query;
@@ -54,6 +54,9 @@ fn change(line: &str) -> Change {
         }
         ["check", node, id, status, of] => {
             register(node, "", |reg| reg.checks = vec![check(id, status, Some(of))])
+        }
+        ["note", name] => {
+            Change::Note(Note::Fallback { service: (*name).into(), source: "old".into() })
         }
         ["-node", node] => Change::Deregister(Removal::Node { node: (*node).into() }),
         ["-service", node, id] => {
@@ -290,6 +293,7 @@ fn a_write_that_changes_nothing_moves_nothing() {
         "unlock a/b s1 v",
         "-query nothing",
         "coordinate nobody 0.1",
+        "note web",
     ] {
         check_moves(line, "");
     }

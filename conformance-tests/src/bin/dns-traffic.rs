@@ -1,13 +1,16 @@
 //! Asks the real Consul and the subject one seed of random DNS questions, and prints what differs.
 //!
-//! `cargo run -p proconsul-conformance --bin dns-traffic -- SEED [COUNT] [FLAVOUR…] [--print | --fixture]`
-//! Without a flavour (`plain limits truncate passing times zones whole recursors denying mixed`), all of them. `--print` prints
+//! `cargo run -p proconsul-conformance --bin dns-traffic -- SEED [COUNT] [FLAVOUR…] [--damaged] [--print | --fixture]`
+//! `--damaged` sends no message whole. Without a flavour (`plain limits truncate passing times zones whole recursors denying mixed`), all of them. `--print` prints
 //! the questions only; `--fixture` prints a file for `record-dns`.
 
 use std::{env, process::ExitCode};
 
 use proconsul_conformance::{
-    dns::random::{self, Flavour, Sides},
+    dns::{
+        fixture::{Exchange, Fixture},
+        random::{self, Flavour, Sides},
+    },
     subject::{Kind, Subject},
 };
 
@@ -25,9 +28,11 @@ fn main() -> ExitCode {
     let flavours = if named.is_empty() { Flavour::ALL.to_vec() } else { named };
     let mut failed = false;
     for flavour in flavours {
-        let mut fixture = random::world(flavour, seed);
-        let questions = random::questions(&fixture, seed).take(count);
-        if words.iter().any(|word| word == "--fixture") {
+        let as_file = words.iter().any(|word| word == "--fixture");
+        let crowd = if as_file { random::CROWD_IN_A_FILE } else { random::CROWD };
+        let mut fixture = random::world(flavour, crowd, seed);
+        let questions = questions(&fixture, seed, &words).take(count);
+        if as_file {
             fixture.exchanges = questions.collect();
             println!("{}", fixture.print());
             continue;
@@ -36,7 +41,7 @@ fn main() -> ExitCode {
             questions.enumerate().for_each(|(step, exchange)| println!("{step} {}", exchange.ask));
             continue;
         }
-        if let Err(why) = compare(flavour, seed, count) {
+        if let Err(why) = compare(flavour, seed, count, &words) {
             println!("{}: {why}", flavour.word());
             failed = true;
         }
@@ -44,8 +49,15 @@ fn main() -> ExitCode {
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-fn compare(flavour: Flavour, seed: u64, count: usize) -> Result<(), String> {
-    let fixture = random::world(flavour, seed);
+fn questions(fixture: &Fixture, seed: u64, words: &[String]) -> Box<dyn Iterator<Item = Exchange>> {
+    match words.iter().any(|word| word == "--damaged") {
+        true => Box::new(random::damaged(fixture, seed)),
+        false => Box::new(random::questions(fixture, seed)),
+    }
+}
+
+fn compare(flavour: Flavour, seed: u64, count: usize, words: &[String]) -> Result<(), String> {
+    let fixture = random::world(flavour, random::CROWD, seed);
     let start = |kind| {
         let subject = Subject::start(fixture.setup(kind))?;
         fixture.establish(&subject)?;
@@ -53,7 +65,7 @@ fn compare(flavour: Flavour, seed: u64, count: usize) -> Result<(), String> {
     };
     let (left, right) = (start(Kind::Consul)?, start(Kind::from_env())?);
     let sides = Sides::of(&left, &right);
-    let questions = random::questions(&fixture, seed).take(count);
+    let questions = questions(&fixture, seed, words).take(count);
     let report = random::play(&sides, questions).map_err(|error| error.to_string())?;
     print!("{}", report.told(TOLD));
     println!(

@@ -29,6 +29,8 @@ pub struct Fixture {
     pub registrations: Vec<String>,
     /// What is asked of the HTTP interface before: `METHOD TARGET BODY`.
     pub requests: Vec<String>,
+    /// Configuration entries, which come before registrations.
+    pub entries: Vec<String>,
     /// The prepared queries.
     pub prepared: Vec<String>,
     /// What was asked.
@@ -103,6 +105,7 @@ impl Fixture {
                 lines.push(line.to_owned());
             }
             ("request", None) => self.requests.push(rest.to_owned()),
+            ("entry", None) => self.entries.push(line.to_owned()),
             ("prepared", None) => self.prepared.push(line.to_owned()),
             ("ask", _) => {
                 let id = u16::try_from(self.exchanges.len() + 1).ok()?;
@@ -137,7 +140,8 @@ impl Fixture {
         for line in &self.requests {
             let _ = writeln!(text, "request {line}");
         }
-        for line in self.own.iter().chain(&self.registrations).chain(&self.prepared) {
+        let lines = self.own.iter().chain(&self.entries).chain(&self.registrations);
+        for line in lines.chain(&self.prepared) {
             let _ = writeln!(text, "{line}");
         }
         self.exchanges.iter().for_each(|exchange| exchange.print(&mut text));
@@ -170,6 +174,7 @@ impl Fixture {
             let (target, body) = rest.split_once(' ').ok_or_else(|| request.clone())?;
             put(subject, method, target, &[body.to_owned()])?;
         }
+        put(subject, "PUT", "/v1/config", &world::entries(&self.entries)?)?;
         let registrations = world::bodies(&self.registrations)?;
         let prepared = world::prepared(&self.prepared)?;
         put(subject, "PUT", "/v1/catalog/register", &registrations)?;

@@ -12,7 +12,7 @@ mod ask;
 mod judge;
 mod world;
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, ops::Range};
 
 use rand::{SeedableRng, rngs::StdRng};
 
@@ -77,15 +77,29 @@ pub struct Report {
     pub unequal: Vec<Unequal>,
 }
 
+/// How many instances the largest service of a run has: more than any datagram holds.
+pub const CROWD: Range<usize> = 90..320;
+/// How many it has in a file: more than a plain datagram holds.
+pub const CROWD_IN_A_FILE: Range<usize> = 22..30;
+
 /// The settings and the catalog of a seed, without questions.
 #[must_use]
-pub fn world(flavour: Flavour, seed: u64) -> Fixture {
-    world::make(flavour, &mut StdRng::seed_from_u64(seed))
+pub fn world(flavour: Flavour, crowd: Range<usize>, seed: u64) -> Fixture {
+    world::make(flavour, crowd, &mut StdRng::seed_from_u64(seed))
 }
 
 /// Questions about a world, for ever.
 pub fn questions(fixture: &Fixture, seed: u64) -> impl Iterator<Item = Exchange> + use<> {
-    let mut asker = ask::Asker::new(fixture, StdRng::seed_from_u64(!seed));
+    stream(fixture, DAMAGE, seed)
+}
+
+/// The same, each damaged on its way.
+pub fn damaged(fixture: &Fixture, seed: u64) -> impl Iterator<Item = Exchange> + use<> {
+    stream(fixture, 1.0, seed)
+}
+
+fn stream(fixture: &Fixture, damage: f64, seed: u64) -> impl Iterator<Item = Exchange> + use<> {
+    let mut asker = ask::Asker::new(fixture, damage, StdRng::seed_from_u64(!seed));
     std::iter::repeat_with(move || asker.next())
 }
 
@@ -172,5 +186,7 @@ impl Report {
     }
 }
 
+/// So many of all questions are damaged.
+const DAMAGE: f64 = 0.08;
 /// More records of an answer than these tell nothing new.
 const RECORDS_TOLD: usize = 12;

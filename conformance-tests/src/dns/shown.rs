@@ -2,8 +2,10 @@
 
 use hickory_proto::{
     op::{Edns, Message},
-    rr::{RData, Record},
+    rr::{Name, RData, Record},
 };
+
+use crate::subject::NODE;
 
 /// A reply as it is compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +26,7 @@ pub fn show(bytes: Option<&[u8]>) -> Shown {
     };
     let records = match Message::from_vec(bytes) {
         Ok(message) => records(&message),
-        Err(error) => vec![error.to_string()],
+        Err(error) => records_before_edns(bytes).unwrap_or_else(|| vec![error.to_string()]),
     };
     Shown { head: head(bytes), bytes: bytes.len(), records }
 }
@@ -76,15 +78,33 @@ fn records(message: &Message) -> Vec<String> {
     lines
 }
 
+/// The library refuses some of what a client may say by EDNS and gets back; that record comes last.
+fn records_before_edns(bytes: &[u8]) -> Option<Vec<String>> {
+    let mut without = bytes.to_vec();
+    let count = u16::from_be_bytes([*bytes.get(10)?, *bytes.get(11)?]).checked_sub(1)?;
+    without[10..12].copy_from_slice(&count.to_be_bytes());
+    let mut lines = records(&Message::from_vec(&without).ok()?);
+    lines.push("one more record".to_owned());
+    Some(lines)
+}
+
 fn line(section: &str, record: &Record) -> String {
     let data = match &record.data {
         RData::SOA(soa) => {
             let times = [soa.refresh, soa.retry, soa.expire].map(|time| time.to_string());
             format!("{} {} <now> {} {}", soa.mname, soa.rname, times.join(" "), soa.minimum)
         }
+        RData::SRV(srv) if is_own(&srv.target) => {
+            format!("{} {} <port> {}", srv.priority, srv.weight, srv.target)
+        }
         data => data.to_string(),
     };
     format!("{section} {} {} {} {data}", record.name, record.ttl, record.record_type())
+}
+
+/// The program's own node: its port is another one each time.
+fn is_own(target: &Name) -> bool {
+    target.to_lowercase().to_string().starts_with(&format!("{NODE}.node."))
 }
 
 fn edns_line(edns: &Edns) -> String {

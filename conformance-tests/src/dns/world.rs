@@ -70,6 +70,17 @@ pub(super) fn prepared(lines: &[String]) -> Result<Vec<String>, String> {
     lines.iter().map(|line| query(line).ok_or_else(|| line.clone())).collect()
 }
 
+/// Configuration entries as the bodies of `PUT /v1/config`.
+pub(super) fn entries(lines: &[String]) -> Result<Vec<String>, String> {
+    lines.iter().map(|line| entry(line).ok_or_else(|| line.clone())).collect()
+}
+
+fn entry(line: &str) -> Option<String> {
+    let [_, kind, name, body] = line.split(' ').collect::<Vec<_>>().try_into().ok()?;
+    let rest = body.strip_prefix('{')?;
+    Some(format!("{{\"Kind\": {}, \"Name\": {}, {rest}", quoted(kind), quoted(&plain(name))))
+}
+
 fn query(line: &str) -> Option<String> {
     let words: Vec<&str> = line.split(' ').collect();
     let [_, name, service, more @ ..] = words.as_slice() else { return None };
@@ -79,6 +90,7 @@ fn query(line: &str) -> Option<String> {
     for (key, value) in pairs(more) {
         match key {
             "ttl" => dns.put("TTL", quoted(value)),
+            "only_passing" => inner.put("OnlyPassing", value.to_owned()),
             "near" => inner.put("Near", quoted(value)),
             "tags" => inner.put("Tags", list(value.split(',').map(|tag| quoted(&plain(tag))))),
             "regexp" => template.put("Regexp", quoted(&plain(value))),
@@ -145,8 +157,11 @@ fn instance(id: &str, name: &str, words: &[&str]) -> Option<String> {
             "addr" => service.put("Address", quoted(&plain(value))),
             "tags" => service.put("Tags", list(value.split(',').map(|tag| quoted(&plain(tag))))),
             "kind" => service.put("Kind", quoted(value)),
-            "dest" => service
-                .put("Proxy", format!("{{\"DestinationServiceName\": {}}}", quoted(&plain(value)))),
+            "proxy" => {
+                service.put("Kind", quoted("connect-proxy"));
+                let of = format!("{{\"DestinationServiceName\": {}}}", quoted(&plain(value)));
+                service.put("Proxy", of);
+            }
             "native" => service.put("Connect", "{\"Native\": true}".to_owned()),
             "weights" => {
                 let (passing, warning) = value.split_once(',')?;

@@ -30,9 +30,15 @@ pub(super) fn answer(
     if datacenter.unwrap_or(&settings.datacenter) != view.datacenter {
         return Err(Miss::NoName(Absence::Far));
     }
+    if name.is_empty() {
+        return Err(Miss::Nameless);
+    }
     // A template that cannot be used for this name fails as Consul fails.
     let resolved = view.index.resolve_query(name, SEGMENT).map_err(|_| Miss::Nameless)?;
     let Resolved { query, .. } = resolved.ok_or_else(|| unknown(view))?;
+    if !view.authority.is_known() {
+        return Err(Miss::NotAllowed);
+    }
     let ip = view.source.as_ref().map(IpAddr::to_string).unwrap_or_default();
     let wanted = Wanted {
         ip: &ip,

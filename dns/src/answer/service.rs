@@ -80,7 +80,8 @@ fn absence(view: View<'_>, service: &str) -> Absence {
     let Some(row) = view.index.service(service).filter(|row| !row.instances.is_empty()) else {
         // Who may not read a name at all is not told either what others know of it.
         let allowed = view.authority.allows(Act::service_read(service));
-        return if allowed { Absence::Unknown } else { Absence::Hidden };
+        let unknown = allowed && !view.index.knows_service(service);
+        return if unknown { Absence::Unknown } else { Absence::Hidden };
     };
     let shown = |instance: &std::sync::Arc<Instance>| {
         view.index.node(instance.node.key()).is_some_and(|node| view.shows(node, instance))

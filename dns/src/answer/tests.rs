@@ -489,7 +489,7 @@ fn what_consul_cannot_pack_is_told_well() {
 #[test]
 fn what_may_not_be_read_is_not_told() {
     let world = World::read(
-        "node n1 10.0.0.1\nnode n2 10.0.0.2\nservice n1 w1 web port=80\nservice n2 w2 web port=80 addr=10.1.0.2",
+        "node n1 10.0.0.1\nnode n2 10.0.0.2\nservice n1 w1 web port=80\nservice n2 w2 web port=80 addr=10.1.0.2\nprepared q web",
     );
     let told = |rules: Option<&str>, name: &str, kind: &str| {
         let authority = rules.map_or_else(Authority::nothing, |rules| {
@@ -510,6 +510,26 @@ fn what_may_not_be_read_is_not_told() {
         (Some(n1), "2.0.0.10.in-addr.arpa", "PTR", "NxDomain 0"),
         (Some(both.as_str()), "2.0.1.10.in-addr.arpa", "PTR", "NxDomain 0"),
         (Some(n1), "web.connect.consul", "A", "ServFail 0"),
+        (Some(both.as_str()), "q.query.consul", "A", "NoError 1"),
+        (Some(web), "q.query.consul", "A", "NxDomain 0"),
+        (None, "q.query.consul", "A", "ServFail 0"),
+        (None, "nope.query.consul", "A", "NxDomain 0"),
+        // Whether there is a datacenter comes before what may be read there.
+        (Some(n1), "web.ingress.dc9.consul", "SRV", "NxDomain 0"),
+        (None, "web.service.dc9.consul", "A", "NxDomain 0"),
+        (None, "_._tcp.service.dc9.consul", "A", "NxDomain 0"),
+        (None, "n1.node.consul", "SRV", "NoError 0"),
+        (Some(n1), "web.virtual.consul", "A", "ServFail 0"),
+        (Some(web), "web.virtual.consul", "A", "NoError 0"),
+        // What a peer exports is for those who may read everything, or offer something themselves.
+        (Some(web), "web.virtual.east.consul", "A", "ServFail 0"),
+        (Some("service \"x\" { policy = \"write\" }"), "web.virtual.east.consul", "A", "NoError 0"),
+        (
+            Some("service_prefix \"\" { policy = \"read\" }"),
+            "web.virtual.east.consul",
+            "A",
+            "NoError 0",
+        ),
         (None, "web.service.consul", "A", "ServFail 0"),
         (None, "n1.node.consul", "A", "ServFail 0"),
         (None, "1.0.0.10.in-addr.arpa", "PTR", "NxDomain 0"),

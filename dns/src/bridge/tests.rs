@@ -87,7 +87,7 @@ fn the_zone_answers() {
         ("web.corp.example", Kind::A, "NoError A A |"),
         ("WEB.corp.example", Kind::ANY, "NoError A A AAAA |"),
         ("far.corp.example", Kind::A, "NoError CNAME |"),
-        ("_web._tcp.corp.example", Kind::SRV, "NoError SRV SRV | A A"),
+        ("_web._tcp.corp.example", Kind::SRV, "NoError SRV SRV SRV | A A AAAA"),
         ("_proconsul.web.corp.example", Kind::TXT, "NoError TXT |"),
         ("corp.example", Kind::SOA, "NoError SOA |"),
         ("corp.example", Kind::NS, "NoError NS | A"),

@@ -114,17 +114,7 @@ impl<D: Door> Service<D> {
             },
         };
         trace.asked.push(seen(&look, &datacenter));
-        let wants =
-            self.draft(asking, &look, &datacenter, None, &mut StdRng::seed_from_u64(0)).wants;
-        if let (Some(recursors), false) = (&settings.recursors, wants.is_empty()) {
-            let servers = recursors.servers.iter().map(ToString::to_string).collect::<Vec<_>>();
-            let names = wants.iter().map(ToString::to_string).collect::<Vec<_>>();
-            trace.asked.push(format!(
-                "the recursors ({}) about {}",
-                servers.join(", "),
-                names.join(", ")
-            ));
-        }
+        trace.asked.extend(self.names_asked(asking, &look, &datacenter));
         let draft = self.put_together(asking, &look, &datacenter).await;
         let hops = || crate::hops::told(&message);
         let sure = matches!(look, Look::Seen(..));
@@ -135,7 +125,8 @@ impl<D: Door> Service<D> {
         }
         match elsewhere {
             Some(whom) => {
-                trace.asked.push(told(&whom, settings));
+                let kept = kept_elsewhere(asking, &whom).await;
+                trace.asked.push(told(&whom, settings) + &kept);
                 self.ask(asking, message, &whom).await
             }
             None => {
@@ -143,6 +134,15 @@ impl<D: Door> Service<D> {
                 shaped(asking, draft, trace)
             }
         }
+    }
+
+    /// About which host names the recursors are asked.
+    fn names_asked(&self, asking: &Asking, look: &Look, datacenter: &str) -> Option<String> {
+        let recursors = asking.settings.recursors.as_ref()?;
+        let chance = &mut StdRng::seed_from_u64(0);
+        let wants = self.draft(asking, look, datacenter, None, chance).wants;
+        let (servers, names) = (listed(&recursors.servers), listed(&wants));
+        (!wants.is_empty()).then(|| format!("the recursors ({servers}) about {names}"))
     }
 
     fn note_rows(&self, asking: &Asking, look: &Look, datacenter: &str, trace: &mut Trace) {
@@ -178,14 +178,20 @@ fn began(asking: &Asking) -> Trace {
     }
 }
 
+/// For how long whoever is asked has kept his answer, in words.
+async fn kept_elsewhere(asking: &Asking, whom: &Whom) -> String {
+    let Asking { settings, place, question, asker, .. } = asking;
+    let Whom::Fallback(at) = whom else { return String::new() };
+    let Some(fallback) = settings.fallbacks.get(*at) else { return String::new() };
+    let kept = fallback.kept_for(place, question, asker.transport).await;
+    kept.map(|seconds| format!(", as it was told {seconds} s ago")).unwrap_or_default()
+}
+
 /// Who is asked, in words.
 fn told(whom: &Whom, settings: &Settings) -> String {
-    let list = |servers: &[std::net::SocketAddr]| {
-        servers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-    };
     match whom {
         Whom::Recursors => {
-            let servers = settings.recursors.as_ref().map(|recursors| list(&recursors.servers));
+            let servers = settings.recursors.as_ref().map(|recursors| listed(&recursors.servers));
             format!("the recursors: {}", servers.unwrap_or_default())
         }
         Whom::Fallback(at) => {
@@ -193,13 +199,17 @@ fn told(whom: &Whom, settings: &Settings) -> String {
             format!(
                 "fallback {}: {}",
                 at + 1,
-                rule.map(|rule| list(&rule.servers)).unwrap_or_default()
+                rule.map(|rule| listed(&rule.servers)).unwrap_or_default()
             )
         }
         Whom::Far(datacenter) => format!("datacenter {datacenter}"),
         Whom::Index => "the index".to_owned(),
         Whom::Nobody => "nobody".to_owned(),
     }
+}
+
+fn listed(things: &[impl ToString]) -> String {
+    things.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// What a look came to, in words.

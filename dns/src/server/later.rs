@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, StreamExt as _};
 use rand::rngs::StdRng;
 use rand::{RngCore as _, SeedableRng as _};
 use tokio::sync::OwnedSemaphorePermit;
@@ -13,7 +14,7 @@ use super::{Asking, Door, Look, Service, bytes_max};
 use crate::answer::{self, Beyond, Draft, Manner};
 use crate::extended::{ErrorCode, ExtendedError};
 use crate::fallback::{Whom, instead};
-use crate::limits::{LATER_WAIT_MAX, NAMES_ASKED_MAX};
+use crate::limits::{LATER_WAIT_MAX, NAMES_ASKED_AT_ONCE, NAMES_ASKED_MAX};
 use crate::message::Reply;
 use crate::name::Name;
 use crate::settings::Settings;
@@ -117,9 +118,13 @@ impl<D: Door> Service<D> {
         match &asking.settings.recursors {
             Some(recursors) if !without.wants.is_empty() => {
                 let names = distinct(without.wants);
-                let asked = names.iter().map(|name| recursors.addresses(name));
-                let beyond = join_all(asked).await;
-                draft(Some(&names.iter().cloned().zip(beyond).collect()))
+                let ask = |name: Name| async move {
+                    let addresses = recursors.addresses(&name).await;
+                    (name, addresses)
+                };
+                let asked = stream::iter(names.into_iter().map(ask));
+                let beyond = asked.buffer_unordered(NAMES_ASKED_AT_ONCE).collect().await;
+                draft(Some(&beyond))
             }
             _ => without,
         }

@@ -1,4 +1,5 @@
 mod explain;
+mod looks;
 mod secure;
 
 use std::net::Ipv4Addr;

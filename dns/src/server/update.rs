@@ -20,6 +20,9 @@ use crate::name::Name;
 /// Clocks may differ by so many seconds: what BIND takes.
 const FUDGE_SECONDS: u16 = 300;
 
+/// Records of a zone that are taken: some hundred bytes each.
+const RECORDS_MAX: usize = 1_000_000;
+
 /// A key that both sides know. No `Debug`: it is a secret.
 #[derive(Clone)]
 pub struct Key(TSigner);
@@ -52,6 +55,9 @@ pub enum UpdateError {
     /// It cannot be read, or is not an answer to this.
     #[error("the answer cannot be read")]
     Unreadable,
+    /// The zone has more records than are taken.
+    #[error("the zone has more than {RECORDS_MAX} records")]
+    TooMany,
     /// A name or text is too long for a message.
     #[error("{0} does not fit into a message")]
     TooLong(String),
@@ -87,6 +93,7 @@ pub struct Transfer {
     zone: WireName,
     content: Content,
     starts: usize,
+    records: usize,
 }
 
 // === impl Key ===
@@ -140,7 +147,7 @@ impl Primary {
         message.add_query(Query::query(self.zone.clone(), RecordType::AXFR));
         let Sent { bytes, verifier } = self.sign(message, now)?;
         let (zone, content) = (self.zone.clone(), Content::new());
-        Ok((bytes, Transfer { verifier, zone, content, starts: 0 }))
+        Ok((bytes, Transfer { verifier, zone, content, starts: 0, records: 0 }))
     }
 
     /// Makes the message of a step.
@@ -298,6 +305,10 @@ impl Transfer {
         }
         if message.answers.is_empty() {
             return Err(UpdateError::Unreadable);
+        }
+        self.records += message.answers.len();
+        if self.records > RECORDS_MAX {
+            return Err(UpdateError::TooMany);
         }
         for record in &message.answers {
             self.starts += usize::from(record.record_type() == RecordType::SOA);

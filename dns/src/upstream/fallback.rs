@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
+use metrics::counter;
 use moka::Expiry;
 use moka::future::Cache;
 
@@ -24,7 +25,7 @@ use crate::limits::{
 };
 use crate::message::Reply;
 use crate::name::Name;
-use crate::question::Question;
+use crate::question::{Place, Question};
 use crate::record::{Data, Kind, Opaque, Piece, Rcode, Record};
 use crate::settings::Settings;
 use crate::shape::Transport;
@@ -39,8 +40,16 @@ pub struct Fallback {
     under_way: Mutex<HashSet<Key>>,
 }
 
-/// A name in lower case, and a type.
-type Key = (Name, Kind);
+/// A name in lower case, a type, and whether all of it was asked for: a Consul leaves out of a datagram what has no room, and
+/// does not say so unless it is told to.
+type Key = (Name, Kind, bool);
+
+/// How a question goes there.
+#[derive(Clone, Copy)]
+struct Way {
+    transport: Transport,
+    hops: u8,
+}
 
 /// What was heard.
 struct Kept {
@@ -99,9 +108,10 @@ impl std::fmt::Debug for Fallback {
 impl Upstream for Fallback {
     fn ask<'a>(&'a self, asked: &'a Asked) -> BoxFuture<'a, Result<Told, ExtendedError>> {
         Box::pin(async {
-            let Asked { question, place, hops, .. } = asked;
+            let Asked { question, place, hops, asker, .. } = asked;
             let Some(handed) = self.rule.asks(place, question) else { return Ok(Told::Nothing) };
-            let (heard, age) = self.hear(&handed.question, *hops).await?;
+            let way = Way { transport: asker.transport, hops: *hops };
+            let (heard, age) = self.hear(&handed.question, way).await?;
             if heard.answer.is_empty() {
                 return Ok(Told::Nothing);
             }
@@ -131,6 +141,18 @@ impl Fallback {
         &self.rule
     }
 
+    /// For how many seconds an answer has been kept to what is asked there about a name; nothing when there is none.
+    pub(crate) async fn kept_for(
+        &self,
+        place: &Place,
+        question: &Question,
+        transport: Transport,
+    ) -> Option<u64> {
+        let Question { name, kind, .. } = self.rule.asks(place, question)?.question;
+        let kept = self.kept.get(&(name.to_lower(), kind, transport == Transport::Tcp)).await?;
+        Some(kept.since.elapsed().as_secs())
+    }
+
     /// The hosts that offer a service, as a zone tells them: by SRV records, else by the addresses of its name.
     ///
     /// # Errors
@@ -142,6 +164,7 @@ impl Fallback {
         hops: u8,
     ) -> Result<Option<Hosts>, ExtendedError> {
         let mut hosts = Hosts { hosts: Vec::new(), ttl: self.rule.ttl_max };
+        let way = Way { transport: Transport::Tcp, hops };
         for kind in [Kind::SRV, Kind::A, Kind::AAAA] {
             let Ok(name) = Name::under(&format!("{service}.service"), settings.domain.name())
             else {
@@ -150,10 +173,10 @@ impl Fallback {
             let question = Question { name, kind, class: 1 };
             let place = crate::question::parse(&question, settings);
             let Some(handed) = self.rule.asks(&place, &question) else { continue };
-            let (heard, _) = self.hear(&handed.question, hops).await?;
+            let (heard, _) = self.hear(&handed.question, way).await?;
             hosts.ttl = heard.answer.iter().map(|record| record.ttl).fold(hosts.ttl, u32::min);
             if kind == Kind::SRV {
-                self.servers(&heard, hops, &mut hosts.hosts).await?;
+                self.servers(&heard, way, &mut hosts.hosts).await?;
                 if !hosts.hosts.is_empty() {
                     break;
                 }
@@ -175,7 +198,7 @@ impl Fallback {
     async fn servers(
         &self,
         heard: &Heard,
-        hops: u8,
+        way: Way,
         hosts: &mut Vec<Host>,
     ) -> Result<(), ExtendedError> {
         for (weight, port, target) in
@@ -187,7 +210,7 @@ impl Fallback {
             for kind in [Kind::A, Kind::AAAA] {
                 if found.is_empty() {
                     let question = Question { name: target.clone(), kind, class: 1 };
-                    found = addresses(&self.hear(&question, hops).await?.0.answer, None);
+                    found = addresses(&self.hear(&question, way).await?.0.answer, None);
                 }
             }
             hosts.extend(found.into_iter().take(1).map(|address| Host {
@@ -201,10 +224,10 @@ impl Fallback {
     }
 
     /// What they say to a question, and how many seconds ago they said it.
-    async fn hear(&self, question: &Question, hops: u8) -> Result<(Heard, u32), ExtendedError> {
-        let key = (question.name.to_lower(), question.kind);
+    async fn hear(&self, question: &Question, way: Way) -> Result<(Heard, u32), ExtendedError> {
+        let key = (question.name.to_lower(), question.kind, way.transport == Transport::Tcp);
         // It went round: whoever waits for it must not wait for itself.
-        if hops > 0 && self.is_under_way(&key) {
+        if way.hops > 0 && self.is_under_way(&key) {
             return Err(ExtendedError::new(
                 ErrorCode::OTHER,
                 "the question came back to who asked it",
@@ -212,14 +235,14 @@ impl Fallback {
         }
         let kept = self.kept.get_with(key.clone(), async {
             let _under_way = self.begin(key);
-            Arc::new(self.fetch(question, hops).await)
+            Arc::new(self.fetch(question, way).await)
         });
         let kept = kept.await;
         let age = u32::try_from(kept.since.elapsed().as_secs()).unwrap_or(u32::MAX);
         kept.heard.clone().map(|heard| (heard, age))
     }
 
-    async fn fetch(&self, question: &Question, hops: u8) -> Kept {
+    async fn fetch(&self, question: &Question, way: Way) -> Kept {
         let heard = match &self.proofs {
             Some(proofs) => {
                 let proven = tokio::time::timeout(self.rule.timeout, proofs.ask(question));
@@ -229,8 +252,14 @@ impl Fallback {
                     Err(_) => Err(unreachable("out of time")),
                 }
             }
-            None => self.ask_servers(question, hops).await,
+            None => self.ask_servers(question, way).await,
         };
+        let outcome = match &heard {
+            Ok(reply) if reply.answer.is_empty() => "nothing",
+            Ok(_) => "found",
+            Err(_) => "failed",
+        };
+        counter!("consul.fallback.asked", "by" => "dns", "outcome" => outcome).increment(1);
         let (heard, ttl) = match heard {
             Ok(reply) => {
                 let (heard, ttl) = self.read(reply);
@@ -251,19 +280,22 @@ impl Fallback {
     }
 
     /// Asks each of the servers until one answers.
-    async fn ask_servers(&self, question: &Question, hops: u8) -> Result<Reply, ExtendedError> {
+    async fn ask_servers(&self, question: &Question, way: Way) -> Result<Reply, ExtendedError> {
         let count = u32::try_from(self.rule.servers.len()).unwrap_or(1).max(1);
         let mut error = unreachable("nobody is configured to be asked");
         for server in &self.rule.servers {
-            let message = query(question, hops.saturating_add(1));
+            let message = query(question, way.hops.saturating_add(1));
             let mut exchange = Exchange {
                 message: &message,
-                bytes_max: FALLBACK_UDP_BYTES.into(),
-                transport: Transport::Udp,
+                bytes_max: match way.transport {
+                    Transport::Udp => FALLBACK_UDP_BYTES.into(),
+                    Transport::Tcp => MESSAGE_BYTES_MAX,
+                },
+                transport: way.transport,
                 timeout: self.rule.timeout / count,
             };
             let mut told = exchange.with(*server).await;
-            if told.as_ref().is_ok_and(|bytes| is_cut(bytes)) {
+            if way.transport == Transport::Udp && told.as_ref().is_ok_and(|bytes| is_cut(bytes)) {
                 exchange.transport = Transport::Tcp;
                 exchange.bytes_max = MESSAGE_BYTES_MAX;
                 told = exchange.with(*server).await;
@@ -421,33 +453,4 @@ impl Drop for UnderWay<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::reader::Reader;
-
-    #[test]
-    fn queries_say_how_far_they_came() {
-        let question =
-            Question { name: Name::parse("web.service.consul").unwrap(), kind: Kind::A, class: 1 };
-        let message = query(&question, 3);
-        let mut reader = Reader::new(&message);
-        let head = reader.head().unwrap();
-        assert_eq!((head.counts, reader.question().unwrap()), ([1, 0, 0, 1], Some(question)));
-        assert_eq!(hops::told(&message), 3);
-        assert_eq!(hops::told(&message[..40]), 0);
-    }
-
-    #[test]
-    fn servers_are_read_from_records() {
-        let record = |kind, pieces: Vec<Piece>| Record {
-            owner: Name::root(),
-            ttl: 7,
-            data: Data::Opaque(Box::new(Opaque { kind, class: 1, pieces: pieces.into() })),
-        };
-        let host = Name::parse("a.example").unwrap();
-        let numbers = || Piece::Bytes([0, 1, 0, 2, 0, 80].into());
-        let told = record(Kind::SRV, vec![numbers(), Piece::WholeName(host.clone())]);
-        assert_eq!(server(&told), Some((2, 80, host)));
-        assert_eq!(server(&record(Kind::SRV, vec![numbers()])), None);
-    }
-}
+mod tests;

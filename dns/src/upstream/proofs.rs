@@ -122,9 +122,10 @@ fn proven(records: &[WireRecord]) -> Result<(), NotProven> {
 /// Whether an error proves that there is nothing.
 fn absent(error: &NetError) -> Result<(), NotProven> {
     match error {
-        NetError::Dns(DnsError::DnssecBogus) => Err(NotProven::Bogus),
         NetError::Dns(DnsError::Nsec { proof: Proof::Secure, .. }) => Ok(()),
-        NetError::Dns(DnsError::Nsec { proof: Proof::Bogus, .. }) => Err(NotProven::Bogus),
+        NetError::Dns(DnsError::DnssecBogus | DnsError::Nsec { proof: Proof::Bogus, .. }) => {
+            Err(NotProven::Bogus)
+        }
         NetError::Dns(DnsError::Nsec { .. }) => Err(NotProven::Unsigned),
         NetError::Dns(DnsError::NoRecordsFound(found)) => match found.authorities.as_deref() {
             Some(records) if !records.is_empty() => proven(records),

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use metrics::counter;
 use rand::Rng as _;
 use rand::seq::SliceRandom as _;
 
@@ -29,7 +30,12 @@ enum Fault {
 
 impl Upstream for Recursors {
     fn ask<'a>(&'a self, asked: &'a Asked) -> BoxFuture<'a, Result<Told, ExtendedError>> {
-        Box::pin(async { self.relay(asked).await.map(Told::Reply) })
+        Box::pin(async {
+            let told = self.relay(asked).await;
+            let outcome = if told.is_ok() { "answered" } else { "failed" };
+            counter!("consul.dns.recursed", "outcome" => outcome).increment(1);
+            told.map(Told::Reply)
+        })
     }
 
     fn patience(&self) -> Duration {

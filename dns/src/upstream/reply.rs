@@ -53,6 +53,24 @@ pub(super) fn rewritten(query: &[u8]) -> Result<Vec<u8>, Unreadable> {
     Ok(message)
 }
 
+/// A door for the fuzzer: what is read of a message of any bytes can be written, and read again.
+///
+/// # Panics
+/// When it cannot.
+#[cfg(any(fuzzing, test))]
+pub fn survives(bytes: &[u8]) {
+    use crate::limits::{MESSAGE_BYTES_MAX, PLAIN_UDP_BYTES};
+
+    let _query = rewritten(bytes);
+    let Ok(Foreign { reply, .. }) = read(bytes, true) else { return };
+    let written = reply.to_bytes();
+    if written.len() <= MESSAGE_BYTES_MAX {
+        let again = read(&written, true).expect("what was written can be read");
+        assert_eq!(again.reply.to_bytes(), written);
+    }
+    assert!(reply.to_bytes_within(PLAIN_UDP_BYTES).len() <= PLAIN_UDP_BYTES);
+}
+
 /// Reads a message. Counts may promise more than there is.
 fn read_any(bytes: &[u8], compress: bool) -> Result<Foreign, Unreadable> {
     let mut reader = Reader::new(bytes);

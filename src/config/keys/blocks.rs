@@ -148,6 +148,7 @@ pub(in crate::config) const FALLBACK_UPSTREAM: &[Key] = &[
     live("dns", Texts),
     live("http", Text),
     live("token", Text),
+    live("ca_file", Text),
     live("domain", Text),
     live("zone", Text),
 ];

@@ -99,12 +99,14 @@ pub(super) struct Asker {
     prepared: Vec<String>,
     zones: Vec<String>,
     count: u16,
+    /// How likely a message is damaged on its way.
+    damage: f64,
 }
 
 // === impl Asker ===
 
 impl Asker {
-    pub(super) fn new(fixture: &Fixture, chance: StdRng) -> Self {
+    pub(super) fn new(fixture: &Fixture, damage: f64, chance: StdRng) -> Self {
         let mut asker = Self {
             chance,
             services: vec!["consul".into(), "nope".into()],
@@ -115,6 +117,7 @@ impl Asker {
             prepared: Vec::new(),
             zones: vec!["consul".into()],
             count: 0,
+            damage,
         };
         for line in &fixture.registrations {
             asker.learn(line);
@@ -168,7 +171,7 @@ impl Asker {
         let mut ask = self.line();
         let id = self.count;
         let mut query = wire::question(&ask, id).unwrap_or_else(|| panic!("no question: {ask}"));
-        if self.chance.random_bool(0.08) {
+        if self.chance.random_bool(self.damage) {
             query = self.damaged(query);
             ask = format!(
                 "{} hex={} x x",

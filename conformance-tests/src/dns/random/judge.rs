@@ -34,8 +34,8 @@ const ROUNDS: usize = 6;
 
 /// A side whose records came once in one case of so many has more of them than it told.
 const UNTOLD_MIN_OF: usize = 12;
-/// Of several hundred records, of which each side told more than a hundred at random, one in so many is common to both at least.
-const SHARED_MIN_OF: usize = 5;
+/// Of three hundred records, of which each side told fifty at random, one in six is common to both; so many are at the least.
+const SHARED_MIN_OF: usize = 20;
 
 /// How an extended error is shown, which comes last.
 const EXTENDED_ERROR: &str = " Unknown(15, ";
@@ -47,8 +47,6 @@ pub struct Sides {
     pub left: SocketAddr,
     /// The subject's.
     pub right: SocketAddr,
-    /// On which ports the two serve other servers: they cannot be the same, and SRV records tell them.
-    pub servers: [u16; 2],
 }
 
 /// How the two answers to a question compare.
@@ -83,8 +81,7 @@ impl Sides {
     /// Of the real program and the subject.
     #[must_use]
     pub fn of(left: &Subject, right: &Subject) -> Self {
-        let servers = [left.ports.server, right.ports.server];
-        Self { left: left.dns_address(), right: right.dns_address(), servers }
+        Self { left: left.dns_address(), right: right.dns_address() }
     }
 
     /// Asks both.
@@ -133,8 +130,8 @@ impl Sides {
         message: &[u8],
         patience: Duration,
     ) -> io::Result<(Shown, Shown)> {
-        let ask = |server, port| match wire::exchange(server, transport, message, patience) {
-            Ok(reply) => Ok(leveled(shown::show(reply.as_deref()), port)),
+        let ask = |server| match wire::exchange(server, transport, message, patience) {
+            Ok(reply) => Ok(plain(shown::show(reply.as_deref()))),
             // A stream that is closed tells as much as silence.
             Err(error)
                 if [io::ErrorKind::UnexpectedEof, io::ErrorKind::ConnectionReset]
@@ -145,8 +142,8 @@ impl Sides {
             Err(error) => Err(error),
         };
         thread::scope(|scope| {
-            let left = scope.spawn(|| ask(self.left, self.servers[0]));
-            let right = ask(self.right, self.servers[1])?;
+            let left = scope.spawn(|| ask(self.left));
+            let right = ask(self.right)?;
             Ok((left.join().expect("asking does not panic")?, right))
         })
     }
@@ -160,17 +157,13 @@ fn bare(message: &[u8]) -> Option<Vec<u8>> {
     Some(question)
 }
 
-/// Without the port of the program's own service, and without an extended error (RFC 8914): the real program has none.
-fn leveled(mut answer: Shown, port: u16) -> Shown {
+/// Without an extended error (RFC 8914): the real program has none.
+fn plain(mut answer: Shown) -> Shown {
     for record in &mut answer.records {
         let Some((before, error)) = record.split_once(EXTENDED_ERROR) else { continue };
         // Its code, its length, and a number for each byte.
         answer.bytes -= 4 + error.split(',').count();
         *record = before.to_owned();
-    }
-    let told = format!(" {port} {}.node.", crate::subject::NODE);
-    for record in &mut answer.records {
-        *record = record.replace(&told, &format!(" <port> {}.node.", crate::subject::NODE));
     }
     answer
 }

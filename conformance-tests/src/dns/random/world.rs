@@ -1,5 +1,7 @@
 //! A random configuration and catalog, in the lines of a fixture.
 
+use std::ops::Range;
+
 use rand::{Rng, rngs::StdRng, seq::IndexedRandom};
 
 use super::Flavour;
@@ -54,7 +56,7 @@ const NODES: usize = 14;
 const DNS_TOKEN: &str = "dddddddd-0000-4000-8000-00000000000d";
 
 /// Makes it.
-pub(super) fn make(flavour: Flavour, chance: &mut StdRng) -> Fixture {
+pub(super) fn make(flavour: Flavour, crowd: Range<usize>, chance: &mut StdRng) -> Fixture {
     let mut fixture = Fixture {
         title: format!("A random catalog and random questions: {}.", flavour.word()),
         ..Fixture::default()
@@ -63,12 +65,12 @@ pub(super) fn make(flavour: Flavour, chance: &mut StdRng) -> Fixture {
     if flavour == Flavour::Denying {
         rights(&mut fixture, chance);
     }
-    entries(&mut fixture);
+    fixture.entries.push(GATEWAY.to_owned());
     let mut lines = Vec::new();
     for number in 0..NODES {
         node(number, &mut lines, chance);
     }
-    crowds(&mut lines, chance);
+    crowds(crowd, &mut lines, chance);
     mesh(&mut lines, chance);
     fixture.registrations = lines;
     fixture.prepared = prepared(chance);
@@ -97,7 +99,12 @@ fn settings(flavour: Flavour, fixture: &mut Fixture, chance: &mut StdRng) {
                 set("enable_truncate", "true".to_owned());
                 set("udp_answer_limit", chance.random_range(1..9).to_string());
             }
-            Flavour::Passing => set("only_passing", "true".to_owned()),
+            Flavour::Passing => {
+                set("only_passing", "true".to_owned());
+                set("translate_wan_addrs", "true".to_owned());
+                set("allow_stale", one(chance, &["true", "false"]));
+                set("use_cache", one(chance, &["true", "false"]));
+            }
             Flavour::Times => times(&mut set, chance),
             Flavour::Zones => {
                 if chance.random_bool(0.5) {
@@ -110,7 +117,9 @@ fn settings(flavour: Flavour, fixture: &mut Fixture, chance: &mut StdRng) {
                 set("enable_additional_node_meta_txt", "false".to_owned());
             }
             Flavour::Recursors => {
-                set("recursors", "stub".to_owned());
+                // The first of two may have nobody who answers.
+                set("recursors", one(chance, &["stub", "127.0.0.1:9,stub"]));
+                set("recursor_strategy", one(chance, &["sequential", "random"]));
                 set("recursor_timeout", "300ms".to_owned());
             }
             Flavour::Denying => set("acl:dns", DNS_TOKEN.to_owned()),
@@ -120,7 +129,7 @@ fn settings(flavour: Flavour, fixture: &mut Fixture, chance: &mut StdRng) {
 }
 
 fn times(set: &mut impl FnMut(&str, String), chance: &mut StdRng) {
-    set("node_ttl", one(chance, &["7s", "1500ms", "0s", "1h"]));
+    set("node_ttl", one(chance, &["7s", "1500ms", "0s", "3600s"]));
     for key in ["web", "x-1", "Cache", "w*", "a*", "*"] {
         if chance.random_bool(0.5) {
             set(&format!("service_ttl:{key}"), format!("{}s", chance.random_range(0..90)));
@@ -157,16 +166,7 @@ fn rights(fixture: &mut Fixture, chance: &mut StdRng) {
 }
 
 /// A gateway that listens for two services.
-fn entries(fixture: &mut Fixture) {
-    let listener = |port: u16, service: &str| {
-        format!(r#"{{"Port": {port}, "Protocol": "tcp", "Services": [{{"Name": "{service}"}}]}}"#)
-    };
-    fixture.requests.push(format!(
-        r#"PUT /v1/config {{"Kind": "ingress-gateway", "Name": "gate", "Listeners": [{}, {}]}}"#,
-        listener(8080, "web"),
-        listener(8081, "mesh")
-    ));
-}
+const GATEWAY: &str = r#"entry ingress-gateway gate {"Listeners":[{"Port":8080,"Protocol":"tcp","Services":[{"Name":"web"}]},{"Port":8081,"Protocol":"tcp","Services":[{"Name":"mesh"}]}]}"#;
 
 // === the catalog ===
 
@@ -248,13 +248,12 @@ fn service(node: &str, number: usize, at: usize, lines: &mut Vec<String>, chance
 }
 
 /// Services of more instances than a datagram holds.
-fn crowds(lines: &mut Vec<String>, chance: &mut StdRng) {
+fn crowds(crowd: Range<usize>, lines: &mut Vec<String>, chance: &mut StdRng) {
     let meta = ["", " meta:rack=r1 meta:zone=z"];
     for node in 0..20 {
         lines.push(format!("node l{node} 10.50.0.{node}{}", meta[node % 2]));
     }
-    for (name, size) in
-        [("crowd20", 20_usize), ("crowd", chance.random_range(90..320)), ("both", 30)]
+    for (name, size) in [("crowd20", 20_usize), ("crowd", chance.random_range(crowd)), ("both", 30)]
     {
         for at in 0..size {
             let address = match (name, at % 3) {
@@ -279,7 +278,9 @@ fn mesh(lines: &mut Vec<String>, chance: &mut StdRng) {
     for (at, name) in ["web", "mesh", "mesh", "Cache"].iter().enumerate() {
         let address =
             if chance.random_bool(0.5) { format!(" addr=10.60.0.{at}") } else { String::new() };
-        lines.push(format!("service l{at} proxy{at} {name}-proxy port=2{at}000 kind=connect-proxy dest={name}{address}"));
+        lines.push(format!(
+            "service l{at} proxy{at} {name}-proxy port=2{at}000 proxy={name}{address}"
+        ));
     }
     lines.push("service l4 mesh4 mesh port=99 native=true".to_owned());
     lines.push("service l5 gate gate port=8443 kind=ingress-gateway addr=10.61.0.5".to_owned());
@@ -300,6 +301,7 @@ fn prepared(chance: &mut StdRng) -> Vec<String> {
         "prepared none nothing",
         "prepared near web near=n2",
         "prepared close web near=_ip",
+        "prepared fit x-1 only_passing=true",
         "prepared geo- ${name.suffix} template=true",
         "prepared re- ${match(2)} template=true regexp=^re-(.*)-(.*)$",
     ];

@@ -1,11 +1,15 @@
 use std::time::Duration;
 
+use proconsul_conformance::dns::stub;
+
 use super::*;
 use crate::explain::Trace;
+use crate::fallback::{Rule, Target};
 use crate::name::Name;
 use crate::record::Kind;
 use crate::server::Inquiry;
 use crate::settings::{Recursors, Strategy};
+use crate::upstream::Fallback;
 
 const WORLD: &str = "
     set udp_answer_limit=1
@@ -143,4 +147,32 @@ async fn what_others_said_and_what_was_cut_is_told() {
         "{text}"
     );
     assert!(text.contains("Answer     ext.service.consul. 0 CNAME gone.example.test.\n"), "{text}");
+}
+
+#[tokio::test]
+async fn fallbacks_are_told_with_the_age_of_what_they_said() {
+    let rule = Rule {
+        zone: None,
+        target: Target::Recursor,
+        servers: [stub::address()].into(),
+        depth: 1,
+        ttl_max: 30,
+        timeout: Duration::from_secs(2),
+    };
+    let fallbacks = [Arc::new(Fallback::new(rule, None))].into();
+    let settings = Settings { fallbacks, ..Settings::default() };
+    let service = Service::new(World::read(WORLD), Arc::new(ArcSwap::from_pointee(settings)));
+    let inquiry = Inquiry {
+        name: Name::parse("old.service.consul").unwrap(),
+        kind: Kind::A,
+        transport: Transport::Udp,
+        udp_size: None,
+        caller: None,
+    };
+    for age in ["", ", as it was told 0 s ago"] {
+        let told = service.explain(&inquiry).await;
+        let asked = format!("fallback 1: {}{age}", stub::address());
+        assert_eq!(told.asked[1..], ["nothing of this name is there".to_owned(), asked]);
+        assert_eq!(told.reply.answer, ["old.service.consul. 30 A 192.0.2.33"]);
+    }
 }
