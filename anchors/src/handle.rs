@@ -121,7 +121,7 @@ impl Handle {
     ) -> Result<Self, StartError> {
         let board = Arc::new(Board::new(clock));
         let sealer = Sealer::of_seed(store.keys().scope().as_bytes());
-        let credentials = Credentials::new(store.keys().scope().clone());
+        let credentials = Credentials::new(Arc::clone(&store));
         let remote = Remote::new(store.keys().scope().clone());
         let scope = settings.scope.clone();
         let (group, index) = Group::start(store, settings, Arc::clone(&board) as _).await?;
@@ -142,6 +142,7 @@ impl Handle {
         };
         let handle = Self(Arc::new(inner));
         handle.forget_restore().await;
+        handle.found_rotated().await;
         Ok(handle)
     }
 

@@ -90,7 +90,7 @@ pub(super) fn spawn(
     ready: oneshot::Sender<Result<Index, StartError>>,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    let notary = Notary::new(&settings.scope, store.keys().scope().clone());
+    let notary = Notary::new(&settings.scope, store.keys().anchor().clone());
     let outlet = Arc::new(Outlet::new(publish, notary, backlog));
     let retry_at = Instant::now();
     let mut keeper = Keeper {

@@ -70,8 +70,8 @@ pub(super) struct Latest {
 /// What was signed since the start.
 #[derive(Clone, Default)]
 struct Signed {
-    /// By scope, the datacenter's own as `None`: the size that was signed last.
-    sizes: OrdMap<Option<ScopePath>, u64>,
+    /// By scope, the datacenter's own as `None`: the size that was signed last, and after which rotation of the key.
+    sizes: OrdMap<Option<ScopePath>, (u64, usize)>,
     /// The time of the newest entry when signatures were last made by themselves.
     at: Time,
 }
@@ -397,8 +397,8 @@ impl Outlet {
     fn sign_grown(&self, edges: &Edges, signed: &mut Signed) -> Notes {
         let scopes = std::iter::once(None).chain(edges.scopes().cloned().map(Some));
         let grown = scopes.filter(|scope| {
-            let size = edges.size(scope.as_ref());
-            size > 0 && signed.sizes.insert(scope.clone(), size) != Some(size)
+            let now = (edges.size(scope.as_ref()), self.notary.rotation());
+            now.0 > 0 && signed.sizes.insert(scope.clone(), now) != Some(now)
         });
         let note = |scope: Option<ScopePath>| {
             let (size, root) = (edges.size(scope.as_ref()), edges.root(scope.as_ref()));
@@ -429,14 +429,15 @@ impl Outlet {
         self.backlog.flush()?;
         let mut latest = self.latest();
         let size = latest.edges.size(scope);
-        if latest.signed.sizes.get(&scope.cloned()) == Some(&size)
+        let now = (size, self.notary.rotation());
+        if latest.signed.sizes.get(&scope.cloned()) == Some(&now)
             && let Some(note) = store.read(|tx| kept_checkpoint(tx, scope))?
         {
             return Ok(note);
         }
         let note = self.notary.sign(scope, size, latest.edges.root(scope));
         store.write(Durability::None, |tx| write_checkpoint(tx, scope, &note))?;
-        latest.signed.sizes.insert(scope.cloned(), size);
+        latest.signed.sizes.insert(scope.cloned(), now);
         self.set(latest);
         Ok(note)
     }

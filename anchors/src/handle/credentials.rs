@@ -6,14 +6,15 @@ mod issue;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
-use ed25519_dalek::SigningKey;
 
 use super::Handle;
 use crate::credential::trust::Roots;
 use crate::credential::{CredentialFault, CredentialRecord, Trust};
 use crate::error::Refusal;
 use crate::index::Index;
+use crate::keys::{KeyError, Keys};
 use crate::record::TableId;
+use crate::store::Store;
 
 pub use self::attest::Answered;
 use self::attest::Book;
@@ -21,7 +22,7 @@ pub use self::issue::Wish;
 
 /// The credentials of an index, and the keys by which this anchor issues more.
 pub(super) struct Credentials {
-    root: SigningKey,
+    store: Arc<Store>,
     kept: ArcSwap<Kept>,
     /// Held by whoever issues: what is there is looked at before something is added.
     order: tokio::sync::Mutex<()>,
@@ -52,21 +53,35 @@ pub enum CredentialError {
     /// There is none of this id.
     #[error("no credential {0}")]
     Unknown(Box<str>),
+    /// A key could not be made.
+    #[error("{0}")]
+    Key(Box<str>),
     /// The write was refused.
     #[error(transparent)]
     Refusal(#[from] Refusal),
 }
 
+impl From<KeyError> for CredentialError {
+    fn from(error: KeyError) -> Self {
+        Self::Key(error.to_string().into())
+    }
+}
+
 // === impl Credentials ===
 
 impl Credentials {
-    pub(super) fn new(root: SigningKey) -> Self {
+    pub(super) fn new(store: Arc<Store>) -> Self {
         Self {
-            root,
+            store,
             kept: ArcSwap::default(),
             order: tokio::sync::Mutex::default(),
             attested: Mutex::default(),
         }
+    }
+
+    /// The keys of the root and of the anchor.
+    fn keys(&self) -> &Keys {
+        self.store.keys()
     }
 
     /// What is to be thought of an index's credentials; looked at once for each state of their table.

@@ -18,6 +18,7 @@ use signed_note::{
 use tlog_tiles::checkpoint::Checkpoint;
 use tlog_tiles::tlog::Hash;
 
+use crate::keys::AnchorKeys;
 use crate::scope::ScopePath;
 
 /// The signature type of plain ed25519 in a key's encoding.
@@ -49,7 +50,7 @@ pub struct Signed {
 /// Signs checkpoints of the datacenter's own lineage and of those under it, all with the anchor's key.
 pub(crate) struct Notary {
     root: Box<str>,
-    key: SigningKey,
+    keys: AnchorKeys,
 }
 
 /// Signs in the name of one origin.
@@ -95,13 +96,33 @@ pub fn verify(note: &str, origin: &str, key: &VerifyingKey) -> Result<Signed, No
     Ok(Signed { size: checkpoint.size(), root: *checkpoint.hash() })
 }
 
+/// The same by any of some keys: an anchor's current one and its former ones.
+///
+/// # Errors
+/// See [`NoteFault`].
+pub fn verify_any(note: &str, origin: &str, keys: &[VerifyingKey]) -> Result<Signed, NoteFault> {
+    let mut fault = NoteFault::Malformed;
+    for key in keys {
+        match verify(note, origin, key) {
+            Ok(signed) => return Ok(signed),
+            Err(found) => fault = found,
+        }
+    }
+    Err(fault)
+}
+
 // === impl Notary ===
 
 impl Notary {
     /// `root` must be [an origin](is_origin).
-    pub(crate) fn new(root: &str, key: SigningKey) -> Self {
+    pub(crate) fn new(root: &str, keys: impl Into<AnchorKeys>) -> Self {
         debug_assert!(is_origin(root));
-        Self { root: root.into(), key }
+        Self { root: root.into(), keys: keys.into() }
+    }
+
+    /// It changes when another key signs than before.
+    pub(crate) fn rotation(&self) -> usize {
+        self.keys.count()
     }
 
     /// Signs what a log is now: that of a scope, or, as `None`, the datacenter's own.
@@ -109,7 +130,7 @@ impl Notary {
         let origin = scope.map_or(&*self.root, ScopePath::as_str);
         let checkpoint = Checkpoint::new(origin, size, root, "").expect("an origin is not empty");
         let mut note = Note::new(&checkpoint.to_bytes(), &[]).expect("a checkpoint is plain lines");
-        let signer = Named { origin, key: &self.key };
+        let signer = Named { origin, key: &self.keys.current() };
         note.add_sigs(&[&signer]).expect("an ed25519 key always signs");
         String::from_utf8(note.to_bytes()).expect("notes are UTF-8").into()
     }

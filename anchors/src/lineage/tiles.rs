@@ -148,7 +148,7 @@ impl Lineage {
 
     /// The key by which anyone verifies its checkpoints, which are signed in the name of `origin`.
     pub fn verifier_key(&self, origin: &str) -> String {
-        verifier_key(origin, &self.store.keys().scope().verifying_key())
+        verifier_key(origin, &self.store.keys().anchor().current().verifying_key())
     }
 
     /// How many entries there are.

@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use proconsul_anchors::credential::CredentialFault;
+use proconsul_anchors::error::Refusal;
 use proconsul_anchors::handle::{AdjacencyError, CredentialError, FarFault};
 
 use super::Reject;
@@ -45,6 +46,7 @@ impl From<CredentialError> for Reject {
     fn from(error: CredentialError) -> Self {
         match error {
             CredentialError::Refusal(refusal) => refusal.into(),
+            CredentialError::Key(why) => Refusal::Storage(why).into(),
             CredentialError::Unknown(name) => {
                 AnchorFault::Missing { what: "credential", name: name.into() }.into()
             }

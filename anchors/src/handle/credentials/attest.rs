@@ -90,7 +90,7 @@ impl Handle {
             issued: second_of(now),
             expires: second_of(now) + ATTESTATION_SECONDS,
         };
-        let envelope = dsse::sign(ATTESTATION_TYPE, statement.payload(), key);
+        let envelope = dsse::sign(ATTESTATION_TYPE, statement.payload(), &key);
         let id: Arc<str> = hex::encode(&Sha256::digest(&envelope.payload)).into();
         let until = at_second(statement.expires);
         let kept = Kept { what, until, envelope: envelope.to_json().into() };
@@ -116,7 +116,7 @@ impl Handle {
         let records = index.records::<CredentialRecord>().map(|row| &row.record);
         let root = self.root();
         let document = Document::of(&root, records, &trust, governed, now);
-        dsse::sign(TAXONOMY_TYPE, document.payload(), key)
+        dsse::sign(TAXONOMY_TYPE, document.payload(), &key)
     }
 
     /// The keys that sign here now, as a JSON web key set.
@@ -125,10 +125,8 @@ impl Handle {
     }
 
     /// The anchor's credential, where it has one that holds, and its key.
-    fn signer<'a>(&'a self, trust: &'a Trust, now: Time) -> (Option<&'a Known>, &'a SigningKey) {
-        let anchor = self.own(trust, Role::Anchor, now);
-        let key = anchor.and_then(|anchor| self.key_of(anchor));
-        (anchor, key.unwrap_or(&self.0.credentials.root))
+    fn signer<'a>(&self, trust: &'a Trust, now: Time) -> (Option<&'a Known>, SigningKey) {
+        (self.own(trust, Role::Anchor, now), self.0.credentials.keys().anchor().current())
     }
 
     fn attested(&self) -> MutexGuard<'_, Book> {

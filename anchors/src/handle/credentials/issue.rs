@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ed25519_dalek::SigningKey;
+use ed25519_dalek::{SigningKey, VerifyingKey};
 
 use super::super::Handle;
 use super::CredentialError;
@@ -50,70 +50,95 @@ impl Handle {
         self.found().await
     }
 
+    /// After a crash in the midst of a rotation the anchor's key may have no credential yet.
+    pub(in crate::handle) async fn found_rotated(&self) {
+        if self.0.credentials.keys().anchor().count() > 1
+            && let Err(error) = self.found_trust().await
+        {
+            tracing::warn!(%error, "the anchor's key has no credential");
+        }
+    }
+
     /// The same, for whoever holds the order.
     async fn found(&self) -> Result<(), CredentialError> {
         let (trust, now) = (self.trust(), self.now());
-        if self.own(&trust, Role::Root, now).is_some()
-            && self.own(&trust, Role::Anchor, now).is_some()
-        {
+        if self.own(&trust, Role::Anchor, now).is_some() {
             return Ok(());
         }
-        let key = &self.0.credentials.root;
-        let statement = |role: Role, issuer| Statement {
-            version: STATEMENT_VERSION,
-            role,
-            scope: self.root(),
-            subject: Subject::Key(key.verifying_key()),
-            issuer,
-            actions: vec![EVERY_ACTION.into()],
-            not_before: second_of(now),
-            not_after: second_of(now) + role.competence().hours * HOUR,
-        };
+        let root = self.own(&trust, Role::Root, now);
+        let keys = self.0.credentials.keys();
         let mut records = Vec::new();
-        let root = match self.own(&trust, Role::Root, now) {
+        let root = match root {
             Some(root) => root.id.clone(),
             None => {
-                self.refuse_revoked_root(&trust)?;
-                let root = statement(Role::Root, None).sign(key);
+                let key = keys.scope();
+                if let Some(id) = self.revoked(&trust, Role::Root, &key.verifying_key()) {
+                    return Err(CredentialFault::Revoked(id).into());
+                }
+                let root = self.founding(Role::Root, &key.verifying_key(), None).sign(key);
                 let id = root.id.clone();
                 records.push(root);
                 id
             }
         };
-        records.push(statement(Role::Anchor, Some(root)).sign(key));
+        let mut anchor = keys.anchor().current();
+        // Whoever revoked the anchor's credential meant its key.
+        if self.revoked(&trust, Role::Anchor, &anchor.verifying_key()).is_some() {
+            anchor = keys.rotate()?;
+        }
+        let anchor = self.founding(Role::Anchor, &anchor.verifying_key(), Some(root));
+        records.push(anchor.sign(keys.scope()));
         self.put_credentials(&Caller::own(), records.into_iter().map(fresh).collect()).await?;
         tracing::info!(scope = %self.root(), "made the credentials of the scope's anchor");
         Ok(())
     }
 
-    /// A root that was revoked is not made anew under the same key: whoever revoked it meant the key.
-    fn refuse_revoked_root(&self, trust: &Trust) -> Result<(), CredentialError> {
-        let ours = self.0.credentials.root.verifying_key();
-        let revoked = trust
-            .credentials()
-            .find(|of| of.role == Role::Root && of.key() == Some(&ours) && of.revoked.is_some());
-        revoked.map_or(Ok(()), |of| Err(CredentialFault::Revoked(of.id.clone()).into()))
+    fn founding(&self, role: Role, key: &VerifyingKey, issuer: Option<Box<str>>) -> Statement {
+        let now = second_of(self.now());
+        Statement {
+            version: STATEMENT_VERSION,
+            role,
+            scope: self.root(),
+            subject: Subject::Key(*key),
+            issuer,
+            actions: vec![EVERY_ACTION.into()],
+            not_before: now,
+            not_after: now + role.competence().hours * HOUR,
+        }
     }
 
-    /// The credential of the datacenter's own root or anchor that holds now and whose key is held here; of several the latest.
+    /// The credential of a key and a role that was revoked: it is not made anew under the same key.
+    fn revoked(&self, trust: &Trust, role: Role, key: &VerifyingKey) -> Option<Box<str>> {
+        let (root, now) = (self.root(), self.now());
+        let mut ours = trust
+            .credentials()
+            .filter(|of| of.role == role && of.scope == root && of.key() == Some(key));
+        let is_over = |of: &Known| of.revoked.is_some_and(|revoked| revoked <= now);
+        ours.find(|of| is_over(of)).map(|of| of.id.clone())
+    }
+
+    /// The credential of the datacenter's own root or anchor that holds now and whose key signs here; of several the latest.
     pub(in crate::handle) fn own<'a>(
         &self,
         trust: &'a Trust,
         role: Role,
         now: Time,
     ) -> Option<&'a Known> {
-        let root = self.root();
+        let (root, keys) = (self.root(), self.0.credentials.keys());
+        let key = match role {
+            Role::Root => keys.scope().verifying_key(),
+            _ => keys.anchor().current().verifying_key(),
+        };
         trust
             .credentials()
-            .filter(|of| of.role == role && of.scope == root && self.key_of(of).is_some())
+            .filter(|of| of.role == role && of.scope == root && of.key() == Some(&key))
             .filter(|of| trust.stands(of, now).is_ok())
             .max_by_key(|of| of.not_before)
     }
 
     /// The key of a credential's subject, if it is held here.
-    pub(in crate::handle) fn key_of(&self, known: &Known) -> Option<&SigningKey> {
-        let held = [&self.0.credentials.root];
-        held.into_iter().find(|key| known.key() == Some(&key.verifying_key()))
+    fn key_of(&self, known: &Known) -> Option<SigningKey> {
+        self.0.credentials.keys().anchor().held(known.key()?)
     }
 
     /// Issues a credential.
@@ -144,8 +169,8 @@ impl Handle {
         })?;
         let from = wish.not_before.unwrap_or(now);
         let lifetime = Duration::from_secs(wish.role.competence().hours * HOUR);
-        let until = wish.not_after.unwrap_or((from + lifetime).min(issuer.not_after));
-        if until > issuer.not_after {
+        let until = wish.not_after.unwrap_or((from + lifetime).min(issuer.ends()));
+        if until > issuer.ends() {
             return Err(field("NotAfter", "is after the end of its issuer"));
         }
         if until <= from.max(now) {
@@ -162,7 +187,7 @@ impl Handle {
             not_before: second_of(from),
             not_after: second_of(until),
         };
-        let record = Statement::parse(&statement.payload())?.sign(key);
+        let record = Statement::parse(&statement.payload())?.sign(&key);
         trust.judge(std::slice::from_ref(&record))?;
         Ok(record)
     }
@@ -234,7 +259,8 @@ impl Handle {
     }
 
     /// Issues a credential anew, with as long a life as it had, and lets the former one hold for `overlap` more at most.
-    /// `subject` takes its place where it is another key of the same holder.
+    /// `subject` takes its place where it is another key of the same holder. The anchor's own gets a new key, which signs from
+    /// then on; checkpoints of the former one are verified by what the taxonomy says of it.
     ///
     /// # Errors
     /// [`CredentialError`]: nothing was changed.
@@ -249,9 +275,14 @@ impl Handle {
         self.found().await?;
         let (former, modified) = self.credential_row(id)?;
         let (trust, now) = (self.trust(), self.now());
+        let is_own = self.own(&trust, Role::Anchor, now).is_some_and(|own| *own.id == *id);
+        let next =
+            || self.0.credentials.keys().rotate().map(|key| Subject::Key(key.verifying_key()));
+        let subject = if is_own && subject.is_none() { Some(next()?) } else { subject };
         let issuer = trust.credential(&former.issuer);
-        let can_issue =
-            |issuer: &&Known| trust.stands(issuer, now).is_ok() && self.key_of(issuer).is_some();
+        let is_ours = |issuer: &&Known| {
+            self.own(&trust, issuer.role, now).is_some_and(|own| own.id == issuer.id)
+        };
         let wish = Wish {
             role: former.role,
             scope: former.scope.clone(),
@@ -259,10 +290,10 @@ impl Handle {
             actions: former.actions.clone(),
             not_before: None,
             not_after: None,
-            issuer: issuer.filter(can_issue).map(|issuer| issuer.id.clone()),
+            issuer: issuer.filter(is_ours).map(|issuer| issuer.id.clone()),
         };
         let life = former.not_after.since(former.not_before);
-        let end = self.issuer(&trust, &wish, now)?.not_after;
+        let end = self.issuer(&trust, &wish, now)?.ends();
         let record =
             self.signed(&trust, Wish { not_after: Some((now + life).min(end)), ..wish })?;
         if record.id == former.id {

@@ -7,6 +7,7 @@ use crate::credential::offline::{OfflineFault, Taxonomy};
 use crate::credential::statement::{Statement, Subject, at_second};
 use crate::credential::trust::Spoken;
 use crate::credential::{CredentialFault, CredentialRecord, Role};
+use crate::lineage::note;
 use crate::record::TableId;
 
 const ACCESSOR: &str = "accessor:0d2a5ba6-4a5b-4d6e-8a39-5bd3e0b64c21";
@@ -130,6 +131,47 @@ async fn what_cannot_be_issued_is_told_by_its_field() {
     let foreign = handle.issue(&Caller::own(), wish(Role::Anchor, "dc1/a", &key_subject(9))).await;
     let by_foreign = Wish { issuer: Some(foreign.unwrap().id), ..workload() };
     assert_eq!(field(issue(by_foreign).await), "Issuer");
+}
+
+/// Former checkpoints and attestations stay what they were; new ones are the new key's.
+#[tokio::test]
+async fn the_anchors_key_is_rotated() {
+    let (handle, clock) = opened().await;
+    let own = Caller::own();
+    let workload = handle.issue(&own, wish(Role::Workload, "dc1", ACCESSOR)).await.unwrap();
+    let keys = || handle.0.group.lineage().verifier_key("dc1");
+    let (before, note) = (keys(), handle.0.group.checkpoint().await.unwrap());
+    set(&clock, 1_001 * DAY);
+    let rotated = handle.rotate(&own, &workload.issuer, None, Duration::from_secs(30 * DAY)).await;
+    let rotated = rotated.unwrap();
+    let after = handle.0.group.checkpoint().await.unwrap();
+    let [first, second] = [before, keys()].map(|text| note::public_key(&text).unwrap());
+    assert_ne!(first, second);
+    assert_eq!(rotated.subject.parse::<Subject>().unwrap().key(), Some(&second));
+    for (note, key, holds) in [
+        (&note, first, true),
+        (&note, second, false),
+        (&after, first, false),
+        (&after, second, true),
+    ] {
+        assert_eq!(note::verify(note, "dc1", &key).is_ok(), holds);
+    }
+    let again = handle.issue(&own, wish(Role::Workload, "dc1/a", ACCESSOR)).await.unwrap();
+    assert_eq!(again.issuer, rotated.id);
+    let copy = handle.taxonomy();
+    assert!(copy.is_signed_by(&second) && !copy.is_signed_by(&first));
+    let told = String::from_utf8(copy.payload.clone()).unwrap();
+    for key in [first, second] {
+        assert!(told.contains(&*dsse::keyid(&key)), "former keys are told too");
+    }
+    let taxonomy = Taxonomy::read(copy.to_json().as_bytes(), None, handle.now()).unwrap();
+    for credential in [&workload, &again] {
+        taxonomy.credential(credential.envelope.as_bytes(), handle.now()).unwrap();
+    }
+    // The former one is over: what it issued goes with it.
+    set(&clock, 1_031 * DAY);
+    let trust = handle.trust();
+    assert!(trust.stands(trust.credential(&workload.id).unwrap(), handle.now()).is_err());
 }
 
 /// A chain that was signed elsewhere: all of it or nothing.

@@ -28,9 +28,9 @@ pub fn directory(
     let name = path.display().to_string();
     let database = overlay::verify(&path)?;
     guarded(&name, || recognise(&database))?.map_err(|strange| strange.named(&name))?;
-    let own = Keys::existing(dir).map_err(StoreError::from)?.scope().verifying_key();
-    let key = key.copied().unwrap_or(own);
-    guarded(&name, || all(&database, only, &key, saved))?
+    let own = Keys::existing(dir).map_err(StoreError::from)?.anchor().all();
+    let keys = key.map_or(own, |key| vec![*key]);
+    guarded(&name, || all(&database, only, &keys, saved))?
 }
 
 type All = Result<Vec<Report>, VerifyError>;
@@ -38,7 +38,7 @@ type All = Result<Vec<Report>, VerifyError>;
 fn all(
     database: &Database,
     only: Option<&str>,
-    key: &VerifyingKey,
+    keys: &[VerifyingKey],
     saved: Option<&str>,
 ) -> Result<All, Fault> {
     let tx = database.begin_read()?;
@@ -60,11 +60,11 @@ fn all(
     let mut reports = Vec::new();
     for (scope, name) in lineages.iter().filter(|(_, name)| only.is_none_or(|only| only == name)) {
         let saved = saved.filter(|_| saved_of == Some(name));
-        let saved = match saved.map(|text| note::verify(text, name, key)).transpose() {
+        let saved = match saved.map(|text| note::verify_any(text, name, keys)).transpose() {
             Ok(saved) => saved,
             Err(fault) => return Ok(Err(VerifyError::Saved(fault.to_string()))),
         };
-        reports.push(one(&tx, scope.as_ref(), name, key, saved, &pruned)?);
+        reports.push(one(&tx, scope.as_ref(), name, keys, saved, &pruned)?);
     }
     Ok(Ok(reports))
 }
@@ -73,13 +73,13 @@ fn one(
     tx: &ReadTransaction,
     scope: Option<&ScopePath>,
     name: &str,
-    key: &VerifyingKey,
+    keys: &[VerifyingKey],
     saved: Option<Signed>,
     pruned: &Pruned,
 ) -> Result<Report, Fault> {
     let log = Log::open(tx, scope)?;
     let note = kept_checkpoint(tx, scope)?;
-    let signed = note.as_deref().map(|text| note::verify(text, name, key)).transpose();
+    let signed = note.as_deref().map(|text| note::verify_any(text, name, keys)).transpose();
     let mut verifier = Verifier::new(name, saved, signed.as_ref().ok().copied().flatten());
     if let Err(fault) = signed {
         verifier.finds(Finding::Checkpoint(fault.to_string()));
