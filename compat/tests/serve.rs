@@ -5,6 +5,7 @@
 mod credentials;
 #[path = "serve/lineage.rs"]
 mod lineage;
+#[path = "serve/policies.rs"]
 mod policies;
 
 use std::fs::File;
