@@ -27,7 +27,7 @@ use crate::error::Refusal;
 use crate::index::Index;
 use crate::limits::{REFUSALS_TOLD_PER_SECOND, SCOPES_MAX};
 use crate::outcome::Outcome;
-use crate::policy::{Action, Decided};
+use crate::policy::{Action, Decided, Target};
 use crate::scope::rate::Meter;
 use crate::scope::{CallerFacts, Hold, Registrant, ScopePath, Scopes};
 use crate::txn::TxnOp;
@@ -168,6 +168,10 @@ impl Governance {
             let by = decided.scope.as_ref().unwrap_or(&part.scope);
             match (decided.outcome, part.action) {
                 (Outcome::Resolve | Outcome::Attest, _) => {}
+                // What runs is not taken away because it is told once more.
+                (Outcome::Defer, Action::RegisterService) if is_there(asking.index, part) => {
+                    continue;
+                }
                 (Outcome::Defer, Action::RegisterService) => {
                     let rule = (*decided.rule).into();
                     let (scope, since) = (by.clone(), asking.now);
@@ -260,6 +264,14 @@ fn vouched(
         }
     }
     Ok(facts)
+}
+
+/// Whether an instance is there as it would be registered, and not held.
+fn is_there(index: &Index, part: &Part<'_>) -> bool {
+    let Target::Instance(service, node) = part.target else { return false };
+    let row = index.node(node.name.as_str());
+    let there = row.and_then(|row| row.services.get(service.id.key()));
+    there.is_some_and(|there| there.hold.is_none() && there.service == *service)
 }
 
 fn registrant(facts: &CallerFacts) -> Registrant {

@@ -240,12 +240,17 @@ impl Write<'_> {
 
     /// A node's answers may show something else, though the node is the same.
     pub(super) fn show_node_anew(&mut self, name: &Caseless) {
-        let revision = self.revision();
-        self.edit_node(name, |there| there.index = revision);
-        self.write_row(RowId::Node(name.shared_key()));
+        self.move_node(name);
         self.touch_node(name);
         self.checks_moved(name);
         self.move_services_of(name);
+    }
+
+    /// Moves the index of a node with its services.
+    pub(super) fn move_node(&mut self, name: &Caseless) {
+        let revision = self.revision();
+        self.edit_node(name, |there| there.index = revision);
+        self.write_row(RowId::Node(name.shared_key()));
     }
 
     /// The list of services may print differently, and so does the node with its services. The list of nodes prints as

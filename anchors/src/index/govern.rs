@@ -1,7 +1,7 @@
 //! What follows from other rules: instances that are held or released, and answers that show something else to somebody.
 
 use super::write::Write;
-use super::{CheckRow, WatchKey};
+use super::{CheckRow, RowId, WatchKey};
 use crate::change::{Governing, Restanding, Subject};
 use crate::error::Refusal;
 use crate::name::Caseless;
@@ -69,8 +69,14 @@ impl Write<'_> {
         let Some(row) = self.index.service(name.as_str()).cloned() else { return };
         self.move_service(name);
         for instance in row.instances.values() {
+            self.move_node(&instance.node);
             self.services_moved(&instance.node);
             self.checks_moved(&instance.node);
+        }
+        if self.index.connect(name.as_str()).is_some() {
+            self.index.connect_row(name).index = self.stamp.revision;
+            self.write_row(RowId::ConnectMark(name.shared_key()));
+            self.touch(WatchKey::Connect(name.shared_key()));
         }
     }
 }

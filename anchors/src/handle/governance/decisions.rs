@@ -112,13 +112,18 @@ pub(in crate::handle) fn fingerprint(facts: &CallerFacts) -> u128 {
         credential: _,
         home,
     } = facts;
-    digest(&(accessor, policies, roles, auth_method, listener, source, credential, home))
+    let of = (accessor, policies, roles, auth_method, listener, source, credential, home);
+    u128::from_be_bytes(short(Sha256::new_with_prefix(json(&of))))
 }
 
-fn digest(of: &impl Serialize) -> u128 {
-    let text = serde_json::to_vec(of).expect("texts, numbers and lists of them become JSON");
-    let hash = Sha256::digest(text);
-    hash.iter().take(16).fold(0, |all, byte| all << 8 | u128::from(*byte))
+fn json(of: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(of).expect("texts, numbers and lists of them become JSON")
+}
+
+fn short(hash: Sha256) -> [u8; 16] {
+    let mut short = [0; 16];
+    short.copy_from_slice(&hash.finalize()[..16]);
+    short
 }
 
 /// A watch for policies that take too long.
@@ -160,18 +165,19 @@ impl Asked<'_> {
     }
 
     fn question(&self) -> Question {
-        let details = match self.target {
-            Target::Instance(service, node) => Some((service, node)),
-            _ => None,
-        };
-        let bytes = match self.target {
-            Target::Key(_, bytes) => bytes,
-            _ => None,
-        };
-        let (kind, name) = (self.target.kind(), self.target.name());
-        let of =
-            (self.caller, self.scope.as_str(), self.action.as_str(), kind, name, details, bytes);
-        digest(&of).to_be_bytes()
+        let mut hash = Sha256::new();
+        hash.update(self.caller.to_be_bytes());
+        let (scope, action) = (self.scope.as_str(), self.action.as_str());
+        for text in [scope, action, self.target.kind(), self.target.name()] {
+            hash.update(text.len().to_be_bytes());
+            hash.update(text);
+        }
+        match self.target {
+            Target::Instance(service, node) => hash.update(json(&(service, node))),
+            Target::Key(_, Some(bytes)) => hash.update(bytes.to_be_bytes()),
+            _ => {}
+        }
+        short(hash)
     }
 }
 

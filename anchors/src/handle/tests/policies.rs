@@ -190,6 +190,23 @@ fn check(handle: &Handle) -> (Status, String) {
 }
 
 #[tokio::test]
+async fn what_runs_is_not_held_when_it_is_told_once_more() {
+    let (handle, _) = open().await;
+    submit(&handle, instance("pay-old", 0)).await;
+    submit(&handle, Change::Records(rules(POLICY, 1))).await;
+    let held = |handle: &Handle| {
+        let at = handle.snapshot();
+        at.held().next().is_some()
+    };
+    handle.submit(&by("plain"), instance("pay-old", 0)).await.unwrap();
+    assert!(!held(&handle));
+    let Change::Register(mut other) = instance("pay-old", 0) else { unreachable!() };
+    other.service.as_mut().unwrap().address = "10.0.0.2".into();
+    handle.submit(&by("plain"), Change::Register(other)).await.unwrap();
+    assert!(held(&handle));
+}
+
+#[tokio::test]
 async fn what_is_held_comes_alive_when_the_reason_is_gone() {
     let (handle, _) = governed().await;
     let caller = by("plain");
