@@ -15,6 +15,7 @@ use proconsul_anchors::caller::Caller;
 use tracing::debug;
 
 use crate::Site;
+use crate::attest::asked;
 use crate::extract::path::{Asked, Path};
 use crate::extract::{Ask, Said, Whole, caller, params, path};
 use crate::limits::HEADER_SLOP;
@@ -60,7 +61,7 @@ pub(crate) fn answer(
     let taken = answering.take(!request.body().is_end_stream());
     let site = api.site();
     let told = Told { gate: &api.gate(), age: api.age(began), listener };
-    let asked = site.handle.has_policies().then(|| Box::from(request.uri().to_string()));
+    let asked = site.handle.has_policies().then(|| asked(request.uri()));
     let begun = begin(&site, told, peer, request);
     async move {
         let sent = match begun {
@@ -68,7 +69,6 @@ pub(crate) fn answer(
             Begun::Working(working, finish, timer) => {
                 let answer = match (working.await, asked) {
                     (Ok(reply), Some(asked)) => {
-                        let asked: Box<str> = asked;
                         Ok(Box::pin(finish.attest(&site.handle, &asked, reply)).await)
                     }
                     (answer, _) => answer,

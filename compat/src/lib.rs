@@ -12,6 +12,7 @@
 #![warn(missing_docs)]
 
 mod acl;
+mod attest;
 mod blocking;
 mod cached;
 mod control;

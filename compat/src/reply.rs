@@ -314,10 +314,13 @@ impl Finish {
     pub(crate) async fn attest(&self, handle: &Handle, query: &str, reply: Reply) -> Reply {
         let decided = reply.meta.as_ref().and_then(|meta| meta.decided.as_ref());
         let attested = decided.filter(|decided| decided.outcome == Outcome::Attest);
-        let (Some(decided), Body::Json(body) | Body::Shared(body)) = (attested, &reply.body) else {
-            return reply;
+        let Some(decided) = attested else { return reply };
+        let body = match &reply.body {
+            Body::Json(compact) | Body::Shared(compact) => self.layout(compact.clone()),
+            Body::Plain(bytes, _) => bytes.clone(),
+            Body::Stream(..) | Body::Nothing | Body::Bare => return reply,
         };
-        let (body, root) = (self.layout(body.clone()), handle.root());
+        let root = handle.root();
         let scope = decided.scope.as_ref().unwrap_or(&root);
         let (outcome, rule) = (decided.outcome, &*decided.rule);
         let answered = Answered { scope, query, body: &body, outcome, rule };

@@ -81,7 +81,13 @@ impl Params {
 
     /// The names in order, escaped again, as Go's `Values.Encode` prints them.
     pub(crate) fn encode(&self) -> String {
-        let mut pairs: Vec<&(String, String)> = self.0.iter().collect();
+        self.encode_without(&[])
+    }
+
+    /// The same without some of them.
+    pub(crate) fn encode_without(&self, left_out: &[&str]) -> String {
+        let kept = self.0.iter().filter(|(name, _)| !left_out.contains(&name.as_str()));
+        let mut pairs: Vec<&(String, String)> = kept.collect();
         pairs.sort_by(|a, b| a.0.cmp(&b.0));
         let shown: Vec<String> = pairs
             .into_iter()

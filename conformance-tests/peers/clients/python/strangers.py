@@ -2,8 +2,8 @@
 
     strangers.py ADDRESS
 
-A running program issues a credential; the taxonomy and the credential are verified with the keys of /v1/anchor/jwks. Then
-one bit of each of their bytes is flipped, and none may verify.
+A running program issues a credential, and a policy has an answer attested; the taxonomy, the credential and the attestation
+are verified with the keys of /v1/anchor/jwks. Then one bit of each of their bytes is flipped, and none may verify.
 """
 
 import base64
@@ -20,6 +20,8 @@ from securesystemslib.signer import SSlibKey
 
 ADDRESS = sys.argv[1]
 ACCESSOR = "accessor:0d2a5ba6-4a5b-4d6e-8a39-5bd3e0b64c21"
+SCOPE = {"Path": "dc1/payments", "Services": ["pay-*"], "Policy": "attested"}
+POLICY = 'package attested\n\ndecision := {"outcome": "attest", "rule": "attested"}\n'
 
 
 def ask(method, path, body=None):
@@ -105,6 +107,22 @@ def check_credential(envelope, wanted):
     refuses_touched(envelope)
 
 
+def check_attestation():
+    """The answer's bytes, as they came, are what was attested."""
+    headers, body = ask("GET", "/v1/health/service/pay-api?token=&wait=1s")
+    path = headers["X-Anchor-Attestation"]
+    envelope = read(path)
+    attested = verified(envelope, "application/vnd.proconsul.attestation+json")
+    assert attested["answer"] == "sha256:" + hashlib.sha256(body).hexdigest(), attested
+    assert attested["query"] == "/v1/health/service/pay-api", attested
+    assert attested["outcome"] == "attest" and attested["scope"] == "dc1/payments", attested
+    assert attested["checkpoint"]["origin"] == "dc1/payments", attested
+    refuses_touched(envelope)
+
+
+ask("PUT", "/v1/anchor/policy/attested", {"Rego": POLICY})
+ask("PUT", "/v1/anchor/scope/dc1/payments", SCOPE)
+ask("PUT", "/v1/agent/service/register", {"Name": "pay-api", "Port": 80})
 ISSUED = json.loads(
     ask("PUT", "/v1/anchor/credentials", {"Role": "workload", "Scope": "dc1/payments", "Subject": ACCESSOR})[1]
 )
@@ -113,6 +131,7 @@ WANTED = {"role": "workload", "scope": "dc1/payments", "subject": ACCESSOR}
 for name, check in {
     "taxonomy": check_taxonomy,
     "credential": lambda: check_credential(ISSUED["Envelope"], WANTED),
+    "attestation": check_attestation,
 }.items():
     check()
     print(f"ok {name}")
