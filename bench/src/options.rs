@@ -43,6 +43,7 @@ pub(crate) enum Work {
     DnsLarge,
     DnsTcp,
     DnsVisible,
+    Remote,
 }
 
 /// The limits that have to be processes of their own, so that their CPU and memory can be read like a subject's.

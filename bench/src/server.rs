@@ -67,6 +67,18 @@ impl Server {
         Self::configured(subject, program, dir, json!({ "acl": acl })).await
     }
 
+    /// The same for a datacenter of another name, with metrics that add up.
+    pub(crate) async fn of_datacenter(
+        subject: Subject,
+        program: &Path,
+        dir: &Path,
+        datacenter: &str,
+    ) -> Result<Self, Failure> {
+        let telemetry = json!({ "prometheus_retention_time": "1h" });
+        let more = json!({ "datacenter": datacenter, "telemetry": telemetry });
+        Self::configured(subject, program, dir, more).await
+    }
+
     async fn configured(
         subject: Subject,
         program: &Path,

@@ -8,6 +8,7 @@ mod dns_visible;
 mod health;
 mod memory;
 mod register;
+mod remote;
 mod watchers;
 
 use clap::ValueEnum;
@@ -56,5 +57,6 @@ async fn one(work: Work, bench: &Bench) -> Result<Findings, Failure> {
         Work::DnsLarge => dns_large::run(bench).await,
         Work::DnsTcp => dns_tcp::run(bench).await,
         Work::DnsVisible => dns_visible::run(bench).await,
+        Work::Remote => remote::run(bench).await,
     }
 }

@@ -13,11 +13,13 @@ use std::{
     time::Duration,
 };
 
-use hickory_proto::op::Message;
+use hickory_proto::{op::Message, rr::rdata::opt::EdnsOption};
 
 /// DNS over loopback answers at once or not at all.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 const MESSAGE_SIZE_MAX: usize = 65_535;
+/// The option that carries an extended error.
+const EXTENDED_ERROR: u16 = 15;
 
 /// What a question came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub struct Found {
     pub code: u16,
     /// Answer records as zone-file lines.
     pub answers: Vec<String>,
+    /// The numbers of its extended errors (RFC 8914).
+    pub extended: Vec<u16>,
 }
 
 /// Asks for a name and a type (1 A, 33 SRV) over UDP with room for 4096 bytes.
@@ -42,7 +46,16 @@ pub fn ask(server: SocketAddr, name: &str, kind: u16) -> io::Result<Found> {
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
     let mut answers: Vec<String> = message.answers.iter().map(ToString::to_string).collect();
     answers.sort();
-    Ok(Found { code: message.response_code.into(), answers })
+    let edns = message.edns.as_ref();
+    let options = edns.into_iter().flat_map(|edns| edns.options().as_ref());
+    let extended = options.filter_map(|(_, option)| match option {
+        EdnsOption::Unknown(EXTENDED_ERROR, bytes) => {
+            Some(u16::from_be_bytes([*bytes.first()?, *bytes.get(1)?]))
+        }
+        _ => None,
+    });
+    let extended = extended.collect();
+    Ok(Found { code: message.response_code.into(), answers, extended })
 }
 
 fn question(name: &str, kind: u16) -> Vec<u8> {

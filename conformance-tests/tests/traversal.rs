@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use proconsul_conformance::{
+    dns::ask,
     http::Answer,
     json::Json,
     meddler::{Harm, Meddler},
@@ -23,6 +24,12 @@ default outcome := "resolve"
 outcome := said[input.target.name] if { input.caller.home; input.action == "service:read" }
 decision := {"outcome": outcome, "rule": "by-name", "ttl": "60s"}
 "#;
+
+const SERV_FAIL: u16 = 2;
+const NX_DOMAIN: u16 = 3;
+const STALE_ANSWER: u16 = 3;
+const NOT_READY: u16 = 14;
+const PROHIBITED: u16 = 18;
 
 const NAMES: [&str; 4] = ["open", "attested", "deferred", "refused"];
 
@@ -80,6 +87,13 @@ fn nodes(answer: &Answer) -> Vec<String> {
 
 fn filtered(answer: &Answer) -> bool {
     answer.header("X-Consul-Results-Filtered-By-ACLs") == Some("true")
+}
+
+/// What DNS says of a service of `payments`: code, answers, extended errors.
+fn dig(subject: &Subject, name: &str) -> (u16, Vec<String>, Vec<u16>) {
+    const A: u16 = 1;
+    let found = ask(subject.dns_address(), &format!("{name}.service.payments.consul"), A).unwrap();
+    (found.code, found.answers, found.extended)
 }
 
 /// Waits until a subject knows the way to a datacenter.
@@ -141,6 +155,13 @@ fn each_shows_all_four_outcomes() {
         // Deferred and never answered: Consul's words for what cannot be reached.
         let deferred = health(from, "deferred", "payments");
         assert_eq!((deferred.status, &*deferred.text()), (500, "No path to datacenter"));
+        for name in ["open", "attested"] {
+            let (code, answers, extended) = dig(from, name);
+            assert!(code == 0 && answers[0].ends_with("A 10.9.8.7"), "{code} {answers:?}");
+            assert_eq!(extended, Vec::<u16>::new());
+        }
+        assert_eq!(dig(from, "refused"), (NX_DOMAIN, Vec::new(), vec![PROHIBITED]));
+        assert_eq!(dig(from, "deferred"), (SERV_FAIL, Vec::new(), vec![NOT_READY]));
     }
     // The owner's own callers see all of it.
     for name in NAMES {
@@ -206,6 +227,9 @@ fn what_stops_is_told_with_its_age() {
             Some(contact(&answer)).filter(|age| *age > stale)
         });
         assert!(older.is_ok());
+        let (code, answers, extended) = dig(from, "open");
+        assert!(code == 0 && answers[0].contains(" 0 IN A 10.9.8.7"), "{code} {answers:?}");
+        assert_eq!(extended, [STALE_ANSWER]);
     }
     three.payments.signal("CONT").unwrap();
     until("a fresh answer", NOTICED_MAX, || {
@@ -248,6 +272,29 @@ fn what_is_over_shows_nothing() {
         (answer.text() == "[]" && filtered(&answer)).then_some(())
     })
     .unwrap();
+}
+
+#[test]
+#[ignore = "starts three programs"]
+fn a_peer_whose_credential_is_over_is_told_nothing() {
+    let three = three();
+    assert_eq!(nodes(&health(&three.eu, "open", "payments")), ["far"]);
+    let peer = three.payments.ask("GET", "/v1/anchor/adjacency/eu-central", "").text();
+    let key = Json::parse(&peer).unwrap().get("Key").unwrap().text().to_owned();
+    let credential = format!(
+        r#"{{"Role": "peer", "Scope": "payments", "Subject": "ed25519:{key}", "Actions": ["*"], "TTL": "5s"}}"#
+    );
+    put(&three.payments, "/v1/anchor/credentials", &credential);
+    assert_eq!(nodes(&health(&three.eu, "open", "payments")), ["far"]);
+    for from in [&three.eu, &three.edge] {
+        until("the end of the credential", NOTICED_MAX, || {
+            let answer = health(from, "open", "payments");
+            let refused = "payments=refuse";
+            let told = answer.header("X-Anchor-Chain").is_some_and(|way| way.ends_with(refused));
+            (told && answer.text() == "[]" && filtered(&answer)).then_some(())
+        })
+        .unwrap();
+    }
 }
 
 #[test]

@@ -235,8 +235,12 @@ impl Handle {
         let wire = self.0.remote.wire.get().ok_or("this anchor speaks to no others")?;
         let body = serde_json::to_vec(&asking.ask).expect("a question has text keys only");
         let patience = asking.until.since(self.now());
-        metrics::counter!("proconsul.traversal.asked", "scope" => asking.to.scope.to_string())
-            .increment(1);
+        // Round trips that somebody waits for, and those of whoever follows.
+        if asking.ask.wait_ms == 0 {
+            metrics::counter!("consul.anchor.traversal.asked").increment(1);
+        } else {
+            metrics::counter!("consul.anchor.traversal.followed").increment(1);
+        }
         let bytes = wire.send(&asking.to, Errand::Ask, body, patience).await?;
         serde_json::from_slice(&bytes).map_err(|error| error.to_string().into())
     }

@@ -63,6 +63,8 @@ pub struct Candidate<'a> {
     pub name: &'a str,
     /// Whose.
     pub owner: &'a ScopePath,
+    /// The service that it is or stands for.
+    pub service: Option<&'a str>,
 }
 
 /// What a policy says about a candidate.
@@ -82,7 +84,8 @@ pub fn resolve(
         let (found, rest) = labels.split_at(end);
         let (found, rest) = (found.join("/"), rest.join("/"));
         for (candidate, uid, target) in named(index, scopes, &found) {
-            let (outcome, rule) = says(Candidate { owner: &candidate.2, ..borrowed(&candidate) });
+            let (kind, name, owner) = (candidate.0, &*candidate.1, &candidate.2);
+            let (outcome, rule) = says(Candidate { kind, name, owner, service: target.as_deref() });
             if outcome == Outcome::Refuse {
                 continue;
             }
@@ -109,10 +112,6 @@ pub fn resolve(
 
 type Owned = (Kind, Box<str>, ScopePath);
 type Found = (Owned, Option<Uuid>, Option<Box<str>>);
-
-fn borrowed((kind, name, owner): &Owned) -> Candidate<'_> {
-    Candidate { kind: *kind, name, owner }
-}
 
 /// All that goes by a path: an alias first, then a service of the scope before it, then a scope.
 fn named(index: &Index, scopes: &Scopes, path: &str) -> Vec<Found> {

@@ -10,7 +10,7 @@ use crate::acl::rules::Rules;
 use crate::acl::{self, Authority};
 use crate::caller::Caller;
 use crate::clock::Time;
-use crate::credential::Adjacency;
+use crate::credential::{Adjacency, Role};
 use crate::error::Refusal;
 use crate::index::Index;
 use crate::outcome::Outcome;
@@ -144,13 +144,40 @@ impl Handle {
         if !question.subject.travels() || !adjacency::allows(adjacency, asked) {
             return refused("adjacency/actions");
         }
-        if !here {
-            return self.judge_leaving(index, question, now);
-        }
-        let owner = self.owner(index, question);
-        let decided = self.judge(index, &owner, &question.asker, action, target, now);
-        // What is decided under an adjacency holds no longer than it.
-        Decided { ttl: decided.ttl.min(adjacency.until.since(now)), ..decided }
+        let owner = if here { self.owner(index, question) } else { self.root() };
+        let until = match self.peer_until(index, adjacency, &owner, asked, now) {
+            Ok(until) => until,
+            Err(rule) => return refused(&rule),
+        };
+        let decided = if here {
+            self.judge(index, &owner, &question.asker, action, target, now)
+        } else {
+            self.judge_leaving(index, question, now)
+        };
+        // What is decided under an adjacency and a credential holds no longer than these.
+        Decided { ttl: decided.ttl.min(until.since(now)), ..decided }
+    }
+
+    /// Until when a neighbour may ask: by its adjacency, and by its credential as a peer where it has one.
+    ///
+    /// # Errors
+    /// The rule by which it may not.
+    fn peer_until(
+        &self,
+        index: &Index,
+        adjacency: &Adjacency,
+        owner: &ScopePath,
+        action: &str,
+        now: Time,
+    ) -> Result<Time, Box<str>> {
+        let trust = self.trust_at(index);
+        let subject = format!("ed25519:{}", adjacency.key);
+        let found = trust.covering_as(Role::Peer, &subject, owner, action, now);
+        let until = match found {
+            Ok(known) => known.and_then(|known| trust.until(known, now)),
+            Err(uncovered) => return Err(uncovered.rule.into()),
+        };
+        Ok(until.unwrap_or(adjacency.until).min(adjacency.until))
     }
 
     /// Whose what is asked for is: the scope that is named, or the one that the name is delegated to.

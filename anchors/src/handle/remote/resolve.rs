@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Handle;
 use super::follow::FarFault;
+use crate::acl::{Act, Authority};
 use crate::caller::Caller;
 use crate::index::Index;
 use crate::outcome::Outcome;
@@ -12,6 +13,9 @@ use crate::policy::{Action, Target};
 use crate::scope::ScopePath;
 use crate::traversal::resolve::{Candidate, Kind, Matched, resolve};
 use crate::traversal::{Asker, Subject, Way};
+
+/// The rule by which access control keeps something from a caller.
+const ACL: &str = "acl";
 
 /// How far a path leads, and over which hops that is known.
 #[derive(Clone, Debug)]
@@ -49,7 +53,7 @@ impl Handle {
         let index = self.snapshot();
         let authority = self.authority_at(caller, &index)?;
         let asker = self.asker(caller, &authority, &index);
-        let matched = self.matched(&index, path, &asker, action);
+        let matched = self.matched(&index, path, (&asker, &authority), action);
         let (outcome, rule) = (matched.outcome, matched.rule.clone());
         Ok(Resolution { matched: Some(matched), outcome, rule, way: None, age: Duration::ZERO })
     }
@@ -78,17 +82,23 @@ impl Handle {
         Ok(Resolution { matched, outcome, rule, way: Some(view.way), age: view.age })
     }
 
-    /// How far a path leads in the own index, by what policies let an asker see.
+    /// How far a path leads in the own index, by what access control and policies let an asker see.
     pub(super) fn matched(
         &self,
         index: &Index,
         path: &str,
-        asker: &Asker,
+        (asker, authority): (&Asker, &Authority),
         action: &str,
     ) -> Matched {
         let (root, now) = (self.root(), self.now());
         let scopes = self.scopes_at(index);
+        let may = |service: Option<&str>| {
+            service.is_none_or(|name| authority.allows(Act::service_read(name)))
+        };
         let says = |candidate: Candidate<'_>| {
+            if !may(candidate.service) {
+                return (Outcome::Refuse, ACL.into());
+            }
             let target = match candidate.kind {
                 Kind::Service => Target::Service(candidate.name),
                 Kind::Alias => Target::Other("alias", candidate.name),

@@ -1,6 +1,7 @@
 //! What other anchors ask of this one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Handle;
 use super::judge::{TABLES, mark};
@@ -13,6 +14,9 @@ use crate::traversal::{
     Ask, ChainFault, Contact, Decided, Fragment, FragmentFault, HOP_RESERVE, Question, Reply,
     ReplyKind, Request, Step, Subject, Verdict, Walk, answer_digest,
 };
+
+/// What a policy decides for a moment alone is not judged again sooner than this for whoever waits.
+const JUDGED_AGAIN_MIN: Duration = Duration::from_millis(500);
 
 /// Why a question of another anchor is not looked at.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +86,7 @@ impl Handle {
             drop(index);
             tokio::select! {
                 () = subscription.woken() => {}
-                () = tokio::time::sleep(holds) => {}
+                () = tokio::time::sleep(holds.max(JUDGED_AGAIN_MIN)) => {}
                 () = &mut waited => over = true,
             }
         }
@@ -100,7 +104,7 @@ impl Handle {
         tokio::select! {
             reply = passes => reply,
             () = subscription.woken() => Reply::of(ReplyKind::Again),
-            () = tokio::time::sleep(holds) => Reply::of(ReplyKind::Again),
+            () = tokio::time::sleep(holds.max(JUDGED_AGAIN_MIN)) => Reply::of(ReplyKind::Again),
         }
     }
 
@@ -160,7 +164,8 @@ impl Handle {
                 Ok(Fragment::of(index, query, &authority, self.has_leader()).to_bytes()?)
             }
             Subject::Resolve(path) => {
-                let found = self.matched(index, path, &question.asker, &question.action);
+                let found =
+                    self.matched(index, path, (&question.asker, &authority), &question.action);
                 Ok(serde_json::to_vec(&found).expect("a match has text keys only"))
             }
         }
