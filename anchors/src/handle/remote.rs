@@ -20,7 +20,6 @@ use ed25519_dalek::SigningKey;
 pub use self::adjacencies::AdjacencyError;
 pub use self::explain::{Explanation, Source, Told};
 pub use self::follow::{FarFault, Wait};
-use self::judge::Judge;
 use self::kept::Kept;
 pub use self::resolve::Resolution;
 pub use self::serve::AskFault;
@@ -68,7 +67,6 @@ pub(super) struct Remote {
     /// The mark of the adjacencies from which the neighbours were taken, and until when these hold.
     noted: Mutex<(u64, Time)>,
     seen: Mutex<Seen>,
-    judge: Judge,
     kept: Kept,
 }
 
@@ -82,7 +80,6 @@ impl Remote {
             reach: Mutex::default(),
             noted: Mutex::default(),
             seen: Mutex::default(),
-            judge: Judge::default(),
             kept: Kept::default(),
         }
     }

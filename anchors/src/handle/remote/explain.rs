@@ -9,7 +9,7 @@ use crate::acl::{Act, Authority};
 use crate::caller::Caller;
 use crate::index::Index;
 use crate::outcome::Outcome;
-use crate::policy::{Facts, Input, Target, Verdict};
+use crate::policy::{Target, Verdict};
 use crate::query::Query;
 use crate::scope::{OnPartition, ScopePath};
 use crate::traversal::adjacency::{self, Standing};
@@ -194,12 +194,9 @@ impl Handle {
         let (action, of) = act(&question.subject);
         let far = format!("{}/{}", question.target, of.name());
         let of = if here { of } else { Target::Other("remote", &far) };
-        let facts = self.facts_of(&question.asker);
-        let (time, counts) = (self.now(), Facts::default());
-        let input = Input { caller: &facts, action, target: of, time, facts: counts };
         let terms = self.terms(index, question);
         Explanation {
-            verdicts: self.verdicts(index, &owner, &input),
+            verdicts: self.verdicts(index, &owner, &question.asker, (action, of)),
             owner: if here { owner } else { question.target.clone() },
             asker: question.asker.clone(),
             acl: authority.allows(Act::service_read(service)),

@@ -13,6 +13,7 @@ use crate::error::Refusal;
 use crate::handle::Answer;
 use crate::index::{Index, WatchKey};
 use crate::outcome::Outcome;
+use crate::policy;
 use crate::query::Query;
 use crate::scope::{OnPartition, ScopePath};
 use crate::traversal::adjacency::{self, Standing};
@@ -403,11 +404,14 @@ impl View {
     }
 
     fn into_answer(self, authority: Authority) -> Answer {
+        // Which answers are attested here is what the way decided.
+        let decisive = self.way.decisive();
+        let decided = decisive.map(|hop| policy::Decided::rule(self.outcome, &hop.rule));
         Answer {
             index: self.index,
             at: self.at,
             outcome: self.outcome,
-            decided: None,
+            decided,
             known_leader: self.known_leader,
             age: self.age,
             authority,

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-
 use super::Handle;
 use crate::acl::rules::Rules;
 use crate::acl::{self, Authority};
@@ -12,12 +10,14 @@ use crate::caller::Caller;
 use crate::clock::Time;
 use crate::credential::{Adjacency, Role};
 use crate::error::Refusal;
+use crate::handle::governance::decisions::{Asked, fingerprint};
+use crate::handle::governance::reads::{Narrowing, owner};
 use crate::index::Index;
 use crate::outcome::Outcome;
-use crate::policy::{Action, Facts, Input, PolicySet, Target};
+use crate::policy::{Action, Target, Verdict};
 use crate::query::Query;
 use crate::record::TableId;
-use crate::scope::{CallerFacts, ScopePath, ScopePolicy, Scopes};
+use crate::scope::{CallerFacts, ScopePath};
 use crate::traversal::adjacency::{self, Standing, TRANSIT};
 use crate::traversal::{Asker, Decided, Question, Subject, Terms};
 
@@ -36,39 +36,9 @@ pub(super) const TABLES: [TableId; 8] = [
     TableId::Alias,
 ];
 
-/// The scopes and policies of an index, kept while their tables stand.
-#[derive(Default)]
-pub(super) struct Judge(ArcSwap<Compiled>);
-
-#[derive(Default)]
-struct Compiled {
-    marks: [u64; 2],
-    scopes: Option<Arc<Scopes>>,
-    policies: PolicySet,
-}
-
 /// Moves whenever anybody may be decided about otherwise.
 pub(super) fn mark(index: &Index) -> u64 {
     TABLES.iter().map(|table| index.table_mark(*table)).sum()
-}
-
-// === impl Judge ===
-
-impl Judge {
-    fn compiled(&self, index: &Index, root: &ScopePath) -> (Arc<Scopes>, PolicySet) {
-        let marks = [TableId::Scope, TableId::ScopePolicy].map(|table| index.table_mark(table));
-        let kept = self.0.load();
-        if let Some(scopes) = kept.scopes.as_ref().filter(|_| kept.marks == marks) {
-            return (Arc::clone(scopes), kept.policies.clone());
-        }
-        let scopes = Arc::new(Scopes::of(index, root));
-        let records = index.records::<ScopePolicy>().map(|row| &row.record);
-        let policies = PolicySet::of(records, &kept.policies);
-        let compiled =
-            Compiled { marks, scopes: Some(Arc::clone(&scopes)), policies: policies.clone() };
-        self.0.store(Arc::new(compiled));
-        (scopes, policies)
-    }
 }
 
 /// What is to be done with what, in the words of policies.
@@ -81,7 +51,7 @@ pub(super) fn act(subject: &Subject) -> (Action, Target<'_>) {
             | Query::Connect(name)
             | Query::HealthConnect(name)
             | Query::ServiceChecks { service: name, .. } => {
-                (Action::ReadService, Target::Service(name.as_str()))
+                (Action::ReadService, Target::Service(name.key()))
             }
             Query::Key(key) | Query::Keys(key) => (Action::ReadKey, Target::Key(key, None)),
             Query::Node(name) => (Action::ReadNode, Target::Node(name)),
@@ -180,16 +150,11 @@ impl Handle {
         Ok(until.unwrap_or(adjacency.until).min(adjacency.until))
     }
 
-    /// Whose what is asked for is: the scope that is named, or the one that the name is delegated to.
+    /// Whose what is asked for is: the scope that the name is delegated to, else the datacenter's own. Whoever asks has no say
+    /// in it.
     pub(super) fn owner(&self, index: &Index, question: &Question) -> ScopePath {
-        let root = self.root();
-        let (scopes, _) = self.0.remote.judge.compiled(index, &root);
-        let owner = match act(&question.subject).1 {
-            Target::Service(name) => scopes.owner_of_service(&name.to_lowercase()).cloned(),
-            Target::Key(key, _) => scopes.owner_of_key(key).cloned(),
-            _ => None,
-        };
-        owner.unwrap_or_else(|| question.target.clone())
+        let (_, target) = act(&question.subject);
+        index.scopes().map_or_else(|| self.root(), |scopes| owner(index, scopes, target))
     }
 
     pub(super) fn judge(
@@ -201,11 +166,10 @@ impl Handle {
         target: Target<'_>,
         now: Time,
     ) -> Decided {
-        let root = self.root();
-        let (scopes, policies) = self.0.remote.judge.compiled(index, &root);
-        let facts = facts(asker, &root);
-        let input = Input { caller: &facts, action, target, time: now, facts: Facts::default() };
-        let decided = policies.decide(scopes.chain(scope), &input);
+        let facts = self.facts_of(asker);
+        let caller = fingerprint(&facts);
+        let asked = Asked { scope, facts: &facts, caller, action, target, now };
+        let decided = self.0.governance.decisions().decide(index, asked);
         Decided {
             outcome: decided.outcome,
             rule: decided.rule.as_ref().into(),
@@ -218,19 +182,34 @@ impl Handle {
         &self,
         index: &Index,
         scope: &ScopePath,
-        input: &Input<'_>,
-    ) -> Vec<crate::policy::Verdict> {
-        let (scopes, policies) = self.0.remote.judge.compiled(index, &self.root());
-        policies.explain(scopes.chain(scope), input)
+        asker: &Asker,
+        (action, target): (Action, Target<'_>),
+    ) -> Vec<Verdict> {
+        let Some(scopes) = index.scopes() else { return Vec::new() };
+        let facts = self.facts_of(asker);
+        let (caller, now) = (fingerprint(&facts), self.now());
+        let asked = Asked { scope, facts: &facts, caller, action, target, now };
+        self.0.governance.decisions().explain(index, scopes, asked).1
     }
 
     /// An asker as policies are told of it.
-    pub(super) fn facts_of(&self, asker: &Asker) -> CallerFacts {
+    fn facts_of(&self, asker: &Asker) -> CallerFacts {
         facts(asker, &self.root())
     }
 
-    pub(super) fn scopes_at(&self, index: &Index) -> Arc<Scopes> {
-        self.0.remote.judge.compiled(index, &self.root()).0
+    /// What a list shows of an index to an asker: policies leave out line by line.
+    pub(super) fn narrowed(
+        &self,
+        index: &Arc<Index>,
+        authority: Authority,
+        asker: &Asker,
+    ) -> Authority {
+        let decisions = self.0.governance.decisions();
+        if decisions.rules(index).is_none() {
+            return authority;
+        }
+        let narrowing = Narrowing::new(decisions, index, self.facts_of(asker), self.now());
+        authority.narrowed(Arc::new(narrowing))
     }
 
     /// What the callers of a neighbour may see of this index.
@@ -256,8 +235,7 @@ impl Handle {
     /// What others may do with an answer of the scope that owns it.
     pub(super) fn terms(&self, index: &Index, question: &Question) -> Terms {
         let owner = self.owner(index, question);
-        let (scopes, _) = self.0.remote.judge.compiled(index, &self.root());
-        let scope = scopes.get(&owner);
+        let scope = index.scopes().and_then(|scopes| scopes.get(&owner));
         Terms {
             on_partition: scope.map(|scope| scope.on_partition).unwrap_or_default(),
             max_stale_seconds: scope.map_or(0, |scope| scope.max_stale_seconds),

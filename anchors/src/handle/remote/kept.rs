@@ -116,10 +116,10 @@ impl Kept {
         }
         let key: Box<str> =
             serde_json::to_string(&shared).expect("a question has text keys only").into();
-        self.followed.get_with_by_ref(&key, || Arc::new(self.new(&key, &question.target)))
+        self.followed.get_with_by_ref(&key, || Arc::new(self.made(&key, &question.target)))
     }
 
-    fn new(&self, key: &str, target: &ScopePath) -> Followed {
+    fn made(&self, key: &str, target: &ScopePath) -> Followed {
         let floor = self.floors.get(key);
         let (shown, digest) = floor.map_or((0, None), |floor| (floor.shown, floor.digest));
         let state = State { shown, digest, ..State::default() };

@@ -10,7 +10,7 @@ use crate::caller::Caller;
 use crate::index::Index;
 use crate::outcome::Outcome;
 use crate::policy::{Action, Target};
-use crate::scope::ScopePath;
+use crate::scope::{ScopePath, Scopes};
 use crate::traversal::resolve::{Candidate, Kind, Matched, resolve};
 use crate::traversal::{Asker, Subject, Way};
 
@@ -91,7 +91,8 @@ impl Handle {
         action: &str,
     ) -> Matched {
         let (root, now) = (self.root(), self.now());
-        let scopes = self.scopes_at(index);
+        let none = || Arc::new(Scopes::of(index, &root));
+        let scopes = index.scopes().cloned().unwrap_or_else(none);
         let may = |service: Option<&str>| {
             service.is_none_or(|name| authority.allows(Act::service_read(name)))
         };

@@ -154,13 +154,18 @@ impl Handle {
 
     fn read(
         &self,
-        index: &Index,
+        index: &Arc<Index>,
         adjacency: &Adjacency,
         question: &Question,
     ) -> Result<Vec<u8>, AskFault> {
         let authority = self.authority_over(index, adjacency)?;
         match &question.subject {
+            // Of one thing it is decided as a whole, and the rows are the same for all.
+            Subject::Read(query) if question.subject.is_one_for_all() => {
+                Ok(Fragment::of(index, query, &authority, self.has_leader()).to_bytes()?)
+            }
             Subject::Read(query) => {
+                let authority = self.narrowed(index, authority, &question.asker);
                 Ok(Fragment::of(index, query, &authority, self.has_leader()).to_bytes()?)
             }
             Subject::Resolve(path) => {
