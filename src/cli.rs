@@ -29,6 +29,7 @@ mod json;
 mod keygen;
 mod keyring;
 mod kv;
+mod lineage;
 mod lock;
 mod login;
 mod maint;
@@ -111,6 +112,7 @@ const GROUPS: &[Group] = &[
     Group { name: "policy", about: "Reads, writes, tests and explains by what scopes decide" },
     Group { name: "intention", about: "Reads and writes who may connect to whom" },
     Group { name: "kv", about: "Reads and writes keys" },
+    Group { name: "lineage", about: "Reads and verifies what was done" },
     Group { name: "operator", about: "Looks after the servers" },
     Group { name: "operator autopilot", about: "Reads and writes how servers are looked after" },
     Group { name: "operator raft", about: "Looks after the servers that decide together" },
@@ -146,6 +148,7 @@ const ENTRIES: &[&[Entry]] = &[
     keygen::ENTRIES,
     keyring::ENTRIES,
     kv::ENTRIES,
+    lineage::ENTRIES,
     lock::ENTRIES,
     login::ENTRIES,
     maint::ENTRIES,

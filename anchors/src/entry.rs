@@ -110,7 +110,7 @@ impl From<&Change> for Kind {
 }
 
 impl Kind {
-    /// What was done in a word, with the table after a colon where there is one: `kv_put`, `record_put:Scope`.
+    /// What was done in a word, with the table after a colon where there is one: `kv_put`, `record_put:scope`.
     pub fn text(self) -> String {
         match serde_json::to_value(self) {
             Ok(serde_json::Value::String(text)) => text,

@@ -99,6 +99,8 @@ pub(crate) fn split_payload(kept: &[u8]) -> Option<(&[u8; SALT_BYTES], &[u8])> {
 }
 
 #[cfg(test)]
+mod cost;
+#[cfg(test)]
 mod strangers;
 
 #[cfg(test)]

@@ -151,6 +151,7 @@ static ROUTES: &[Route] = &[
     page!("/v1/anchor/policies", GET, anchor::policies::list),
     page!("/v1/anchor/policies/explain", PUT, anchor::policies::explain),
     page!("/v1/anchor/policy/", GET_PUT_DELETE, anchor::policies::one),
+    page!("/v1/anchor/record/", &[], anchor::record::one),
     page!("/v1/anchor/taxonomy", GET, anchor::taxonomy::taxonomy),
     page!("/v1/anchor/jwks", GET, anchor::taxonomy::jwks),
     page!("/v1/anchor/attestation/", GET, anchor::taxonomy::attestation),

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use futures_util::stream;
 use http::{HeaderName, HeaderValue, StatusCode};
+use proconsul_anchors::acl::AclSettings;
 use proconsul_anchors::agent::Agent;
 use proconsul_anchors::clock::{Clock, Time};
 use proconsul_anchors::group::GroupSettings;
@@ -155,17 +156,16 @@ struct Server {
 
 impl Server {
     async fn start(settings: Settings) -> Self {
+        Self::guarded(settings, AclSettings::default()).await
+    }
+
+    async fn guarded(settings: Settings, acl: AclSettings) -> Self {
         let store = Arc::new(Store::in_memory().unwrap());
         let clock: Arc<dyn Clock> = Arc::new(Still);
         let group = GroupSettings { scope: "dc1".into(), member: "node".into() };
-        let handle = Handle::open(
-            Arc::clone(&store),
-            group,
-            proconsul_anchors::acl::AclSettings::default(),
-            Arc::clone(&clock),
-        )
-        .await
-        .unwrap();
+        let handle =
+            Handle::open(Arc::clone(&store), group, acl, Arc::clone(&clock)).await.unwrap();
+        handle.found_acl().await.unwrap();
         let node = Node { name: "node".into(), address: "127.0.0.1".into(), ..Node::default() };
         let agent = Agent::open(LeafSettings::new(node), 1, Arc::new(handle.clone()), store, clock)
             .unwrap();

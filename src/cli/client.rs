@@ -141,7 +141,16 @@ impl Api {
     /// # Errors
     /// A sentence that names what cannot be used.
     pub(super) fn of(call: &Call) -> Result<Self, String> {
-        connect(call).map_err(|fault| format!("Error connecting to Consul agent: {fault}"))
+        Self::at(call, None)
+    }
+
+    /// The agent at an address, else the one that flags and environment name.
+    ///
+    /// # Errors
+    /// A sentence that names what cannot be used.
+    pub(super) fn at(call: &Call, address: Option<&str>) -> Result<Self, String> {
+        let api = connect(call, address.map(str::to_owned));
+        api.map_err(|fault| format!("Error connecting to Consul agent: {fault}"))
     }
 
     /// A read.

@@ -1,6 +1,8 @@
 //! What the door tells of the lineages.
 
 use super::Handle;
+use super::governance::Asking;
+use crate::caller::Caller;
 use crate::error::Refusal;
 use crate::lineage::tiles::{Lineage, LineageError};
 use crate::scope::{Scope, ScopePath};
@@ -33,6 +35,18 @@ impl Handle {
         scopes.sort();
         scopes.dedup();
         Ok(scopes)
+    }
+
+    /// Whether a caller speaks for a scope, or for one above it.
+    pub fn speaks_for(&self, caller: &Caller, scope: &ScopePath) -> bool {
+        let index = self.snapshot();
+        let Some(scopes) = index.scopes() else { return false };
+        let Ok(authority) = self.authority_at(caller, &index) else { return false };
+        let trust = self.trust_at(&index);
+        let (index, authority) = (&*index, &authority);
+        let asking = Asking { caller, authority, index, trust: &trust, now: self.now() };
+        let facts = self.0.governance.facts(asking);
+        facts.is_ok_and(|facts| scopes.scope_of(&facts).is_some_and(|own| scope.is_within(own)))
     }
 
     fn beside_root(&self, scope: &ScopePath) -> Option<ScopePath> {

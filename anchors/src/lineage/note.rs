@@ -21,6 +21,9 @@ use tlog_tiles::tlog::Hash;
 use crate::keys::AnchorKeys;
 use crate::scope::ScopePath;
 
+/// The public key of an anchor.
+pub type NoteKey = VerifyingKey;
+
 /// The signature type of plain ed25519 in a key's encoding.
 const ED25519: u8 = 1;
 

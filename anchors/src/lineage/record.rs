@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::query::{Line, read_entry, read_payload};
 use super::tiles::{Lineage, LineageError};
-use super::versions::{self, Numbered};
+use super::versions::{self, Numbered, Version};
 use super::{Log, find};
 use crate::scope::ScopePath;
 
@@ -22,6 +22,14 @@ impl Lineage {
     /// [`LineageError::Store`].
     pub fn versions(&self, uid: Uuid, from: u64) -> Result<Vec<Numbered>, LineageError> {
         Ok(self.settled()?.read(|tx| versions::list(tx, uid, from))?)
+    }
+
+    /// A version of a record.
+    ///
+    /// # Errors
+    /// [`LineageError::Store`].
+    pub fn version(&self, uid: Uuid, number: u64) -> Result<Option<Version>, LineageError> {
+        Ok(self.settled()?.read(|tx| versions::at(tx, uid, number))?)
     }
 
     /// A record's newest version, be it that it was removed.

@@ -1,5 +1,6 @@
 //! Reading the lineage: entries, payloads, proofs, and the tiles of C2SP `tlog-tiles`.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use redb::ReadTransaction;
@@ -19,6 +20,9 @@ use crate::store::{Fault, Store, StoreError};
 const TILE_HEIGHT: u8 = 8;
 /// The entries of a full tile.
 const TILE_ENTRIES: u64 = 1 << TILE_HEIGHT;
+
+/// The highest level that has a name.
+const LEVEL_MAX: u8 = 63;
 
 /// Whoever holds applied entries that the store does not have yet.
 pub(crate) trait Unwritten: Send + Sync {
@@ -81,20 +85,40 @@ pub enum LineageError {
 impl TilePath {
     /// Reads `tile/<L>/<N>[.p/<W>]` or `tile/entries/<N>[.p/<W>]`, in the only spelling that each tile has.
     pub fn parse(path: &str) -> Option<Self> {
-        let rest = path.strip_prefix("tile/")?;
-        // The library's paths tell the height, too, and call entries data.
-        let (entries, rest) = match rest.strip_prefix("entries/") {
-            Some(number) => (true, format!("data/{number}")),
-            None => (false, rest.to_owned()),
+        let (level, rest) = path.strip_prefix("tile/")?.split_once('/')?;
+        let level = match level {
+            "entries" => None,
+            digits => Some(decimal(digits).filter(|level| *level <= LEVEL_MAX)?),
         };
-        let tile = Tile::from_path(&format!("tile/{TILE_HEIGHT}/{rest}")).ok()?;
-        if tile.is_data() != entries || tile.width() == 0 {
+        let (number, width) = match rest.split_once(".p/") {
+            Some((number, width)) => {
+                (number, decimal(width).filter(|width| (1..TILE_ENTRIES as u16).contains(width))?)
+            }
+            None => (rest, TILE_ENTRIES as u16),
+        };
+        Some(Self { level, number: grouped(number)?, width })
+    }
+}
+
+/// A number in its only spelling.
+fn decimal<T: FromStr + ToString>(digits: &str) -> Option<T> {
+    let number: T = digits.parse().ok()?;
+    (number.to_string() == digits).then_some(number)
+}
+
+/// A number in groups of three digits, `x001/x234/067`.
+fn grouped(text: &str) -> Option<u64> {
+    let mut number = 0_u64;
+    let groups = text.split('/').count();
+    for (at, group) in text.split('/').enumerate() {
+        let digits = if at + 1 < groups { group.strip_prefix('x')? } else { group };
+        let plain = digits.len() == 3 && digits.bytes().all(|digit| digit.is_ascii_digit());
+        if !plain || (at == 0 && groups > 1 && digits == "000") {
             return None;
         }
-        let width = u16::try_from(tile.width()).ok()?;
-        let level = (!entries).then(|| tile.level());
-        Some(Self { level, number: tile.level_index(), width })
+        number = number.checked_mul(1000)?.checked_add(digits.parse().ok()?)?;
     }
+    Some(number)
 }
 
 // === impl Lineage ===
@@ -226,8 +250,8 @@ impl Lineage {
     /// [`LineageError::Beyond`] when the log has not grown to it.
     pub fn tile(&self, level: u8, number: u64, width: u16) -> Result<Vec<u8>, LineageError> {
         let leaves = number.saturating_mul(TILE_ENTRIES).saturating_add(width.into());
-        let size =
-            leaves.checked_shl(u32::from(level) * u32::from(TILE_HEIGHT)).unwrap_or(u64::MAX);
+        let each = 1_u64.checked_shl(u32::from(level) * u32::from(TILE_HEIGHT));
+        let size = each.and_then(|each| leaves.checked_mul(each)).unwrap_or(u64::MAX);
         let tile = Tile::new(TILE_HEIGHT, level, number, width.into(), false);
         self.in_tree(size, size, |hashes| tile.read_data(hashes))
     }
@@ -295,5 +319,44 @@ impl HashReader for Hashes {
     fn read_hashes(&self, places: &[u64]) -> Result<Vec<Hash>, tlog::Error> {
         let hashes = places.iter().map(|place| self.0.hash(*place));
         hashes.collect::<Result<_, _>>().map_err(|_| tlog::Error::IndexesNotInTree)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_have_one_name_each() {
+        let tile = |level, number, width| Some(TilePath { level, number, width });
+        let cases = [
+            ("tile/0/000", tile(Some(0), 0, 256)),
+            ("tile/63/067.p/1", tile(Some(63), 67, 1)),
+            ("tile/1/x001/x234/067.p/255", tile(Some(1), 1_234_067, 255)),
+            ("tile/entries/x001/000", tile(None, 1_000, 256)),
+            ("tile/0/x018/x446/x744/x073/x709/x551/615", tile(Some(0), u64::MAX, 256)),
+            ("tile/0/x018/x446/x744/x073/x709/x551/616", None),
+            ("tile/64/000", None),
+            ("tile/00/000", None),
+            ("tile/-1/000", None),
+            ("tile/+1/000", None),
+            ("tile/data/000", None),
+            ("tile/0/0", None),
+            ("tile/0/x000/001", None),
+            ("tile/0/001/002", None),
+            ("tile/0/x001", None),
+            ("tile/0/0001", None),
+            ("tile/0/", None),
+            ("tile/0/000.p/0", None),
+            ("tile/0/000.p/256", None),
+            ("tile/0/000.p/01", None),
+            ("tile/0/000.p/", None),
+            ("tile/0/000.p/1/2", None),
+            ("tile/0/000/", None),
+            ("tile/8/0/000", None),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(TilePath::parse(path), expected, "{path}");
+        }
     }
 }

@@ -1,6 +1,10 @@
 //! Why a lineage or a record has no answer.
 
 use http::StatusCode;
+use proconsul_anchors::handle::PruneError;
+use uuid::Uuid;
+
+use super::Reject;
 
 /// What is wrong with a question about a lineage.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +20,22 @@ pub(crate) enum LineageFault {
          the number in groups of three digits as x001/x234/067"
     )]
     TilePath(String),
+    #[error("No entry of any lineage speaks of record {0}")]
+    UnknownRecord(Uuid),
+    #[error("Record {uid} has versions 1 to {newest}; {asked} is none of them")]
+    UnknownVersion { uid: Uuid, asked: u64, newest: u64 },
+    #[error("The record was removed in version {version}")]
+    Removed { version: u64 },
+    #[error(
+        "What the record was in version {version} is not kept any more; its leaf is, and can be proven"
+    )]
+    PrunedVersion { version: u64 },
+    #[error("No entry tells what the record was in version {version}")]
+    NoBody { version: u64 },
+    #[error("{0} cannot be rolled back: write it by its own page")]
+    NoRollback(&'static str),
+    #[error("No page {0:?} of a record: there are versions, diff, proof, rollback and payloads")]
+    NoPage(String),
     #[error("The lineage cannot be read: {0}")]
     Unreadable(String),
 }
@@ -35,9 +55,26 @@ impl LineageFault {
     /// The status that goes with it.
     pub(super) fn status(&self) -> StatusCode {
         match self {
-            Self::UnknownScope { .. } | Self::Beyond { .. } => StatusCode::NOT_FOUND,
-            Self::Parameter { .. } | Self::TilePath(_) => StatusCode::BAD_REQUEST,
+            Self::UnknownScope { .. }
+            | Self::Beyond { .. }
+            | Self::UnknownRecord(_)
+            | Self::UnknownVersion { .. }
+            | Self::NoBody { .. }
+            | Self::NoPage(_) => StatusCode::NOT_FOUND,
+            Self::Removed { .. } | Self::PrunedVersion { .. } => StatusCode::GONE,
+            Self::Parameter { .. } | Self::TilePath(_) | Self::NoRollback(_) => {
+                StatusCode::BAD_REQUEST
+            }
             Self::Unreadable(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+impl From<PruneError> for Reject {
+    fn from(error: PruneError) -> Self {
+        match error {
+            PruneError::Refused(refusal) => refusal.into(),
+            other => LineageFault::Unreadable(other.to_string()).into(),
         }
     }
 }

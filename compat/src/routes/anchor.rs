@@ -5,5 +5,6 @@ pub(crate) mod credentials;
 pub(crate) mod taxonomy;
 pub(crate) mod lineage;
 pub(crate) mod policies;
+pub(crate) mod record;
 pub(crate) mod resolve;
 pub(crate) mod scopes;

@@ -4,5 +4,6 @@ pub(crate) mod adjacencies;
 pub(crate) mod credentials;
 pub(crate) mod lineage;
 pub(crate) mod policies;
+pub(crate) mod record;
 pub(crate) mod resolve;
 pub(crate) mod scopes;

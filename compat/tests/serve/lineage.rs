@@ -1,5 +1,7 @@
 //! `/v1/anchor/lineage` over the wire.
 
+use proconsul_anchors::acl::{AclSettings, DefaultPolicy};
+use proconsul_anchors::caller::Secret;
 use serde_json::Value;
 
 use super::{Server, Settings, header};
@@ -141,4 +143,166 @@ async fn an_export_has_every_entry_and_ends_with_what_signs_them() {
     let some = unchunked(&some);
     assert_eq!(some.lines().count(), 2, "{some}");
     assert!(some.contains(r#""Complete":false"#), "{some}");
+}
+
+#[tokio::test]
+async fn a_record_is_known_through_all_its_versions() {
+    let server = Server::start(Settings::default()).await;
+    for value in ["one", "two", "three"] {
+        server.ask("PUT /v1/kv/app?flags=7", value).await;
+    }
+    let page = json(&server, "GET /v1/anchor/lineage/dc1").await;
+    let uid = page["Entries"][0]["UID"].as_str().unwrap().to_owned();
+    let record = format!("/v1/anchor/record/{uid}");
+    let now = json(&server, &format!("GET {record}")).await;
+    assert_eq!((&now["Version"], &now["Newest"]), (&3.into(), &3.into()));
+    assert_eq!((&now["Body"]["key"], &now["Body"]["value"]), (&"app".into(), &"dGhyZWU=".into()));
+    let first = json(&server, &format!("GET {record}?version=1")).await;
+    assert_eq!(first["Body"]["value"], "b25l");
+    let versions = json(&server, &format!("GET {record}/versions")).await;
+    assert_eq!(versions.as_array().unwrap().len(), 3);
+    assert_eq!(versions[1]["Entry"]["Seq"], 1);
+    let diff = json(&server, &format!("GET {record}/diff?from=1&to=3")).await;
+    assert_eq!(diff.to_string(), r#"[{"op":"replace","path":"/value","value":"dGhyZWU="}]"#);
+    let back = json(&server, &format!("PUT {record}/rollback?version=1")).await;
+    assert_eq!((&back["UID"], &back["Entry"]), (&uid.as_str().into(), &3.into()));
+    let again = json(&server, &format!("GET {record}")).await;
+    assert_eq!((&again["Version"], &again["Body"]), (&4.into(), &first["Body"]));
+    assert!(server.ask("GET /v1/kv/app?raw", "").await.ends_with("one"));
+    let proof = server.ask(&format!("GET {record}/proof?version=2"), "").await;
+    let report = proconsul_anchors::lineage::verify::record_proof(body(&proof).as_bytes(), None);
+    assert!(report.unwrap().is_clean());
+    assert!(server.ask("DELETE /v1/kv/app", "").await.ends_with("true"));
+    let gone = server.ask(&format!("GET {record}"), "").await;
+    assert!(gone.starts_with("HTTP/1.1 410 ") && gone.contains(r#""Removed":true"#), "{gone}");
+    let line = format!("DELETE {record}/payloads?before=2030-01-01T00:00:00Z");
+    let pruned = server.ask(&line, "").await;
+    assert!(pruned.ends_with(r#"{"Pruned":5}"#), "{pruned}");
+    let pruned = server.ask(&format!("GET {record}?version=2"), "").await;
+    assert!(pruned.starts_with("HTTP/1.1 410 ") && pruned.contains(r#""LeafHash":""#), "{pruned}");
+    let proof = server.ask(&format!("GET {record}/proof?version=2"), "").await;
+    let report = proconsul_anchors::lineage::verify::record_proof(body(&proof).as_bytes(), None);
+    assert!(report.unwrap().is_clean(), "what is pruned can still be proven");
+}
+
+#[tokio::test]
+async fn bad_questions_about_a_record_are_told_what_is_wrong() {
+    let server = written(3).await;
+    let page = json(&server, "GET /v1/anchor/lineage/dc1").await;
+    let uid = page["Entries"][0]["UID"].as_str().unwrap();
+    let never = "0190c6f0-0000-7000-8000-000000000000";
+    let cases = [
+        ("GET", "x".to_owned(), 400, "Invalid uid"),
+        ("GET", never.to_owned(), 404, "No entry of any lineage speaks of record"),
+        ("GET", format!("{never}/versions"), 404, "No entry of any lineage"),
+        ("GET", format!("{uid}?version=9"), 404, "Record"),
+        ("GET", format!("{uid}?version=x"), 400, "Invalid version: it must be a number"),
+        ("GET", format!("{uid}/diff"), 404, "Record"),
+        ("GET", format!("{uid}/nope"), 404, "No page \"nope\" of a record"),
+        ("PUT", format!("{uid}/rollback"), 400, "Invalid version: say which one to go back to"),
+        ("DELETE", uid.to_owned(), 405, "method DELETE not allowed"),
+        ("DELETE", format!("{uid}/payloads?before=x"), 400, "Invalid before"),
+    ];
+    for (method, path, status, expected) in cases {
+        let answer = server.ask(&format!("{method} /v1/anchor/record/{path}"), "").await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
+        assert!(body(&answer).starts_with(expected), "{path}: {answer}");
+    }
+}
+
+const MANAGER: &str = "11111111-1111-1111-1111-111111111111";
+
+/// The secret of a token with these rules.
+async fn token(server: &Server, rules: &str) -> String {
+    made(server, rules).await["SecretID"].as_str().unwrap().to_owned()
+}
+
+async fn made(server: &Server, rules: &str) -> Value {
+    let name = format!("p{}", rules.len());
+    let policy = serde_json::json!({ "Name": name, "Rules": rules }).to_string();
+    let line = format!("PUT /v1/acl/policy?token={MANAGER}");
+    assert!(server.ask(&line, &policy).await.starts_with("HTTP/1.1 200 "));
+    let token = serde_json::json!({ "Policies": [{ "Name": name }] }).to_string();
+    let made = server.ask(&format!("PUT /v1/acl/token?token={MANAGER}"), &token).await;
+    serde_json::from_str(body(&made)).unwrap()
+}
+
+/// A server with access control.
+async fn guarded() -> Server {
+    let acl = AclSettings {
+        enabled: true,
+        default_policy: DefaultPolicy::Deny,
+        datacenter: "dc1".into(),
+        initial_management: Some(Secret::new(MANAGER)),
+        ..AclSettings::default()
+    };
+    Server::guarded(Settings::default(), acl).await
+}
+
+#[tokio::test]
+async fn whoever_speaks_for_a_scope_reads_its_lineage() {
+    let server = guarded().await;
+    let made = made(&server, r#"key_prefix "" { policy = "write" }"#).await;
+    let callers =
+        serde_json::json!({ "Keys": ["pay/"], "Callers": [{ "Accessor": made["AccessorID"] }] });
+    let line = format!("PUT /v1/anchor/scope/dc1/payments?token={MANAGER}");
+    let answer = server.ask(&line, &callers.to_string()).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let own = made["SecretID"].as_str().unwrap();
+    let write = server.ask(&format!("PUT /v1/kv/pay/x?token={own}"), "1").await;
+    assert!(write.ends_with("true"), "{write}");
+    let page = json(&server, &format!("GET /v1/anchor/lineage/dc1/payments?token={own}")).await;
+    assert_eq!((&page["Size"], &page["Entries"][0]["Seq"]), (&1.into(), &0.into()));
+    let line = format!("GET /v1/anchor/lineage/dc1/payments/checkpoint?token={own}");
+    let note = server.ask(&line, "").await;
+    assert!(body(&note).starts_with("dc1/payments\n1\n"), "{note}");
+    for other in ["dc1", "dc1/paymentsx", "dc1/other", "dc1/checkpoint"] {
+        let answer = server.ask(&format!("GET /v1/anchor/lineage/{other}?token={own}"), "").await;
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{other}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_written_is_told_to_those_who_may_read_it() {
+    let server = guarded().await;
+    for key in ["open", "closed"] {
+        let line = format!("PUT /v1/kv/{key}?token={MANAGER}");
+        assert!(server.ask(&line, "secret").await.ends_with("true"));
+    }
+    for page in ["lineage", "lineage/dc1", "lineage/dc1/checkpoint", "lineage/dc1/tile/0/000.p/1"] {
+        let answer = server.ask(&format!("GET /v1/anchor/{page}"), "").await;
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{page}: {answer}");
+    }
+    let auditor = token(&server, r#"operator = "read" key "open" { policy = "read" }"#).await;
+    let line = format!("GET /v1/anchor/lineage/dc1?payload&token={auditor}");
+    let page = json(&server, &line).await;
+    let told = |of: &dyn Fn(&Value) -> bool| {
+        let entries = page["Entries"].as_array().unwrap().iter();
+        entries
+            .filter(|entry| of(entry))
+            .map(|entry| !entry["Change"].is_null())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(told(&|entry| entry["Kind"] == "kv_put"), [true, false]);
+    let tokens = told(&|entry| entry["Kind"] == "record_put:token");
+    assert!(!tokens.is_empty() && !tokens.contains(&true), "secrets are told to managers");
+    let line = format!("GET /v1/anchor/lineage/dc1?format=ndjson&token={auditor}");
+    let export = unchunked(&server.ask(&line, "").await);
+    let report = proconsul_anchors::lineage::verify::export(export.as_bytes(), None, None).unwrap();
+    assert!(report.is_clean() && report.withheld > 0, "{report}");
+    let closed = page["Entries"].as_array().unwrap().iter();
+    let closed: Vec<&Value> = closed.filter(|entry| entry["Kind"] == "kv_put").collect();
+    let uid = closed[1]["UID"].as_str().unwrap();
+    let cases = [
+        (format!("GET /v1/anchor/record/{uid}?token={auditor}"), 403),
+        (format!("GET /v1/anchor/record/{uid}/versions?token={auditor}"), 200),
+        (format!("GET /v1/anchor/record/{uid}?token={MANAGER}"), 200),
+        (format!("PUT /v1/anchor/record/{uid}/rollback?version=1&token={auditor}"), 403),
+        (format!("DELETE /v1/anchor/record/{uid}/payloads?token={auditor}"), 403),
+        (format!("PUT /v1/anchor/record/{uid}/rollback?version=1&token={MANAGER}"), 200),
+    ];
+    for (line, status) in cases {
+        let answer = server.ask(&line, "").await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{line}: {answer}");
+    }
 }

@@ -19,12 +19,13 @@ fn said(call: &Call, flag: &str, variable: &str) -> Option<String> {
     flag.or_else(|| env::var(variable).ok()).filter(|text| !text.is_empty())
 }
 
-/// The agent that flags and environment name.
+/// The agent at this address, else the one that flags and environment name.
 ///
 /// # Errors
 /// A sentence that names what cannot be used.
-pub(super) fn connect(call: &Call) -> Result<Api, String> {
-    let address = said(call, "http-addr", "CONSUL_HTTP_ADDR").unwrap_or_else(|| ADDRESS.to_owned());
+pub(super) fn connect(call: &Call, address: Option<String>) -> Result<Api, String> {
+    let address = address.or_else(|| said(call, "http-addr", "CONSUL_HTTP_ADDR"));
+    let address = address.unwrap_or_else(|| ADDRESS.to_owned());
     let secure = env_flag("CONSUL_HTTP_SSL").unwrap_or(false);
     let (scheme, rest) = match address.split_once("://") {
         None => (if secure { "https" } else { "http" }, address.as_str()),
