@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 use tlog_tiles::tlog::{EMPTY_HASH, Hash, node_hash, record_hash, stored_hash_index};
 
 pub(crate) use self::edges::{Edges, Place};
-pub(crate) use self::log::{Log, find, scopes};
+pub(crate) use self::log::{Leaves, Log, find, scopes};
 pub(crate) use self::spool::Spool;
 use crate::store::Fault;
 

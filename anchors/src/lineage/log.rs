@@ -32,6 +32,9 @@ pub(crate) enum Log {
 /// A leaf with its place in the log.
 pub(crate) type Leaf = (u64, Vec<u8>);
 
+/// Leaves, as they are read.
+pub(crate) type Leaves = Box<dyn DoubleEndedIterator<Item = Result<Leaf, Fault>>>;
+
 /// The scopes under the datacenter that have entries, in the order of their paths.
 pub(crate) fn scopes(tx: &ReadTransaction) -> Result<Vec<ScopePath>, Fault> {
     let entries = match tx.open_table(SCOPED_ENTRIES) {
@@ -160,10 +163,7 @@ impl Log {
     }
 
     /// The leaves of a range, in either direction.
-    pub(crate) fn leaves(
-        &self,
-        range: Range<u64>,
-    ) -> Result<Box<dyn DoubleEndedIterator<Item = Result<Leaf, Fault>>>, Fault> {
+    pub(crate) fn leaves(&self, range: Range<u64>) -> Result<Leaves, Fault> {
         Ok(match self {
             Self::Own { entries, .. } => Box::new(entries.range(range)?.map(|row| {
                 let (seq, leaf) = row?;

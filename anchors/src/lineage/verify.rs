@@ -9,6 +9,7 @@ mod proof;
 
 use std::fmt;
 
+use ed25519_dalek::VerifyingKey;
 use tlog_tiles::tlog::{Hash, record_hash};
 
 pub use self::directory::directory;
@@ -168,6 +169,18 @@ pub(crate) enum Payload<'a> {
     Pruned,
     Withheld,
     Missing,
+}
+
+/// The keys that are believed: those that were asked for, else the one that is named.
+fn believed(
+    keys: &[VerifyingKey],
+    named: Option<VerifyingKey>,
+) -> Result<Vec<VerifyingKey>, VerifyError> {
+    match (keys, named) {
+        ([], None) => Err(VerifyError::Key),
+        ([], Some(named)) => Ok(vec![named]),
+        (keys, _) => Ok(keys.to_vec()),
+    }
 }
 
 /// Takes a lineage entry by entry.

@@ -7,7 +7,7 @@ use redb::{ReadTransaction, TableError};
 use super::{At, ReplayError};
 use crate::entry::Entry;
 use crate::lineage::tiles::kept_checkpoint;
-use crate::lineage::{Log, Place, find, scopes};
+use crate::lineage::{Leaves, Log, Place, find, scopes};
 use crate::scope::ScopePath;
 use crate::store::Fault;
 use crate::store::tables::ORDERS;
@@ -34,7 +34,7 @@ struct Head {
     seq: u64,
     leaf: Vec<u8>,
     entry: Entry,
-    rest: Box<dyn DoubleEndedIterator<Item = Result<(u64, Vec<u8>), Fault>>>,
+    rest: Leaves,
 }
 
 type Next = Result<(At, Vec<u8>, Entry), ReplayError>;
@@ -119,7 +119,7 @@ impl<'a> Merged<'a> {
         &mut self,
         scope: Option<ScopePath>,
         seq: u64,
-        mut rest: Box<dyn DoubleEndedIterator<Item = Result<(u64, Vec<u8>), Fault>>>,
+        mut rest: Leaves,
     ) -> Result<Result<(), ReplayError>, Fault> {
         let Some((found, leaf)) = rest.next().transpose()? else { return Ok(Ok(())) };
         let at = At { scope: scope.clone(), seq };

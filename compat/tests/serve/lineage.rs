@@ -170,7 +170,7 @@ async fn a_record_is_known_through_all_its_versions() {
     assert_eq!((&again["Version"], &again["Body"]), (&4.into(), &first["Body"]));
     assert!(server.ask("GET /v1/kv/app?raw", "").await.ends_with("one"));
     let proof = server.ask(&format!("GET {record}/proof?version=2"), "").await;
-    let report = proconsul_anchors::lineage::verify::record_proof(body(&proof).as_bytes(), None);
+    let report = proconsul_anchors::lineage::verify::record_proof(body(&proof).as_bytes(), &[]);
     assert!(report.unwrap().is_clean());
     assert!(server.ask("DELETE /v1/kv/app", "").await.ends_with("true"));
     let gone = server.ask(&format!("GET {record}"), "").await;
@@ -181,7 +181,7 @@ async fn a_record_is_known_through_all_its_versions() {
     let pruned = server.ask(&format!("GET {record}?version=2"), "").await;
     assert!(pruned.starts_with("HTTP/1.1 410 ") && pruned.contains(r#""LeafHash":""#), "{pruned}");
     let proof = server.ask(&format!("GET {record}/proof?version=2"), "").await;
-    let report = proconsul_anchors::lineage::verify::record_proof(body(&proof).as_bytes(), None);
+    let report = proconsul_anchors::lineage::verify::record_proof(body(&proof).as_bytes(), &[]);
     assert!(report.unwrap().is_clean(), "what is pruned can still be proven");
 }
 
@@ -288,7 +288,7 @@ async fn what_was_written_is_told_to_those_who_may_read_it() {
     assert!(!tokens.is_empty() && !tokens.contains(&true), "secrets are told to managers");
     let line = format!("GET /v1/anchor/lineage/dc1?format=ndjson&token={auditor}");
     let export = unchunked(&server.ask(&line, "").await);
-    let report = proconsul_anchors::lineage::verify::export(export.as_bytes(), None, None).unwrap();
+    let report = proconsul_anchors::lineage::verify::export(export.as_bytes(), &[], None).unwrap();
     assert!(report.is_clean() && report.withheld > 0, "{report}");
     let closed = page["Entries"].as_array().unwrap().iter();
     let closed: Vec<&Value> = closed.filter(|entry| entry["Kind"] == "kv_put").collect();

@@ -12,7 +12,9 @@ use serde_json::Value;
 
 use super::super::client::{Api, server_flags};
 use super::super::go::text;
-use super::super::{Call, FAILED, FAILED_OTHERWISE, print_err, print_out, text as text_flag};
+use super::super::{
+    Call, FAILED, FAILED_OTHERWISE, print_err, print_out, text as text_flag, texts,
+};
 
 /// A file that begins so is a proof, which is one line.
 const PROOF_BYTES_MAX: u64 = 256 << 20;
@@ -22,7 +24,7 @@ pub(super) fn flags() -> Vec<Arg> {
     flags.extend([
         text_flag("scope", "path", "Whose lineage; all of them unless said."),
         text_flag("checkpoint", "file", "A checkpoint that was kept earlier: tells a lineage that was rolled back or forked."),
-        text_flag("key", "key", "The key that is believed, as <name>+<id>+<base64>; the one that the source names unless said."),
+        texts("key", "key", "A key that is believed, as <name>+<id>+<base64>; the one that the source names unless said."),
     ]);
     flags
 }
@@ -46,17 +48,18 @@ pub(super) fn run(call: &Call) -> u8 {
 /// What is to be believed, and compared with.
 struct Asked<'a> {
     scope: Option<&'a str>,
-    key: Option<NoteKey>,
+    keys: Vec<NoteKey>,
     saved: Option<String>,
 }
 
 fn verify(call: &Call) -> Result<Vec<Report>, String> {
-    let key = call.said("key").map(|key| public_key(key).ok_or(VerifyError::Key)).transpose();
-    let key = key.map_err(|fault| format!("Error reading -key: {fault}"))?;
+    let keys = call.texts("key").into_iter().map(|key| public_key(key).ok_or(VerifyError::Key));
+    let keys: Result<Vec<NoteKey>, VerifyError> = keys.collect();
+    let keys = keys.map_err(|fault| format!("Error reading -key: {fault}"))?;
     let saved = call.said("checkpoint").map(|path| {
         fs::read_to_string(path).map_err(|fault| format!("Error reading {path}: {fault}"))
     });
-    let asked = Asked { scope: call.said("scope"), key, saved: saved.transpose()? };
+    let asked = Asked { scope: call.said("scope"), keys, saved: saved.transpose()? };
     match call.words()[..] {
         [] => of_server(call, None, &asked),
         [source] => {
@@ -64,7 +67,7 @@ fn verify(call: &Call) -> Result<Vec<Report>, String> {
                 return of_server(call, Some(source), &asked);
             } else if Path::new(source).is_dir() {
                 let saved = asked.saved.as_deref();
-                directory(Path::new(source), asked.scope, asked.key.as_ref(), saved)
+                directory(Path::new(source), asked.scope, &asked.keys, saved)
             } else {
                 of_file(source, &asked).map(|report| vec![report])
             };
@@ -81,11 +84,11 @@ fn of_file(path: &str, asked: &Asked<'_>) -> Result<Report, VerifyError> {
     file.by_ref().take(PROOF_BYTES_MAX).read_to_end(&mut beginning).map_err(unreadable)?;
     let is_proof = serde_json::from_slice::<Value>(&beginning);
     if is_proof.is_ok_and(|value| value.get("Inclusion").is_some()) {
-        return record_proof(&beginning, asked.key.as_ref());
+        return record_proof(&beginning, &asked.keys);
     }
     drop(beginning);
     let lines = BufReader::new(File::open(path).map_err(unreadable)?);
-    export(lines, asked.key.as_ref(), asked.saved.as_deref())
+    export(lines, &asked.keys, asked.saved.as_deref())
 }
 
 fn of_server(call: &Call, address: Option<&str>, asked: &Asked<'_>) -> Result<Vec<Report>, String> {
@@ -104,7 +107,7 @@ fn of_server(call: &Call, address: Option<&str>, asked: &Asked<'_>) -> Result<Ve
         let pieces =
             Pieces { api: &api, response: stream.map_err(failed)?, piece: Vec::new(), at: 0 };
         let saved = asked.saved.as_deref().filter(|_| saved_of == Some(scope));
-        let report = export(BufReader::new(pieces), asked.key.as_ref(), saved);
+        let report = export(BufReader::new(pieces), &asked.keys, saved);
         reports.push(report.map_err(|fault| failed(fault.to_string()))?);
     }
     for name in [asked.scope, saved_of].into_iter().flatten() {

@@ -14,14 +14,14 @@ use crate::lineage::{Log, scopes, split_payload};
 use crate::scope::ScopePath;
 use crate::store::{Fault, StoreError, guarded, lock_existing, overlay, recognise};
 
-/// Reads the lineages of a data directory: all of them, or one. Without a key, the directory's own is believed.
+/// Reads the lineages of a data directory: all of them, or one. Without keys, the directory's own are believed.
 ///
 /// # Errors
 /// [`VerifyError`]; what is wrong with a lineage is in its report.
 pub fn directory(
     dir: &Path,
     only: Option<&str>,
-    key: Option<&VerifyingKey>,
+    keys: &[VerifyingKey],
     saved: Option<&str>,
 ) -> Result<Vec<Report>, VerifyError> {
     let (_lock, path) = lock_existing(dir)?;
@@ -29,7 +29,7 @@ pub fn directory(
     let database = overlay::verify(&path)?;
     guarded(&name, || recognise(&database))?.map_err(|strange| strange.named(&name))?;
     let own = Keys::existing(dir).map_err(StoreError::from)?.anchor().all();
-    let keys = key.map_or(own, |key| vec![*key]);
+    let keys = if keys.is_empty() { own } else { keys.to_vec() };
     guarded(&name, || all(&database, only, &keys, saved))?
 }
 

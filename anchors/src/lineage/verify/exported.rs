@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tlog_tiles::tlog::Hash;
 
-use super::{Finding, Payload, Report, Taken, Verifier, VerifyError};
+use super::{Finding, Payload, Report, Taken, Verifier, VerifyError, believed};
 use crate::encoding::hex;
 use crate::lineage::export::{Exported, Head, Tail, Without, write_line};
 use crate::lineage::note::{self, Signed};
@@ -15,13 +15,14 @@ use crate::lineage::note::{self, Signed};
 /// A longer line is none of ours: the largest change has some megabytes.
 const LINE_BYTES_MAX: u64 = 256 << 20;
 
-/// Reads an export to its end. Without a key, the one that it names is believed.
+/// Reads an export to its end. Without keys, the one that it names is believed. The earlier checkpoint may be signed by any
+/// of several: an anchor's key can be rotated.
 ///
 /// # Errors
 /// [`VerifyError`] when it is no export; what is wrong with one is in the report.
 pub fn export(
     mut lines: impl BufRead,
-    key: Option<&VerifyingKey>,
+    keys: &[VerifyingKey],
     saved: Option<&str>,
 ) -> Result<Report, VerifyError> {
     let first = next_line(&mut lines)?.ok_or_else(|| unreadable("it is empty"))?;
@@ -30,15 +31,15 @@ pub fn export(
         return Err(unreadable("it has some of the entries only: export without other parameters"));
     }
     let named = note::public_key(&head.verifier_key);
-    let key = key.copied().or(named).ok_or(VerifyError::Key)?;
-    let saved = saved.map(|text| note::verify(text, &head.lineage, &key));
+    let keys = believed(keys, named)?;
+    let saved = saved.map(|text| note::verify_any(text, &head.lineage, &keys));
     let saved = saved.transpose().map_err(|fault| VerifyError::Saved(fault.to_string()))?;
     let mut verifier = Verifier::new(&head.lineage, saved, None);
-    if note::verifier_key(&head.lineage, &key) != *head.verifier_key {
+    if keys.iter().all(|key| note::verifier_key(&head.lineage, key) != *head.verifier_key) {
         let why = "it names another key than the one that is believed".to_owned();
         verifier.finds(Finding::Line { line: 1, why });
     }
-    let signed = take_all(&mut verifier, &mut lines, &head, &key)?;
+    let signed = take_all(&mut verifier, &mut lines, &head, &keys)?;
     if signed.is_some_and(|signed| signed.size != head.size) {
         let why = "it tells of another number of entries than the checkpoint".to_owned();
         verifier.finds(Finding::Line { line: 1, why });
@@ -51,7 +52,7 @@ fn take_all(
     verifier: &mut Verifier,
     lines: &mut impl BufRead,
     head: &Head,
-    key: &VerifyingKey,
+    keys: &[VerifyingKey],
 ) -> Result<Option<Signed>, VerifyError> {
     let mut number = 1;
     let mut signed = None;
@@ -61,7 +62,7 @@ fn take_all(
             let why = "it follows the end".to_owned();
             verifier.finds(Finding::Line { line: number, why });
         } else if let Ok(tail) = read::<Tail>(&line) {
-            match note::verify(&tail.checkpoint, &head.lineage, key) {
+            match note::verify_any(&tail.checkpoint, &head.lineage, keys) {
                 Ok(found) => signed = Some(found),
                 Err(fault) => {
                     verifier.finds(Finding::Checkpoint(fault.to_string()));

@@ -4,7 +4,7 @@ use ed25519_dalek::VerifyingKey;
 use serde::{Deserialize, Serialize};
 use tlog_tiles::tlog::{Hash, check_record, record_hash};
 
-use super::{Finding, Payload, Report, Taken, Verifier, VerifyError};
+use super::{Finding, Payload, Report, Taken, Verifier, VerifyError, believed};
 use crate::encoding::hex;
 use crate::lineage::note;
 
@@ -30,15 +30,15 @@ pub struct RecordProof {
     pub checkpoint: Box<str>,
 }
 
-/// Verifies a proof. Without a key, the one that it names is believed.
+/// Verifies a proof. Without keys, the one that it names is believed.
 ///
 /// # Errors
 /// [`VerifyError`] when it is no proof; what is wrong with one is in the report.
-pub fn record_proof(text: &[u8], key: Option<&VerifyingKey>) -> Result<Report, VerifyError> {
+pub fn record_proof(text: &[u8], keys: &[VerifyingKey]) -> Result<Report, VerifyError> {
     let proof: RecordProof = serde_json::from_slice(text)
         .map_err(|error| VerifyError::Unreadable(format!("it is no proof: {error}")))?;
     let named = note::public_key(&proof.verifier_key);
-    let key = key.copied().or(named).ok_or(VerifyError::Key)?;
+    let keys = believed(keys, named)?;
     let mut verifier = Verifier::alone(&proof.lineage);
     let salt = proof.salt.as_deref().map(hex::decode);
     let payload = match (&proof.payload, &salt) {
@@ -48,7 +48,7 @@ pub fn record_proof(text: &[u8], key: Option<&VerifyingKey>) -> Result<Report, V
     };
     let leaf = proof.leaf.as_bytes();
     verifier.take(&Taken { seq: proof.seq, leaf, hash: None, payload });
-    let signed = match note::verify(&proof.checkpoint, &proof.lineage, &key) {
+    let signed = match note::verify_any(&proof.checkpoint, &proof.lineage, &keys) {
         Ok(signed) => signed,
         Err(fault) => {
             verifier.finds(Finding::Checkpoint(fault.to_string()));
