@@ -172,12 +172,13 @@ impl World {
 
     /// Another policy, from its file.
     fn decide_by(&self, rego: &str) {
+        let version = |world: &Self| {
+            world.json("/v1/anchor/policy/pay").get("Version").unwrap().text().to_owned()
+        };
+        let before = version(self);
         fs::write(&self.file, rego).unwrap();
         self.subject.signal("HUP").unwrap();
-        self.wait("the policy", RENDERED_MAX, |world| {
-            let read = world.json("/v1/anchor/policy/pay");
-            read.get("Rego").is_some_and(|there| there.text() == rego)
-        });
+        self.wait("the policy", RENDERED_MAX, |world| version(world) != before);
     }
 
     fn json(&self, target: &str) -> Json {

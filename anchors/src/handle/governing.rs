@@ -18,8 +18,9 @@ use crate::scope::Hold;
 /// The tables by which policies decide.
 const TABLES: [TableId; 3] = [TableId::Scope, TableId::ScopePolicy, TableId::Credential];
 
-/// While instances are held, it is asked so often whether they still are: what a policy looks at may change with any write.
-const HELD_PAUSE: Duration = Duration::from_secs(5);
+/// While policies bind somebody it is looked so often what ran out: what a policy looks at may change with any write, and
+/// any read may make a decision that runs out.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// Decisions that run out are asked again no more often than that.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -64,7 +65,7 @@ impl Handle {
         for standing in standings {
             self.submit_own(Governing { standings: vec![standing], ..Governing::default() }).await;
         }
-        let again = held.then(|| now + HELD_PAUSE);
+        let again = (held || rules.is_some()).then(|| now + PAUSE_MAX);
         [next, again].into_iter().flatten().min()
     }
 

@@ -50,13 +50,12 @@ impl Handle {
         let Ruled { decided, last } = ruled;
         let outcome = decided.outcome;
         let answer = match (outcome, last) {
-            (Outcome::Resolve | Outcome::Attest, _) => answer.narrowed(narrowing),
-            (Outcome::Refuse, _) => answer.narrowed(narrowing),
+            (Outcome::Resolve | Outcome::Attest | Outcome::Refuse, _) => answer.narrowed(narrowing),
             (Outcome::Defer, Some(last)) => Answer {
                 index: last.at.index_of(query),
                 at: Arc::clone(&last.at),
                 age: self.now().since(last.since),
-                ..answer.narrowed(narrowing.as_before())
+                ..answer.narrowed(narrowing.seen_before())
             },
             (Outcome::Defer, None) => {
                 let scope = decided.scope.unwrap_or_else(|| self.root());

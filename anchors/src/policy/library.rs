@@ -58,13 +58,12 @@ pub const ALL: &[Ready] = &[
 /// The modules of which a source speaks.
 pub(super) fn used_by(rego: &str) -> impl Iterator<Item = &'static Ready> {
     ALL.iter().filter(|ready| {
-        let spoken = rego.match_indices("library.").any(|(at, word)| {
+        rego.match_indices("library.").any(|(at, word)| {
             let after = &rego[at + word.len()..];
             after.strip_prefix(ready.name).is_some_and(|rest| {
                 !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_')
             })
-        });
-        spoken
+        })
     })
 }
 

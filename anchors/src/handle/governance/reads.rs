@@ -48,7 +48,7 @@ impl Narrowing {
     }
 
     /// The same for an index that the caller saw before.
-    pub(in crate::handle) fn as_before(self) -> Self {
+    pub(in crate::handle) fn seen_before(self) -> Self {
         Self { as_before: true, ..self }
     }
 
