@@ -194,11 +194,18 @@ impl Governance {
         facts: &CallerFacts,
         part: &Part<'_>,
     ) -> Result<(), Refusal> {
-        let (Some(_), Some(accessor)) = (&facts.credential, &facts.accessor) else { return Ok(()) };
+        let (Some(credential), Some(accessor)) = (&facts.credential, &facts.accessor) else {
+            return Ok(());
+        };
+        // Nodes and sessions are no scope's names: whoever speaks for one brings them along.
+        let scope = match part.action {
+            Action::WriteNode | Action::WriteSession => &credential.scope,
+            _ => &part.scope,
+        };
         let action = part.action.as_str();
         asking
             .trust
-            .covering(&subject(accessor), &part.scope, action, asking.now)
+            .covering(&subject(accessor), scope, action, asking.now)
             .map(drop)
             .map_err(|uncovered| denied(&uncovered.scope, uncovered.rule))
     }

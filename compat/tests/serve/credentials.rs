@@ -56,6 +56,14 @@ async fn a_credential_is_issued_found_rotated_and_revoked() {
     let one = format!("/v1/anchor/credential/{id}");
     assert_eq!(read(&server, &format!("GET {one}"), &Value::Null).await, issued);
     let longer = read(&server, &format!("PUT {ALL}"), &with("TTL", json!("48h"))).await;
+    let admitted = read(&server, &format!("GET {one}/admitted"), &Value::Null).await;
+    let lineage = format!("/v1/anchor/lineage/dc1/payments?credential={id}");
+    assert_eq!(
+        (admitted.as_array().unwrap().len(), &admitted[0]["Lineages"]),
+        (1, &json!([lineage]))
+    );
+    let under = format!("GET /v1/anchor/credential/{issuer}/admitted");
+    assert_eq!(read(&server, &under, &Value::Null).await.as_array().unwrap().len(), 3);
     let gone = read(&server, &format!("DELETE {one}"), &Value::Null).await;
     assert_eq!(gone["State"], "revoked");
     assert!(gone["Reason"].as_str().unwrap().contains(id), "{gone}");

@@ -1,14 +1,17 @@
 use ed25519_dalek::SigningKey;
 
 use super::super::{Answered, CredentialError, Wish};
+use super::guard::{MANAGER, bearer, guarded};
 use super::*;
+use crate::acl::{DefaultPolicy, Token};
 use crate::credential::dsse;
 use crate::credential::offline::{OfflineFault, Taxonomy};
 use crate::credential::statement::{Statement, Subject, at_second};
 use crate::credential::trust::Spoken;
 use crate::credential::{CredentialFault, CredentialRecord, Role};
 use crate::lineage::note;
-use crate::record::TableId;
+use crate::record::{AnyRecord, RecordChange, TableId, When};
+use crate::scope::{NameRange, Scope};
 
 const ACCESSOR: &str = "accessor:0d2a5ba6-4a5b-4d6e-8a39-5bd3e0b64c21";
 /// Seconds of a day.
@@ -172,6 +175,52 @@ async fn the_anchors_key_is_rotated() {
     set(&clock, 1_031 * DAY);
     let trust = handle.trust();
     assert!(trust.stands(trust.credential(&workload.id).unwrap(), handle.now()).is_err());
+}
+
+/// Which rule refuses what the manager registers; none when nothing does.
+async fn refused(handle: &Handle, node: &str, service: &str) -> Option<Box<str>> {
+    match handle.submit(&bearer(MANAGER), register(node, Some(service))).await {
+        Ok(_) => None,
+        Err(Refusal::Denied { rule, .. }) => Some(rule),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+#[tokio::test]
+async fn a_token_registers_for_the_scope_of_its_credential_alone() {
+    let (handle, clock) = guarded(DefaultPolicy::Deny).await;
+    set(&clock, 1_000 * DAY);
+    let index = handle.snapshot();
+    let token = index.record_named::<Token>(&handle.digest(&Secret::new(MANAGER))).unwrap();
+    let subject = format!("accessor:{}", token.record.accessor);
+    let scope = |path: &str, name: &str| Scope {
+        path: ScopePath::parse(path).unwrap(),
+        services: vec![NameRange::Prefix(name.into())],
+        ..Scope::default()
+    };
+    let scopes = [scope("dc1/pay", "pay"), scope("dc1/web", "web")];
+    let put = |scope: Scope| RecordChange::Put {
+        record: AnyRecord::Scope(scope.into()),
+        when: When::Always,
+    };
+    submit(&handle, Change::Records(scopes.into_iter().map(put).collect())).await;
+    assert_eq!(refused(&handle, "n1", "web").await, None, "nobody bound the token");
+    let bound = wish(Role::Workload, "dc1/pay", &subject);
+    let reader = Wish { actions: vec!["service:read".into()], ..bound.clone() };
+    let reader = handle.issue(&Caller::own(), reader).await.unwrap();
+    assert_eq!(refused(&handle, "n1", "pay").await.as_deref(), Some("credential/action"));
+    handle.revoke(&Caller::own(), &reader.id, handle.now()).await.unwrap();
+    assert_eq!(refused(&handle, "n1", "pay").await.as_deref(), Some("credential/revoked"));
+    // Of two that do not hold the later one is told.
+    set(&clock, 1_000 * DAY + 1);
+    let issued = handle.issue(&Caller::own(), bound).await.unwrap();
+    for (node, service, rule) in
+        [("n1", "pay", None), ("n2", "pay-new-node", None), ("n1", "web", Some("delegation"))]
+    {
+        assert_eq!(refused(&handle, node, service).await.as_deref(), rule, "{service}");
+    }
+    handle.revoke(&Caller::own(), &issued.issuer, handle.now()).await.unwrap();
+    assert_eq!(refused(&handle, "n1", "pay").await.as_deref(), Some("credential/issuer"));
 }
 
 /// A chain that was signed elsewhere: all of it or nothing.

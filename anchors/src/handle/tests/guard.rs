@@ -9,9 +9,9 @@ use crate::record::{AnyRecord, RecordChange, Setting, When};
 use crate::service::{Check, Checked};
 use crate::txn::{TxnOp, Verb};
 
-const MANAGER: &str = "11111111-1111-1111-1111-111111111111";
+pub(super) const MANAGER: &str = "11111111-1111-1111-1111-111111111111";
 
-async fn guarded(default_policy: DefaultPolicy) -> (Handle, Arc<Moved>) {
+pub(super) async fn guarded(default_policy: DefaultPolicy) -> (Handle, Arc<Moved>) {
     let clock = Arc::new(Moved(AtomicU64::new(1_000)));
     let store = Arc::new(Store::in_memory().unwrap());
     let settings = GroupSettings { scope: "dc1".into(), member: "n1".into() };
@@ -30,7 +30,7 @@ async fn guarded(default_policy: DefaultPolicy) -> (Handle, Arc<Moved>) {
     (handle, clock)
 }
 
-fn bearer(secret: &str) -> Caller {
+pub(super) fn bearer(secret: &str) -> Caller {
     let token = (!secret.is_empty()).then(|| Secret::new(secret));
     Caller { token, ..Caller::default() }
 }

@@ -15,26 +15,32 @@ use crate::extract::params::Params;
 use crate::extract::{Ask, ReadOptions, Tenancy};
 use crate::reject::{AnchorFault, Reject};
 use crate::reply::{Meta, Reply};
-use crate::wire::anchor::credentials::{Asked, CredentialForm, CredentialOut, RotateForm};
+use crate::wire::anchor::credentials::{
+    AdmittedOut, Asked, CredentialForm, CredentialOut, RotateForm,
+};
 use crate::wire::decode::{Hint, body};
 
 /// What follows a credential's id where it is issued anew.
 const ROTATE: &str = "rotate";
+/// What follows it where is asked what was admitted under it.
+const ADMITTED: &str = "admitted";
 
 /// `GET` and `PUT /v1/anchor/credentials`.
 pub(crate) async fn all(ask: Ask) -> Result<Reply, Reject> {
     if ask.method == Method::PUT { issue(ask).await } else { list(ask).await }
 }
 
-/// `GET` and `DELETE /v1/anchor/credential/<id>`, `PUT /v1/anchor/credential/<id>/rotate`.
+/// `GET` and `DELETE /v1/anchor/credential/<id>`, `GET /v1/anchor/credential/<id>/admitted`, `PUT /v1/anchor/credential/<id>/rotate`.
 pub(crate) async fn one(ask: Ask) -> Result<Reply, Reject> {
     let (id, verb) = ask.rest().split_once('/').unwrap_or((ask.rest(), ""));
     let id = id.to_owned();
     match (&ask.method, verb) {
         (&Method::GET, "") => read(&ask, &id).await,
+        (&Method::GET, ADMITTED) => admitted(&ask, &id).await,
         (&Method::DELETE, "") => revoke(&ask, &id).await,
         (&Method::PUT, ROTATE) => rotate(ask, &id).await,
         (_, "") => Err(method(&ask, vec![Method::GET, Method::DELETE])),
+        (_, ADMITTED) => Err(method(&ask, vec![Method::GET])),
         (_, ROTATE) => Err(method(&ask, vec![Method::PUT])),
         (_, verb) => Err(missing("page of a credential", verb)),
     }
@@ -110,6 +116,18 @@ async fn read(ask: &Ask, id: &str) -> Result<Reply, Reject> {
 fn shown(ask: &Ask, row: &Arc<Row<CredentialRecord>>) -> Reply {
     let handle = &ask.site.handle;
     Reply::json(&CredentialOut::new(row, &handle.trust(), handle.now()))
+}
+
+/// The credential and those that were issued under it, and where the lineages tell what each of them admitted.
+async fn admitted(ask: &Ask, id: &str) -> Result<Reply, Reject> {
+    options(ask)?;
+    let (index, trust) = (ask.site.handle.snapshot(), ask.site.handle.trust());
+    trust.credential(id).ok_or_else(|| missing("credential", id))?;
+    let under = trust.credentials().filter(|known| known.chain.iter().any(|link| **link == *id));
+    let shown: Vec<AdmittedOut<'_>> = under
+        .map(|known| AdmittedOut::new(known, index.scopes().map(|scopes| &**scopes)))
+        .collect();
+    Ok(Reply::json(&shown))
 }
 
 async fn issue(mut ask: Ask) -> Result<Reply, Reject> {

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proconsul_anchors::clock::Time;
+use proconsul_anchors::credential::trust::Known;
 use proconsul_anchors::credential::{CredentialRecord, Role, Trust};
 use proconsul_anchors::duration;
 use proconsul_anchors::handle::Wish;
 use proconsul_anchors::index::Row;
-use proconsul_anchors::scope::ScopePath;
+use proconsul_anchors::scope::{ScopePath, Scopes};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -118,6 +119,39 @@ pub(crate) struct CredentialOut<'a> {
     envelope: &'a RawValue,
     create_index: u64,
     modify_index: u64,
+}
+
+/// Where is told what a credential admitted.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct AdmittedOut<'a> {
+    #[serde(rename = "ID")]
+    id: &'a str,
+    role: Role,
+    subject: &'a str,
+    scope: &'a ScopePath,
+    /// Queries, one for each lineage in which it may have admitted something.
+    lineages: Vec<String>,
+}
+
+// === impl AdmittedOut ===
+
+impl<'a> AdmittedOut<'a> {
+    pub(crate) fn new(known: &'a Known, scopes: Option<&Scopes>) -> Self {
+        let under = scopes.into_iter().flat_map(|scopes| scopes.all_under(&known.scope));
+        let mut paths: Vec<ScopePath> = under.map(|scope| scope.path.clone()).collect();
+        paths.push(known.scope.clone());
+        paths.sort();
+        paths.dedup();
+        let query = |path: &ScopePath| format!("/v1/anchor/lineage/{path}?credential={}", known.id);
+        Self {
+            id: &known.id,
+            role: known.role,
+            subject: &known.subject,
+            scope: &known.scope,
+            lineages: paths.iter().map(query).collect(),
+        }
+    }
 }
 
 // === impl CredentialForm ===
