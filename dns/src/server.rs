@@ -77,6 +77,8 @@ pub trait Door: Send + Sync + 'static {
     }
     /// What the bearer of a sealed token may see; nothing when it cannot be opened or is not known.
     fn bearer(&self, from: Option<IpAddr>, token: &SealedSecret) -> Authority;
+    /// Whether the scope has a leader, as far as is known here.
+    fn is_led(&self) -> bool;
     /// The index, when nothing of a scope is read.
     fn snapshot(&self) -> Arc<Index>;
     /// Now.
@@ -219,7 +221,11 @@ impl<D: Door> Service<D> {
 
     /// Has a listener's replies follow the index and the settings of the moment.
     fn turn(&self, kept: &mut Kept) {
-        kept.turn(self.door.snapshot(), &self.settings.load());
+        let settings = self.settings.load();
+        kept.turn(self.door.snapshot(), &settings);
+        if !settings.allow_stale && !self.door.is_led() {
+            kept.forget();
+        }
     }
 
     /// Answers a datagram, with a reply that was kept where there is one; what can be sent now is written to `out`.

@@ -89,6 +89,11 @@ impl Kept {
         }
     }
 
+    /// Nothing that is kept holds any more.
+    pub(super) fn forget(&mut self) {
+        self.messages.clear();
+    }
+
     /// The settings that replies are made with.
     pub(super) fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.settings)
