@@ -16,6 +16,7 @@ mod https;
 mod kept;
 mod later;
 mod quic;
+mod relays;
 mod stream;
 mod tcp;
 mod telemetry;
@@ -47,6 +48,7 @@ pub use self::explain::Inquiry;
 use self::kept::{Basis, Counted, Kept, Made};
 use self::later::{Errand, Step};
 pub use self::quic::serve_quic;
+use self::relays::Relays;
 pub use self::tcp::{serve_https, serve_tcp, serve_tls};
 use self::telemetry::Timers;
 pub(crate) use self::transfer::IXFR;
@@ -121,6 +123,7 @@ pub struct Service<D> {
     timers: Timers,
     /// Places for queries that are under way elsewhere.
     later: Arc<Semaphore>,
+    relays: Relays,
 }
 
 /// A query that was understood.
@@ -198,7 +201,7 @@ impl<D: Door> Service<D> {
     pub fn new(door: D, settings: Arc<ArcSwap<Settings>>) -> Arc<Self> {
         let timers = Timers::new(&settings.load().node_name);
         let later = Arc::new(Semaphore::new(LATER_MAX));
-        Arc::new(Self { door, settings, timers, later })
+        Arc::new(Self { door, settings, timers, later, relays: Relays::default() })
     }
 
     /// Answers one message.
