@@ -158,6 +158,38 @@ fn clients() {
     fs::remove_dir_all(&served.folder).unwrap();
 }
 
+/// What kdig gets within TLS from whom it trusts by that root; nothing when it does not.
+fn trusting(root: &Path, port: u16) -> Option<Vec<String>> {
+    let root = format!("+tls-ca={}", root.join("consul-agent-ca.pem").display());
+    let (port, name) = (port.to_string(), "+tls-hostname=dns.example.test");
+    let output = Command::new("kdig")
+        .args(["@127.0.0.1", "-p", &port, "+short", "+retry=0", name, &root, "web.service.consul"])
+        .output();
+    let output = output.unwrap_or_else(|error| panic!("kdig: {error}"));
+    output.status.success().then(|| lines(&String::from_utf8_lossy(&output.stdout)))
+}
+
+#[test]
+#[ignore = "needs knot-dnsutils"]
+fn certificates_are_read_again() {
+    let served = serve();
+    let (old, new) = (new_folder(), new_folder());
+    fs::copy(served.folder.join("consul-agent-ca.pem"), old.join("consul-agent-ca.pem")).unwrap();
+    assert_eq!(trusting(&old, served.tls).unwrap(), WEB);
+    certificates(&new);
+    assert_eq!(trusting(&new, served.tls), None);
+    for file in ["dc1-server-consul-0.pem", "dc1-server-consul-0-key.pem"] {
+        fs::copy(new.join(file), served.folder.join(file)).unwrap();
+    }
+    served.subject.signal("HUP").unwrap();
+    let found = until("the new certificate", READY_MAX, || trusting(&new, served.tls)).unwrap();
+    assert_eq!(found, WEB);
+    assert_eq!(trusting(&old, served.tls), None);
+    for folder in [&served.folder, &old, &new] {
+        fs::remove_dir_all(folder).unwrap();
+    }
+}
+
 /// Starts a forwarder, waits until it answers, and asks it.
 fn forwarded(name: &str, program: &str, arguments: &[&str], port: u16) {
     let child = Command::new(program)

@@ -16,6 +16,7 @@ mod https;
 mod kept;
 mod later;
 mod quic;
+mod relays;
 mod stream;
 mod tcp;
 mod telemetry;
@@ -47,6 +48,7 @@ pub use self::explain::Inquiry;
 use self::kept::{Basis, Counted, Kept, Made};
 use self::later::{Errand, Step};
 pub use self::quic::serve_quic;
+use self::relays::Relays;
 pub use self::tcp::{serve_https, serve_tcp, serve_tls};
 use self::telemetry::Timers;
 pub(crate) use self::transfer::IXFR;
@@ -77,6 +79,8 @@ pub trait Door: Send + Sync + 'static {
     }
     /// What the bearer of a sealed token may see; nothing when it cannot be opened or is not known.
     fn bearer(&self, from: Option<IpAddr>, token: &SealedSecret) -> Authority;
+    /// Whether the scope has a leader, as far as is known here.
+    fn is_led(&self) -> bool;
     /// The index, when nothing of a scope is read.
     fn snapshot(&self) -> Arc<Index>;
     /// Now.
@@ -119,6 +123,7 @@ pub struct Service<D> {
     timers: Timers,
     /// Places for queries that are under way elsewhere.
     later: Arc<Semaphore>,
+    relays: Relays,
 }
 
 /// A query that was understood.
@@ -196,7 +201,7 @@ impl<D: Door> Service<D> {
     pub fn new(door: D, settings: Arc<ArcSwap<Settings>>) -> Arc<Self> {
         let timers = Timers::new(&settings.load().node_name);
         let later = Arc::new(Semaphore::new(LATER_MAX));
-        Arc::new(Self { door, settings, timers, later })
+        Arc::new(Self { door, settings, timers, later, relays: Relays::default() })
     }
 
     /// Answers one message.
@@ -219,7 +224,11 @@ impl<D: Door> Service<D> {
 
     /// Has a listener's replies follow the index and the settings of the moment.
     fn turn(&self, kept: &mut Kept) {
-        kept.turn(self.door.snapshot(), &self.settings.load());
+        let settings = self.settings.load();
+        kept.turn(self.door.snapshot(), &settings);
+        if !settings.allow_stale && !self.door.is_led() {
+            kept.forget();
+        }
     }
 
     /// Answers a datagram, with a reply that was kept where there is one; what can be sent now is written to `out`.

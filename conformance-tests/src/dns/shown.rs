@@ -84,8 +84,27 @@ fn records_before_edns(bytes: &[u8]) -> Option<Vec<String>> {
     let count = u16::from_be_bytes([*bytes.get(10)?, *bytes.get(11)?]).checked_sub(1)?;
     without[10..12].copy_from_slice(&count.to_be_bytes());
     let mut lines = records(&Message::from_vec(&without).ok()?);
-    lines.push("one more record".to_owned());
+    lines.push(edns_bytes(bytes)?);
     Some(lines)
+}
+
+/// The EDNS record at the end of a message, byte by byte: its size, and each option's number and data.
+fn edns_bytes(message: &[u8]) -> Option<String> {
+    let number =
+        |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | usize::from(*byte));
+    let is_last = |at: &usize| {
+        let record = &message[*at..];
+        record.starts_with(&[0, 0, 41])
+            && record.get(9..11).is_some_and(|length| 11 + number(length) == record.len())
+    };
+    let record = &message[(0..message.len()).find(is_last)?..];
+    let (mut line, mut options) = (format!("OPT udp {}", number(&record[3..5])), &record[11..]);
+    while let Some((head, rest)) = options.split_at_checked(4) {
+        let (data, rest) = rest.split_at_checked(number(&head[2..]))?;
+        line.push_str(&format!(" {}={}", number(&head[..2]), super::wire::to_hex(data)));
+        options = rest;
+    }
+    Some(line)
 }
 
 fn line(section: &str, record: &Record) -> String {

@@ -34,13 +34,19 @@ pub(super) fn answer(view: View<'_>, question: &Question) -> Draft {
 fn holder(view: View<'_>, ip: IpAddr) -> Option<Name> {
     let View { index, settings, .. } = view;
     let zone = settings.domain.name();
-    let has = |row: &NodeRow| address::parse(&row.node.address) == Some(ip);
-    let node = index.nodes().find(|row| has(row) && view.shows_node(row));
+    let text = ip.to_canonical().to_string();
+    // An IPv4 address of a node stands under `in-addr.arpa` alone, however it is written.
+    let is_usual = ip == ip.to_canonical();
+    // Nearly all are written in the usual way, and comparing costs less than reading.
+    let has = |row: &NodeRow| {
+        let told = row.node.address.as_ref();
+        told == text || (told.contains(':') && address::parse(told) == Some(ip))
+    };
+    let node = index.nodes().filter(|_| is_usual).find(|row| has(row) && view.shows_node(row));
     if let Some(row) = node {
         return node::canonical_name(settings, row, zone).ok();
     }
     // Services are compared by text: one that is written in another way than usual is not found.
-    let text = ip.to_canonical().to_string();
     let mut services =
         index.nodes().flat_map(|row| row.services.values().map(move |instance| (row, instance)));
     let (row, instance) = services.find(|(row, instance)| {

@@ -401,6 +401,17 @@ fn reverse_lookup() {
     let arpa = "2.4.2.4.2.4.2.4.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa";
     check(catalog, &format!("{arpa} ANY"), &format!("AN {arpa}. 0 PTR six.node.dc1.consul."));
     misses(catalog, &["9.9.9.9.in-addr.arpa PTR", "home.arpa PTR"]);
+    // An IPv4 address within IPv6: of services alone.
+    let of = |nibble: u8| format!("{nibble}.0.0.0.0.0.f.7.f.f.f.f.{}ip6.arpa", "0.".repeat(20));
+    let (node, service) = (of(2), of(3));
+    let web = format!("AN {node}. 0 PTR web.service.dc1.consul.");
+    check(catalog, &format!("{node} PTR"), &web);
+    let db = format!("AN {service}. 0 PTR db.service.dc1.consul.");
+    check(catalog, &format!("{service} PTR"), &db);
+    let odd = "node n ::ffff:10.0.0.7\nnode m 2001:DB8:0::1";
+    check(odd, "7.0.0.10.in-addr.arpa PTR", "AN 7.0.0.10.in-addr.arpa. 0 PTR n.node.dc1.consul.");
+    let m = "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa";
+    check(odd, &format!("{m} PTR"), &format!("AN {m}. 0 PTR m.node.dc1.consul."));
     check(catalog, "9.9.9.9.in-addr.arpa SOA", &format!("NxDomain\n{SOA}\n{SOA}"));
     check(
         &format!("{catalog}\nset domain=Custom\nset alt_domain=alt"),

@@ -115,6 +115,10 @@ impl Door for Handle {
         self.authority(&caller).unwrap_or_else(|_| Authority::nothing())
     }
 
+    fn is_led(&self) -> bool {
+        self.has_leader()
+    }
+
     fn snapshot(&self) -> Arc<Index> {
         Self::snapshot(self)
     }

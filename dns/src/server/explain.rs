@@ -262,7 +262,7 @@ fn kept(asking: &Asking, look: &Look, draft: &Draft) -> String {
         Some(Basis::Service(name, _)) => {
             format!("by UDP listeners, while the row of service {name} stands")
         }
-        Some(Basis::Index) => "by UDP listeners, while the index stands".to_owned(),
+        Some(Basis::Index(_)) => "by UDP listeners, while the index stands".to_owned(),
         None => "no: it is made for each query".to_owned(),
     }
 }

@@ -56,8 +56,8 @@ struct Message {
 pub(super) enum Basis {
     /// From the row of one service.
     Service(Box<str>, Arc<ServiceRow>),
-    /// From more of the index than one row.
-    Index,
+    /// From more of the index than one row; so many answers.
+    Index(usize),
 }
 
 /// How a reply came to be.
@@ -87,6 +87,11 @@ impl Kept {
             self.index = index;
             self.moment += 1;
         }
+    }
+
+    /// Nothing that is kept holds any more.
+    pub(super) fn forget(&mut self) {
+        self.messages.clear();
     }
 
     /// The settings that replies are made with.
@@ -156,7 +161,7 @@ impl Message {
     fn new(basis: Basis, moment: u64, counted: Counted) -> Self {
         let instances = match &basis {
             Basis::Service(_, row) => row.instances.len().max(1),
-            Basis::Index => 1,
+            Basis::Index(answers) => (*answers).max(1),
         };
         let replies_max = (4 * instances).min(KEPT_REPLIES_MAX);
         let servings_max = (KEPT_SERVINGS_MAX / instances).max(KEPT_SERVINGS_MIN);
@@ -170,7 +175,7 @@ impl Basis {
     /// What a reply was made from; nothing when more than the index had a part in it.
     pub(super) fn of(place: &Place, reply: &Reply, index: &Index) -> Option<Self> {
         let Place::Ask { ask, .. } = place else {
-            return (*place == Place::Reverse && is_plain(reply)).then_some(Self::Index);
+            return (*place == Place::Reverse && is_plain(reply)).then_some(Self::Index(1));
         };
         if !is_plain(reply) {
             return None;
@@ -180,8 +185,13 @@ impl Basis {
                 let row = index.service(name)?;
                 Some(Self::Service(name.as_str().into(), Arc::clone(row)))
             }
-            Ask::Service { .. } | Ask::Node { .. } | Ask::Address { .. } => Some(Self::Index),
-            _ => None,
+            Ask::Service { .. }
+            | Ask::Connect { .. }
+            | Ask::Ingress { .. }
+            | Ask::Virtual { .. }
+            | Ask::Node { .. }
+            | Ask::Address { .. } => Some(Self::Index(reply.answer.len())),
+            Ask::Zone | Ask::Transfer | Ask::Query { .. } => None,
         }
     }
 
@@ -191,7 +201,7 @@ impl Basis {
                 index.service(name).is_some_and(|now| Arc::ptr_eq(now, row))
             }
             // Made from the index of the moment, and looked at again only when that moved.
-            Self::Index => false,
+            Self::Index(_) => false,
         }
     }
 }

@@ -136,16 +136,17 @@ impl<D: Door> Service<D> {
         let (question, from, asker) = (question.clone(), *from, asker.clone());
         let (place, hops) = (asking.place.clone(), crate::hops::told(&message));
         let asked = Asked { message, question, asker, from, place, hops };
-        let told = match upstream(whom, settings) {
-            Some(upstream) => upstream.ask(&asked).await,
-            None => {
+        let told = match (upstream(whom, settings), whom) {
+            (Some(recursors), Whom::Recursors) => self.relays.ask(recursors, asked).await,
+            (Some(upstream), _) => upstream.ask(&asked).await,
+            (None, _) => {
                 Err(ExtendedError::new(ErrorCode::NOT_READY, "nobody is configured to be asked"))
             }
         };
         match told {
             Ok(Told::Reply(mut reply)) => {
                 self.timers.served(asking);
-                reply.header.id = asked.asker.id;
+                reply.header.id = asking.asker.id;
                 reply.compress = !settings.disable_compression;
                 reply
             }

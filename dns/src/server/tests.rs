@@ -219,3 +219,25 @@ fn what_is_kept_goes_with_the_row_it_was_made_from() {
     let (_, new) = ask_again(&after, &mut kept, &web);
     assert_eq!(new[new.len() - 4..], [10, 0, 0, 9]);
 }
+
+#[test]
+fn names_of_the_mesh_are_kept_until_the_index_moves() {
+    let text =
+        "node n1 10.0.0.1\nservice n1 web web\nservice n1 web-proxy web-proxy port=7 proxy=web";
+    let settings = Arc::new(ArcSwap::from_pointee(Settings::default()));
+    let mut kept = Kept::default();
+    for (text, last) in [(text.to_owned(), 1), (text.replace("10.0.0.1", "10.0.0.9"), 9)] {
+        let service = Service::new(World::read(&text), Arc::clone(&settings));
+        for (keyword, address) in [("connect", [10, 0, 0, last]), ("virtual", [240, 0, 0, 1])] {
+            let keyword = [&[u8::try_from(keyword.len()).unwrap()], keyword.as_bytes()].concat();
+            let name = [b"\x03web".as_slice(), &keyword, b"\x06consul\0\0\x01\0\x01"].concat();
+            let message = [&query(7)[..12], &name].concat();
+            for _ in 0..20 {
+                let told = ask_again(&service, &mut kept, &message).1;
+                assert_eq!(told[told.len() - 4..], address, "{text}");
+            }
+            let mut out = Vec::new();
+            assert!(kept.reply(&message, &mut rand::rng(), &mut out).is_some(), "it is kept");
+        }
+    }
+}

@@ -221,6 +221,10 @@ impl Door for World {
         Authority::open()
     }
 
+    fn is_led(&self) -> bool {
+        true
+    }
+
     fn snapshot(&self) -> Arc<Index> {
         Arc::clone(&self.index)
     }

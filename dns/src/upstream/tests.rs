@@ -228,3 +228,53 @@ async fn what_is_under_way_ends_with_the_settings_it_began_with() {
     assert_eq!(show(Some(&refusal)).head, "REFUSED qr rd");
     assert_eq!(show(Some(&reply.await)).head, "NOERROR qr rd ra");
 }
+
+#[tokio::test]
+async fn what_is_asked_at_the_same_time_is_asked_once() {
+    let recursor = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let service = service(&[recursor.local_addr().unwrap()], Strategy::Sequential);
+    let respond = |line: &str, id: u16| {
+        let message = wire::question(line, id).unwrap();
+        match service.respond(Transport::Udp, None, &message, &mut StdRng::seed_from_u64(1)) {
+            Response::Later(reply) => reply,
+            _ => panic!("somebody is to be asked"),
+        }
+    };
+    // Both are under way before the recursor says anything.
+    let (line, other) = ("udp x.example.test A rd", "udp x.example.test AAAA rd");
+    let said = async {
+        let mut buffer = [0; 512];
+        let mut asked = Vec::new();
+        for _ in 0..2 {
+            let (length, from) = recursor.recv_from(&mut buffer).await.unwrap();
+            buffer[2] |= 0x80;
+            recursor.send_to(&buffer[..length], from).await.unwrap();
+            asked.push(buffer[length - 3]);
+        }
+        asked.sort_unstable();
+        asked
+    };
+    let waiting =
+        futures_util::future::join3(respond(line, 1), respond(line, 2), respond(other, 3));
+    let ((first, second, third), asked) = futures_util::future::join(waiting, said).await;
+    assert_eq!([first[1], second[1], third[1]], [1, 2, 3], "each has its own number");
+    assert_eq!(first[2..], second[2..]);
+    assert_eq!(asked, [1, 28], "each question went out once");
+    assert!(recursor.try_recv(&mut [0; 512]).is_err());
+}
+
+/// A recursor that is ourselves: the query comes round, and waits for itself.
+#[tokio::test]
+async fn a_query_that_comes_round_ends() {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let own = socket.local_addr().unwrap();
+    let world = World::read(WORLD);
+    let timeout = Duration::from_millis(50);
+    let recursors = Recursors { servers: [own].into(), strategy: Strategy::Sequential, timeout };
+    let settings = Settings { recursors: Some(Arc::new(recursors)), ..world.settings.clone() };
+    let service = Service::new(world, Arc::new(ArcSwap::from_pointee(settings)));
+    let (_stop, stopped) = tokio::sync::watch::channel(false);
+    let _serving = tokio::spawn(crate::serve_udp(socket, Arc::clone(&service), stopped));
+    let told = ask(&service, "udp x.example.test A rd").await;
+    assert_eq!(told, "SERVFAIL qr rd ra");
+}

@@ -39,6 +39,7 @@ const SHARED_MIN_OF: usize = 20;
 
 /// How an extended error is shown, which comes last.
 const EXTENDED_ERROR: &str = " Unknown(15, ";
+const EXTENDED_ERROR_BYTES: &str = " 15=";
 
 /// The two listeners.
 #[derive(Debug, Clone, Copy)]
@@ -160,10 +161,14 @@ fn bare(message: &[u8]) -> Option<Vec<u8>> {
 /// Without an extended error (RFC 8914): the real program has none.
 fn plain(mut answer: Shown) -> Shown {
     for record in &mut answer.records {
-        let Some((before, error)) = record.split_once(EXTENDED_ERROR) else { continue };
-        // Its code, its length, and a number for each byte.
-        answer.bytes -= 4 + error.split(',').count();
-        *record = before.to_owned();
+        // Its code, its length, and a number or two digits for each byte.
+        if let Some((before, error)) = record.split_once(EXTENDED_ERROR) {
+            answer.bytes -= 4 + error.split(',').count();
+            *record = before.to_owned();
+        } else if let Some((before, error)) = record.split_once(EXTENDED_ERROR_BYTES) {
+            answer.bytes -= 4 + error.len() / 2;
+            *record = before.to_owned();
+        }
     }
     answer
 }

@@ -51,6 +51,10 @@ impl Door for Scope {
         Authority::open()
     }
 
+    fn is_led(&self) -> bool {
+        self.state != "leaderless"
+    }
+
     fn snapshot(&self) -> Arc<Index> {
         Arc::clone(&self.world.index)
     }
@@ -134,5 +138,26 @@ async fn names_of_other_datacenters_are_looked_up_there() {
         ("udp web.service.east.peer.consul A", "NXDOMAIN qr aa | SOA"),
     ] {
         assert_eq!(told("", "", question).await, expected, "{question}");
+    }
+}
+
+#[test]
+fn kept_replies_do_not_outlive_a_leader_where_that_matters() {
+    let message = wire::question("udp web.service.consul A", 7).unwrap();
+    let world = World::read("node n1 10.0.0.1\nservice n1 w web port=80");
+    for (allow_stale, after) in [(true, 0), (false, 2)] {
+        let settings = Settings { allow_stale, ..world.settings.clone() };
+        let settings = Arc::new(ArcSwap::from_pointee(settings));
+        let mut kept = Kept::default();
+        for (state, code) in [("", 0), ("leaderless", after)] {
+            let scope = Scope { world: world.clone(), state };
+            let service = Service::new(scope, Arc::clone(&settings));
+            for _ in 0..9 {
+                let mut out = Vec::new();
+                service.turn(&mut kept);
+                service.respond_again(&mut kept, None, &message, &mut rand::rng(), &mut out);
+                assert_eq!(out[3] & 0xF, code, "{state} {allow_stale}");
+            }
+        }
     }
 }
