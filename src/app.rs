@@ -45,8 +45,8 @@ use self::sockets::{Served, Sockets};
 use crate::config::{CONSUL_VERSION, Config, Sources, reason};
 use crate::roles;
 use crate::roles::surveyor::Surveyor;
-use crate::transport;
 use crate::telemetry::{LogFile, LogSettings, Rotation, Syslog, Telemetry, gauges, level, profile};
+use crate::transport;
 
 /// Open requests get as long to end when the program stops.
 const DRAIN_MAX: Duration = Duration::from_millis(200);

@@ -32,13 +32,13 @@ use self::board::Board;
 use self::credentials::Credentials;
 pub use self::credentials::{Answered, CredentialError, Wish};
 use self::governance::Governance;
-use self::remote::Remote;
-pub use self::remote::{
-    AdjacencyError, AskFault, CONTACT_EVERY, Errand, Explanation, FarFault, Resolution, Sending, Source,
-    Told, Wait, Wire,
-};
 pub use self::governance::Ruling;
 pub use self::reading::{Inquiry, Reasons};
+use self::remote::Remote;
+pub use self::remote::{
+    AdjacencyError, AskFault, CONTACT_EVERY, Errand, Explanation, FarFault, Resolution, Sending,
+    Source, Told, Wait, Wire,
+};
 pub use self::restore::RestoreError;
 pub use self::retention::{PruneError, Pruning, RETENTION_INTERVAL};
 use crate::acl::{AclSettings, Act, Authority, vet};

@@ -114,7 +114,12 @@ impl PolicySet {
         modules.fold(Reads::default(), |all, module| all.and(module.reads()))
     }
 
-    fn ask(&self, scope: &Scope, name: &str, input: Result<regorus::Value, PolicyFault>) -> Decided {
+    fn ask(
+        &self,
+        scope: &Scope,
+        name: &str,
+        input: Result<regorus::Value, PolicyFault>,
+    ) -> Decided {
         let decided = match self.get(name) {
             None => Err(PolicyFault::new(format!("there is no policy {name:?}"))),
             Some(module) => input.and_then(|input| module.decide(input, self.stopwatch)),
@@ -144,7 +149,8 @@ pub fn binding(chain: &[Arc<Scope>]) -> impl Iterator<Item = (&Scope, &str, bool
         Some((own, above)) => (Some(own), above),
         None => (None, chain),
     };
-    let inherited = above.iter().filter_map(|scope| Some((&**scope, scope.inherit.as_deref()?, true)));
+    let inherited =
+        above.iter().filter_map(|scope| Some((&**scope, scope.inherit.as_deref()?, true)));
     inherited.chain(own.and_then(|scope| Some((&**scope, scope.policy.as_deref()?, false))))
 }
 

@@ -56,11 +56,8 @@ async fn far(
     }
     counts::read();
     let _waiting = (options.after > 0).then(counts::Waiting::begin);
-    let wait = Wait {
-        after: options.after,
-        patience: jittered(options.patience),
-        travel: HTTP_PATIENCE,
-    };
+    let wait =
+        Wait { after: options.after, patience: jittered(options.patience), travel: HTTP_PATIENCE };
     Ok(site.handle.lookup_far(caller, &target, query, wait).await?)
 }
 

@@ -158,7 +158,7 @@ impl Target<'_> {
     /// By what name it goes.
     pub fn name(&self) -> &str {
         match self {
-            Self::Instance(service, _) => service.name.as_str(),
+            Self::Instance(service, _) => service.name.key(),
             Self::Service(name)
             | Self::Key(name, _)
             | Self::Node(name)
@@ -198,7 +198,8 @@ fn instance_json(service: &Service, node: &Node) -> Json {
         .collect();
     json!({
         "kind": "service",
-        "name": service.name.as_str(),
+        "name": service.name.key(),
+        "spelled": service.name.as_str(),
         "id": service.id.as_str(),
         "tags": service.tags,
         "port": service.port,

@@ -2,8 +2,8 @@
 
 use regex::Regex;
 
-use crate::interpolate::{Meaningless, Names, Text, Unreadable};
 use super::{NAME_PREFIX_MATCH, PreparedQuery, ServiceQuery};
+use crate::interpolate::{Meaningless, Names, Text, Unreadable};
 use crate::pairs::Pairs;
 use crate::pattern::{self, Refused};
 

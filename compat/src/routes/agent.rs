@@ -259,8 +259,7 @@ pub(crate) async fn health_by_name(ask: Ask) -> Result<Reply, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
     ask.demand(Act::service_read(name))?;
     let (holds, found) = (Holds::of(&ask.site), ask.site.agent.health_by_name(name));
-    let found: Vec<ServiceHealth> =
-        found.into_iter().map(|health| holds.health(health)).collect();
+    let found: Vec<ServiceHealth> = found.into_iter().map(|health| holds.health(health)).collect();
     let Some(worst) = found.iter().map(|health| health.status).max() else {
         return Ok(unknown(&ask, &format!("ServiceName {name} Not Found"), || {
             Reply::json::<[u8]>(&[])

@@ -2,9 +2,9 @@
 
 pub(crate) mod adjacencies;
 pub(crate) mod credentials;
-pub(crate) mod taxonomy;
 pub(crate) mod lineage;
 pub(crate) mod policies;
 pub(crate) mod record;
 pub(crate) mod resolve;
 pub(crate) mod scopes;
+pub(crate) mod taxonomy;

@@ -240,10 +240,10 @@ impl<'a> Eligible<'a> {
     fn is_fit(&self, only_passing: bool) -> bool {
         self.instance.hold.is_none()
             && self.checks().all(|row| match *row.status() {
-            Status::Critical => false,
-            Status::Passing => true,
-            Status::Warning | Status::Other(_) => !only_passing,
-        })
+                Status::Critical => false,
+                Status::Passing => true,
+                Status::Warning | Status::Other(_) => !only_passing,
+            })
     }
 
     /// The weight of its state. A state that nobody knows weighs one.

@@ -3,6 +3,7 @@
 //! A read of one thing (a service, a key) has an outcome; lists are narrowed line by line. What is deferred is answered with
 //! what the caller could see last: the state of the index when the decision fell.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::decisions::{Asked, Decisions, LastKnown, fingerprint};
@@ -79,22 +80,25 @@ impl Narrowing {
 impl Narrow for Narrowing {
     fn allows(&self, act: Act<'_>) -> bool {
         let Some(scopes) = self.index.scopes() else { return true };
-        let (action, target) = match (act.access, act.resource, act.reach) {
-            // Writes are judged when they are submitted, with all that they would write.
-            (Access::Write, _, _) => return true,
-            (_, Resource::Service, Reach::Named(name)) => {
-                (Action::ReadService, Target::Service(name))
-            }
-            (_, Resource::Node, Reach::Named(name)) => (Action::ReadNode, Target::Node(name)),
-            (_, Resource::Key, Reach::Named(name)) => (Action::ReadKey, Target::Key(name, None)),
-            (_, Resource::Session, Reach::Named(name)) => {
-                (Action::ReadSession, Target::Session(name))
-            }
+        // Writes are judged when they are submitted, with all that they would write.
+        if act.access == Access::Write {
+            return true;
+        }
+        let name = match (act.resource, act.reach) {
+            (_, Reach::Named(name)) => name,
             // Whether nobody needs to ask for each: nodes are the datacenter's own.
-            (_, Resource::Node, Reach::All) => {
+            (Resource::Node, Reach::All) => {
                 return binding(scopes.chain(scopes.root())).next().is_none();
             }
-            (_, Resource::Service, Reach::All) => return false,
+            (Resource::Service, Reach::All) => return false,
+            _ => return true,
+        };
+        let folded = folded(name);
+        let (action, target) = match act.resource {
+            Resource::Service => (Action::ReadService, Target::Service(&folded)),
+            Resource::Node => (Action::ReadNode, Target::Node(&folded)),
+            Resource::Session => (Action::ReadSession, Target::Session(&folded)),
+            Resource::Key => (Action::ReadKey, Target::Key(name, None)),
             _ => return true,
         };
         self.shows(scopes, action, target)
@@ -107,6 +111,12 @@ impl std::fmt::Debug for Narrowing {
     }
 }
 
+/// A name as policies are told it: names of the catalog are the same in any case.
+fn folded(name: &str) -> Cow<'_, str> {
+    let is_folded = name.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+    if is_folded { Cow::Borrowed(name) } else { Cow::Owned(name.to_lowercase()) }
+}
+
 /// The one thing that a read is about.
 fn named(query: &Query) -> Option<(Action, Target<'_>)> {
     match query {
@@ -116,7 +126,7 @@ fn named(query: &Query) -> Option<(Action, Target<'_>)> {
         | Query::HealthConnect(name)
         | Query::HealthIngress(name)
         | Query::ServiceChecks { service: name, .. } => {
-            Some((Action::ReadService, Target::Service(name.as_str())))
+            Some((Action::ReadService, Target::Service(name.key())))
         }
         Query::Key(key) => Some((Action::ReadKey, Target::Key(key, None))),
         _ => None,

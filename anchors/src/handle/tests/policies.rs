@@ -11,6 +11,7 @@ use crate::service::{Check, Checked, Status};
 const POLICY: &str = r#"package p
 decision contains {"outcome": "refuse", "rule": "shut"} if {
 	input.action in ["service:read", "key:read"]
+	startswith(input.target.name, "pay")
 	input.caller.listener == "refused"
 }
 decision contains {"outcome": "attest", "rule": "shown"} if input.caller.listener == "attested"
@@ -91,6 +92,7 @@ async fn a_policy_decides_about_each_read() {
         ("attested", "pay-api", Outcome::Attest, true),
         ("refused", "pay-api", Outcome::Refuse, false),
         ("refused", "pay-none", Outcome::Refuse, false),
+        ("refused", "PAY-Api", Outcome::Refuse, false),
         ("refused", "web", Outcome::Resolve, true),
         ("daily", "pay-api", Outcome::Resolve, true),
     ];

@@ -12,9 +12,10 @@ begins(prefixes) if {
 	startswith(input.target.name, prefix)
 }
 
-# The name does not match a pattern as a whole.
+# The name, as it was written, does not match a pattern as a whole.
 unlike(pattern) if {
-	not regex.match(concat("", ["^(?:", pattern, ")$"]), input.target.name)
+	written := object.get(input.target, "spelled", input.target.name)
+	not regex.match(concat("", ["^(?:", pattern, ")$"]), written)
 }
 
 # The name of the service is none that DNS can carry as one label.
