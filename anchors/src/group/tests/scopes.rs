@@ -1,6 +1,7 @@
 //! Several lineages under one order.
 
 use super::*;
+use crate::change::Prune;
 
 /// The datacenter's own, or one of two scopes under it.
 pub(super) fn of_turn(number: u64) -> Option<ScopePath> {
@@ -75,4 +76,47 @@ async fn checkpoints_of_all_lineages_are_kept_at_the_end() {
     run.group.stop().await;
     let kept = run.store.read(|tx| Ok(tx.open_table(CHECKPOINTS)?.len()?)).unwrap();
     assert_eq!(kept, 2);
+}
+
+/// Payloads of the first entries go, below an image of the state as it is.
+async fn prune(group: &Group) -> Result<Committed, Refusal> {
+    let base = group.seal().await?;
+    let prune = Prune { seqs: vec![(0, 3)], base, uid: None };
+    let change = Change::Prune(Box::new(prune));
+    group.propose(Proposal { change, ..put("", "") }).await
+}
+
+#[tokio::test]
+async fn what_was_pruned_survives_any_crash() {
+    let (mut told, mut gone) = (0, 0);
+    for seed in 0..40_u64 {
+        let disk = new_disk();
+        let first = start_on(&disk, 1).await;
+        disk.die_after(40 + seed * 5);
+        let mut acknowledged = 0;
+        for number in 0..30 {
+            let done = match number % 10 {
+                9 => prune(&first.group).await,
+                _ => first.group.propose(put_in_turn(number, &number.to_string())).await,
+            };
+            let Ok(committed) = done else { break };
+            acknowledged = committed.revision;
+        }
+        drop(first);
+        for crash in [Crash::Killed, Crash::PowerLost(seed), Crash::PowerLost(!seed)] {
+            let again = disk.after(crash);
+            let run = start_on(&again, 1).await;
+            let story = format!("seed {seed}, {crash:?}");
+            assert!(run.index.revision() >= acknowledged, "{story}");
+            run.group.propose(put("after", "1")).await.unwrap();
+            run.group.stop().await;
+            run.store.close();
+            let keys = Keys::from_seeds([1; 32], [1; 32]);
+            let report = check_database("the disk", &again.opener()().unwrap(), &keys).unwrap();
+            assert!(report.is_clean(), "{story}: {report}");
+            told += 1;
+            gone += u64::from(report.pruned > 0);
+        }
+    }
+    assert!(gone > 0 && gone < told, "some died before, some after: {gone} of {told}");
 }
