@@ -163,7 +163,7 @@ impl Write<'_> {
     }
 
     /// Changes a node's row in place; the caller says what that touches.
-    fn edit_node(&mut self, name: &Caseless, edit: impl FnOnce(&mut NodeRow)) {
+    pub(super) fn edit_node(&mut self, name: &Caseless, edit: impl FnOnce(&mut NodeRow)) {
         if let Some(row) = self.index.nodes.get_mut(name.key()) {
             edit(Arc::make_mut(row));
         }
@@ -180,7 +180,10 @@ impl Write<'_> {
         self.speaks_of(uid, there.as_ref().map(|row| row.entry));
         let service = self.with_virtual_address(service);
         if let Some(row) = &there {
-            if same_service(&row.service, &service) && row.standing() == *standing {
+            if same_service(&row.service, &service)
+                && row.hold == standing.hold
+                && (row.scope == standing.scope || self.move_to_scope(row, standing))
+            {
                 return;
             }
             if row.service.name != service.name {

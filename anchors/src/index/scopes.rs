@@ -5,12 +5,12 @@ use std::sync::{Arc, OnceLock};
 use imbl::{OrdMap, OrdSet};
 
 use super::write::Write;
-use super::{Index, Instance, KeyRow, NodeRow};
+use super::{Index, Instance, KeyRow, NodeRow, RowId};
 use crate::error::Refusal;
 use crate::name::Caseless;
 use crate::record::{RecordChange, TableId};
 use crate::scope::check::related;
-use crate::scope::{Hold, Scope, ScopeFault, ScopePath, ScopePolicy, Scopes};
+use crate::scope::{Hold, Scope, ScopeFault, ScopePath, ScopePolicy, Scopes, Standing};
 use crate::service::Service;
 
 /// What a scope holds, those under it included.
@@ -292,6 +292,27 @@ impl Governed {
 // === impl Write ===
 
 impl Write<'_> {
+    /// An instance belongs to another scope now. No answer shows that, so that no index moves. Whether it could be done so: what
+    /// reaches another service is kept in a second place.
+    pub(super) fn move_to_scope(&mut self, there: &Arc<Instance>, standing: &Standing) -> bool {
+        if there.service.reaches().is_some() {
+            return false;
+        }
+        let (scope, entry) = (standing.scope.clone(), self.stamp.seq);
+        let row = Arc::new(Instance { scope, entry, ..Instance::clone(there) });
+        let key = (row.node.shared_key(), row.service.id.shared_key());
+        if let Some(service) = self.index.services.get_mut(row.service.name.key()) {
+            Arc::make_mut(service).instances.insert(key.clone(), Arc::clone(&row));
+        }
+        let inserted = Arc::clone(&row);
+        self.edit_node(&row.node, |node| {
+            node.services.insert(inserted);
+        });
+        self.write_row(RowId::Service(key.0, key.1));
+        self.index.instance_came(Some(there), &row, false);
+        true
+    }
+
     /// Whether the scopes fit together after records were written, and with what they hold.
     pub(super) fn scopes_fit(&self, changes: &[RecordChange]) -> Result<(), Refusal> {
         let table = |change: &RecordChange| match change {

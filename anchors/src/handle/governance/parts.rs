@@ -385,6 +385,8 @@ impl<'a> Placing<'a> {
             return Ok(owner.clone());
         }
         let there = self.index.key(key).and_then(|row| row.scope.clone());
+        // A scope that is gone has left its keys to nobody.
+        let there = there.filter(|owner| self.scopes.get(owner).is_some());
         match (there, self.asks) {
             (Some(owner), _) => {
                 self.may_write(&owner)?;

@@ -7,6 +7,7 @@ use super::*;
 use crate::change::{Change, KvChange, PutWhen, Registration, Removal};
 use crate::clock::Time;
 use crate::index::Stamp;
+use crate::query::Query;
 use crate::record::{AnyRecord, When};
 use crate::scope::NameRange;
 use crate::service::Node;
@@ -108,6 +109,24 @@ fn a_name_has_one_owner() {
          -reg n2 w
          reg n1 w web dc1/pay",
     );
+}
+
+#[test]
+fn a_service_that_only_changes_its_owner_moves_no_index() {
+    let mut index = check("reg n1 w web -");
+    let services = Query::Services { by_node_meta: false };
+    let queries = [Query::Service("web".into()), services, Query::Nodes];
+    let indexes = |index: &Index| queries.clone().map(|query| index.index_of(&query));
+    let before = indexes(&index);
+    for line in ["scope dc1/web web", "reg n1 w web dc1/web"] {
+        assert_eq!(tell(&mut index, line), "");
+    }
+    assert_eq!((indexes(&index), index.usage(&path("dc1/web")).instances), (before, 1));
+    let row = index.service("web").unwrap().instances.values().next().unwrap();
+    assert_eq!(row.scope, Some(path("dc1/web")));
+    let mut rows: Vec<_> = index.rows().map(|(id, value)| (id.to_key(), value)).collect();
+    rows.sort();
+    assert_eq!(Index::restore(rows).unwrap().usage(&path("dc1/web")).instances, 1);
 }
 
 #[test]
