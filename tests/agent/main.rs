@@ -9,6 +9,7 @@ mod files;
 mod harness;
 mod limits;
 mod ports;
+mod scopes;
 mod service;
 mod signals;
 mod tls;
