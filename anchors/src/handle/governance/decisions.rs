@@ -6,14 +6,12 @@
 //! so it is told when a decision changes, and not with every question.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, DefaultHasher};
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher, Hash, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use metrics::counter;
-use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 
 use crate::clock::Time;
 use crate::index::Index;
@@ -53,7 +51,7 @@ pub(in crate::handle) struct Rules {
 }
 
 /// A digest of who asks for what.
-type Question = [u8; 16];
+type Question = u128;
 
 /// What was decided about a question.
 #[derive(Clone, Debug)]
@@ -113,17 +111,14 @@ pub(in crate::handle) fn fingerprint(facts: &CallerFacts) -> u128 {
         home,
     } = facts;
     let of = (accessor, policies, roles, auth_method, listener, source, credential, home);
-    u128::from_be_bytes(short(Sha256::new_with_prefix(json(&of))))
+    digest(&of)
 }
 
-fn json(of: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(of).expect("texts, numbers and lists of them become JSON")
-}
-
-fn short(hash: Sha256) -> [u8; 16] {
-    let mut short = [0; 16];
-    short.copy_from_slice(&hash.finalize()[..16]);
-    short
+/// Twice 64 bits under keys that nobody knows: what two questions have in common cannot be sought for.
+fn digest(of: &impl Hash) -> u128 {
+    static KEYS: OnceLock<[RandomState; 2]> = OnceLock::new();
+    let [first, second] = KEYS.get_or_init(Default::default);
+    u128::from(first.hash_one(of)) << 64 | u128::from(second.hash_one(of))
 }
 
 /// A watch for policies that take too long.
@@ -169,19 +164,17 @@ impl Asked<'_> {
     }
 
     fn question(&self) -> Question {
-        let mut hash = Sha256::new();
-        hash.update(self.caller.to_be_bytes());
-        let (scope, action) = (self.scope.as_str(), self.action.as_str());
-        for text in [scope, action, self.target.kind(), self.target.name()] {
-            hash.update(text.len().to_be_bytes());
-            hash.update(text);
-        }
-        match self.target {
-            Target::Instance(service, node) => hash.update(json(&(service, node))),
-            Target::Key(_, Some(bytes)) => hash.update(bytes.to_be_bytes()),
-            _ => {}
-        }
-        short(hash)
+        // No service has a hash of its own: it has text keys only, and becomes JSON.
+        let details = match self.target {
+            Target::Instance(service, node) => serde_json::to_vec(&(service, node)).ok(),
+            _ => None,
+        };
+        let bytes = match self.target {
+            Target::Key(_, bytes) => bytes,
+            _ => None,
+        };
+        let (kind, name) = (self.target.kind(), self.target.name());
+        digest(&(self.caller, self.scope.as_str(), self.action, kind, name, details, bytes))
     }
 }
 
@@ -285,7 +278,7 @@ impl Decisions {
         &self,
         question: &Question,
     ) -> MutexGuard<'_, HashMap<Question, Entry, BuildHasherDefault<DefaultHasher>>> {
-        let at = usize::from(question[0]) % SHARDS;
+        let at = (*question % SHARDS as u128) as usize;
         // Between any two calls the map is whole.
         self.shards[at].lock().unwrap_or_else(PoisonError::into_inner)
     }
