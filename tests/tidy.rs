@@ -53,6 +53,8 @@ const PURE: &[&str] = &[
     "anchors/src/clock.rs",
     "anchors/src/coordinate",
     "anchors/src/coordinate.rs",
+    "anchors/src/credential",
+    "anchors/src/credential.rs",
     "anchors/src/duration.rs",
     "anchors/src/entry.rs",
     "anchors/src/error.rs",

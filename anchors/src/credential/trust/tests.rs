@@ -443,19 +443,17 @@ fn model(records: &[CredentialRecord], record: &CredentialRecord, now: Time, ste
     }
     let Some(issuer) = records.iter().find(|there| there.id == record.issuer) else { return false };
     let competent = match (issuer.role, record.role) {
-        (Role::Root, Role::Root) => false,
-        (Role::Root, _) | (Role::Policy, Role::Approver) => true,
+        (Role::Root, role) => role != Role::Root,
         (Role::Anchor, Role::Anchor) => issuer.scope != record.scope,
-        (Role::Anchor, Role::Peer | Role::Workload | Role::Witness) => true,
+        (Role::Policy, Role::Approver)
+        | (Role::Anchor, Role::Peer | Role::Workload | Role::Witness) => true,
         _ => false,
     };
     let within = format!("{}/", record.scope).starts_with(&format!("{}/", issuer.scope));
-    let allowed = |action: &Box<str>| {
-        issuer.actions.contains(action) || issuer.actions.iter().any(|any| **any == *"*")
-    };
+    let any = issuer.actions.iter().any(|any| **any == *"*");
     competent
         && within
-        && record.actions.iter().all(allowed)
+        && record.actions.iter().all(|action| any || issuer.actions.contains(action))
         && signed_by(&issuer.subject)
         && model(records, issuer, now, steps - 1)
 }

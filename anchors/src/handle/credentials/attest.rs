@@ -72,7 +72,8 @@ impl Handle {
     pub async fn attest(&self, answered: Answered<'_>) -> Result<Arc<str>, Refusal> {
         let (now, answer) = (self.now(), digest(answered.body));
         let what = what(&answered, &answer);
-        if let Some(id) = self.attested().again(&what, now) {
+        let again = self.attested().again(&what, now);
+        if let Some(id) = again {
             return Ok(id);
         }
         let checkpoint = self.point(answered.scope, now).await?;
@@ -186,6 +187,6 @@ fn query(text: &str) -> Box<str> {
     if text.len() <= QUERY_BYTES_MAX {
         return text.into();
     }
-    let end = text.floor_char_boundary(QUERY_BYTES_MAX);
+    let end = (0..=QUERY_BYTES_MAX).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     format!("{}… {}", &text[..end], digest(text.as_bytes())).into()
 }

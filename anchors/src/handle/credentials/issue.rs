@@ -225,9 +225,10 @@ impl Handle {
         if !(1..=CHAIN_MAX).contains(&envelopes.len()) {
             return Err(field("Envelopes", &format!("must be 1 to {CHAIN_MAX}")));
         }
-        let parse = |text: &Box<str>| CredentialRecord::parse(text.as_bytes());
-        let records: Vec<CredentialRecord> =
-            envelopes.iter().map(parse).collect::<Result<_, _>>()?;
+        let records: Vec<CredentialRecord> = envelopes
+            .iter()
+            .map(|text| CredentialRecord::parse(text.as_bytes()))
+            .collect::<Result<_, _>>()?;
         let _order = self.0.credentials.order.lock().await;
         self.trust().judge(&records)?;
         let index = self.snapshot();

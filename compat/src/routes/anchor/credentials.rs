@@ -137,7 +137,7 @@ async fn issue(mut ask: Ask) -> Result<Reply, Reject> {
     let handle = &ask.site.handle;
     blocking::await_leader(&ask.site).await?;
     match form.asked(handle.now())? {
-        Asked::Issue(wish) => written(&ask, &handle.issue(&ask.caller, wish).await?.id),
+        Asked::Issue(wish) => written(&ask, &handle.issue(&ask.caller, *wish).await?.id),
         Asked::Accept(envelopes) => {
             let records = handle.accept(&ask.caller, &envelopes).await?;
             let (index, trust, now) = (handle.snapshot(), handle.trust(), handle.now());

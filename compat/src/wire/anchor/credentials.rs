@@ -77,7 +77,7 @@ form!(RotateForm, "anchor.Rotation", plain "Rotation", refuse, {
 #[derive(Debug)]
 pub(crate) enum Asked {
     /// One to be issued here.
-    Issue(Wish),
+    Issue(Box<Wish>),
     /// Some that were signed elsewhere, as JSON.
     Accept(Vec<Box<str>>),
 }
@@ -176,7 +176,7 @@ impl CredentialForm {
             return Ok(Asked::Accept(envelopes.iter().map(text).collect()));
         }
         let not_before = moment("NotBefore", &self.not_before)?;
-        Ok(Asked::Issue(Wish {
+        Ok(Asked::Issue(Box::new(Wish {
             role: required("Role", &self.role)?
                 .parse()
                 .map_err(|error| AnchorFault::credential("Role", error))?,
@@ -193,7 +193,7 @@ impl CredentialForm {
             },
             not_before,
             issuer: Some(self.issuer).filter(|id| !id.is_empty()).map(Into::into),
-        }))
+        })))
     }
 }
 
