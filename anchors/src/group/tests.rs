@@ -425,7 +425,7 @@ async fn a_snapshot_makes_another_member_the_same() {
     let mut received = to.begin_receiving_snapshot().await.unwrap();
     std::mem::swap(&mut received, &mut snapshot.snapshot);
     to.install_snapshot(&snapshot.meta, received).await.unwrap();
-    assert_eq!(from.state().2.len(), 3, "the datacenter's lineage and those of two scopes");
+    assert_eq!(from.state().1.len(), 3, "the datacenter's lineage and those of two scopes");
     assert_eq!(to.applied_state().await.unwrap(), from.applied_state().await.unwrap());
     assert_eq!(to.state(), from.state());
 }

@@ -72,11 +72,12 @@ impl Edges {
         self.scopes.keys()
     }
 
-    /// The root of each lineage, the datacenter's own first.
+    /// Size and root of each lineage, the datacenter's own first.
     #[cfg(test)]
     pub(crate) fn roots(&self) -> Vec<String> {
-        let scoped = self.scopes.iter().map(|(path, edge)| format!("{path} {}", edge.root()));
-        std::iter::once(self.own.root().to_string()).chain(scoped).collect()
+        let shown = |name: &str, edge: &Edge| format!("{name} {} {}", edge.size(), edge.root());
+        let scoped = self.scopes.iter().map(|(path, edge)| shown(path.as_str(), edge));
+        std::iter::once(shown("", &self.own)).chain(scoped).collect()
     }
 
     /// Appends a leaf to a lineage; what its tree grew by is added to `grown`.
