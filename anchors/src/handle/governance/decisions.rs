@@ -83,6 +83,8 @@ pub(in crate::handle) struct LastKnown {
     pub(in crate::handle) at: Arc<Index>,
     /// When it was so.
     pub(in crate::handle) since: Time,
+    /// The marks of the rules that defer since then.
+    basis: (u64, u64),
 }
 
 /// A question.
@@ -253,9 +255,11 @@ impl Decisions {
         told(asked, before.as_ref().map(|before| &before.decided), &decided);
         let last = match &before {
             Some(before) if decided.outcome == Outcome::Defer => {
-                before.last.clone().or_else(|| {
-                    let known = |at| Arc::new(LastKnown { at, since: asked.now });
-                    let seen = before.decided.outcome < Outcome::Defer;
+                let (since, basis) = (asked.now, rules.basis);
+                let seen = before.decided.outcome < Outcome::Defer;
+                let last = before.last.clone().filter(|last| !seen || last.basis == basis);
+                last.or_else(|| {
+                    let known = |at| Arc::new(LastKnown { at, since, basis });
                     shared.filter(|_| seen).cloned().map(known)
                 })
             }
@@ -306,7 +310,7 @@ impl Decisions {
     /// What other policies decide otherwise of the questions that were asked of late: what is about to change.
     pub(in crate::handle) fn flips(
         &self,
-        index: &Index,
+        index: &Arc<Index>,
         next: &Index,
         rules: Option<&Rules>,
         now: Time,
@@ -319,10 +323,30 @@ impl Decisions {
             let decided = rules.map(|rules| rules.decide(next, entry.about.asked(target, now)));
             Some(decided.unwrap_or_else(Decided::open))
         };
-        let flips = |entry: &Entry| {
-            decide(entry).is_some_and(|now| shows(now.outcome) != shows(entry.decided.outcome))
-        };
-        self.entries(now).into_iter().filter(flips).map(|entry| entry.about).collect()
+        let mut flipped = Vec::new();
+        for entry in self.entries(now) {
+            let Some(decided) = decide(&entry) else { continue };
+            if shows(decided.outcome) == shows(entry.decided.outcome) {
+                continue;
+            }
+            if let (Outcome::Defer, Some(rules)) = (decided.outcome, rules) {
+                self.remember(&entry, index, rules.basis, now);
+            }
+            flipped.push(entry.about);
+        }
+        flipped
+    }
+
+    /// Whoever is about to be deferred knows what is there now, and not what comes between.
+    fn remember(&self, entry: &Entry, index: &Arc<Index>, basis: (u64, u64), now: Time) {
+        let Some(target) = entry.about.target() else { return };
+        let question = entry.about.asked(target, now).question();
+        let known = LastKnown { at: Arc::clone(index), since: now, basis };
+        if let Some(kept) = self.shard(&question).get_mut(&question)
+            && kept.decided.outcome < Outcome::Defer
+        {
+            kept.last = Some(Arc::new(known));
+        }
     }
 
     fn entries(&self, now: Time) -> Vec<Entry> {

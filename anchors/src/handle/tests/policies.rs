@@ -143,6 +143,20 @@ async fn what_is_deferred_is_answered_as_it_was() {
 }
 
 #[tokio::test]
+async fn a_policy_that_defers_leaves_the_answer_as_it_was() {
+    let (handle, _) = governed().await;
+    let query = service("pay-api");
+    let before = look(&handle, "plain", &query).unwrap();
+    let later = "package p\ndecision := {\"outcome\": \"defer\", \"rule\": \"later\"}";
+    submit(&handle, Change::Records(rules(later, 2))).await;
+    let gone = Removal::Service { node: "n1".into(), id: "pay-api".into() };
+    submit(&handle, Change::Deregister(gone)).await;
+    let after = look(&handle, "plain", &query).unwrap();
+    assert_eq!((after.outcome, after.index), (Outcome::Defer, before.index));
+    assert!(after.at.service("pay-api").is_some());
+}
+
+#[tokio::test]
 async fn a_policy_moves_what_shows_otherwise_and_nothing_else() {
     let (handle, _) = governed().await;
     let (query, other) = (service("pay-api"), service("web"));
