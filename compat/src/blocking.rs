@@ -61,6 +61,13 @@ async fn far(
     Ok(site.handle.lookup_far(caller, &target, query, wait).await?)
 }
 
+/// The datacenters that adjacencies lead to, the nearest first.
+pub(crate) fn datacenters(site: &Site) -> Vec<Box<str>> {
+    let mut reached = site.handle.reached();
+    reached.sort_by_key(|reached| reached.path.len());
+    reached.iter().filter_map(|reached| Some(reached.path.last()?.as_str().into())).collect()
+}
+
 /// Refuses what is neither of the own datacenter nor of one that adjacencies lead to.
 pub(crate) fn known_datacenter(site: &Site, options: &ReadOptions) -> Result<(), Reject> {
     if site.handle.knows_far(&options.datacenter) {

@@ -61,7 +61,9 @@ pub(crate) fn answer(
     let taken = answering.take(!request.body().is_end_stream());
     let site = api.site();
     let told = Told { gate: &api.gate(), age: api.age(began), listener };
-    let asked = site.handle.has_policies().then(|| asked(request.uri()));
+    // Only a policy asks for attestations: one of this scope, or one of another that adjacencies lead to.
+    let governed = site.handle.has_policies() || site.handle.has_adjacencies();
+    let asked = governed.then(|| asked(request.uri()));
     let begun = begin(&site, told, peer, request);
     async move {
         let sent = match begun {

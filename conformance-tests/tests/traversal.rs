@@ -21,7 +21,7 @@ const REGO: &str = r#"package proconsul
 import rego.v1
 said := {"open": "resolve", "attested": "attest", "deferred": "defer", "refused": "refuse"}
 default outcome := "resolve"
-outcome := said[input.target.name] if { input.caller.home; input.action == "service:read" }
+outcome := said[input.target.name] if { input.caller.home != null; input.action == "service:read" }
 decision := {"outcome": outcome, "rule": "by-name", "ttl": "60s"}
 "#;
 
@@ -147,6 +147,9 @@ fn each_shows_all_four_outcomes() {
             assert_eq!((answer.status, nodes(&answer)), (200, vec!["far".to_owned()]), "{name}");
             assert_eq!(answer.header("X-Anchor-Outcome"), Some(outcome));
             assert_eq!(answer.header("X-Anchor-Chain"), Some(&*format!("{way}{outcome}")));
+            let attested = answer.header("X-Anchor-Attestation").map(|at| from.ask("GET", at, ""));
+            let expected = (outcome == "attest").then_some(200);
+            assert_eq!(attested.map(|statement| statement.status), expected);
             assert!(answer.index() > 0 && !filtered(&answer));
         }
         let refused = health(from, "refused", "payments");
@@ -179,6 +182,14 @@ fn each_shows_all_four_outcomes() {
     }
     let unknown = health(&three.eu, "open", "nowhere");
     assert_eq!((unknown.status, &*unknown.text()), (500, "No path to datacenter"));
+    // A prepared query that finds nothing here goes on to where there is something.
+    let query = r#"{"Name": "far", "Service": {"Service": "open", "Failover": {"Datacenters": ["nowhere", "payments"]}}}"#;
+    assert_eq!(three.edge.ask("POST", "/v1/query", query).status, 200);
+    let executed = three.edge.ask("GET", "/v1/query/far/execute", "").text();
+    let executed = Json::parse(&executed).unwrap();
+    let told =
+        (executed.get("Datacenter").unwrap().text(), executed.get("Nodes").unwrap().items().len());
+    assert_eq!(told, ("payments", 1));
     let explained = three.edge.ask("GET", "/v1/anchor/explain?service=open&dc=payments", "");
     let explained = Json::parse(&explained.text()).unwrap();
     assert_eq!(explained.get("Hops").unwrap().items().len(), 3);

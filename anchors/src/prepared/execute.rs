@@ -87,6 +87,25 @@ impl PreparedQuery {
     }
 }
 
+impl PreparedQuery {
+    /// The datacenters to ask where the own one has nothing, in their order; `nearest` are those that can be asked, the nearest
+    /// first.
+    pub fn elsewhere(&self, nearest: &[Box<str>]) -> Vec<Box<str>> {
+        let failover = &self.service.failover;
+        let count = usize::try_from(failover.nearest_n).unwrap_or(0);
+        let near = nearest.iter().take(count);
+        let targets = failover.targets.iter().flatten().map(|target| &target.datacenter);
+        let named = failover.datacenters.iter().flatten().chain(targets);
+        let mut all: Vec<Box<str>> = Vec::new();
+        for datacenter in near.chain(named.filter(|name| nearest.contains(name))) {
+            if !all.contains(datacenter) {
+                all.push(datacenter.clone());
+            }
+        }
+        all
+    }
+}
+
 fn may_see(authority: &Authority, node: &NodeRow, instance: &Instance) -> bool {
     authority.is_open()
         || (authority.allows(Act::node_read(node.node.name.as_str()))

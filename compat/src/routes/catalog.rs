@@ -171,8 +171,8 @@ fn removal(form: DeregisterForm) -> Removal {
 
 /// `GET /v1/catalog/datacenters`.
 pub(crate) async fn datacenters(ask: Ask) -> Result<Reply, Reject> {
-    let own = ask.site.settings.identity.datacenter.clone();
-    let datacenters = datacenters_of(&ask, own);
+    let mut datacenters = vec![ask.site.settings.identity.datacenter.clone()];
+    datacenters.extend(blocking::datacenters(&ask.site));
     match ask.read_options() {
         // Consul writes the refusal and then the answer behind it.
         Err(
@@ -191,14 +191,6 @@ pub(crate) async fn datacenters(ask: Ask) -> Result<Reply, Reject> {
         }
         _ => Ok(Reply::json(&datacenters)),
     }
-}
-
-/// The own datacenter, then those that adjacencies lead to, the nearest first.
-fn datacenters_of(ask: &Ask, own: Box<str>) -> Vec<Box<str>> {
-    let mut reached = ask.site.handle.reached();
-    reached.sort_by_key(|reached| reached.path.len());
-    let ends = reached.iter().filter_map(|reached| reached.path.last());
-    std::iter::once(own).chain(ends.map(|end| end.as_str().into())).collect()
 }
 
 /// `GET /v1/catalog/nodes`.

@@ -1,6 +1,7 @@
 //! `/v1/query…`: prepared queries.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use http::{HeaderValue, Method, header};
 use proconsul_anchors::acl::{Act, Authority};
@@ -8,6 +9,7 @@ use proconsul_anchors::caller::{Caller, Secret};
 use proconsul_anchors::change::Change;
 use proconsul_anchors::duration;
 use proconsul_anchors::error::Refusal;
+use proconsul_anchors::handle::Wait;
 use proconsul_anchors::index::{Index, Row};
 use proconsul_anchors::node::definition::validate_meta;
 use proconsul_anchors::pairs::Pairs;
@@ -15,6 +17,8 @@ use proconsul_anchors::prepared::execute::{Found, Wanted};
 use proconsul_anchors::prepared::{PreparedQuery, Resolved};
 use proconsul_anchors::query::Query;
 use proconsul_anchors::record::{AnyRecord, RecordChange, TableId, When};
+use proconsul_anchors::scope::ScopePath;
+use proconsul_anchors::traversal::HTTP_PATIENCE;
 use uuid::Uuid;
 
 use crate::blocking;
@@ -343,10 +347,46 @@ async fn executed(
     let index = resolvable(ask, options).await?;
     let Resolved { row, query } = resolve(&index, name)?;
     let authority = authority_of(ask, row)?;
-    let found: Found = query.execute(&index, &authority, wanted, &mut rand::rng());
+    let mut found: Found = query.execute(&index, &authority, wanted, &mut rand::rng());
+    if found.instances.is_empty() {
+        fail_over(ask, (row, &query), &authority, wanted, &mut found).await;
+    }
     let filtered = found.filtered && authority.has_token();
     let (meta, told) = told(ask, options, filtered);
     Ok(Reply::json(&ExecutedOut::new(&query, &found, told)).meta(meta.cacheable(options)))
+}
+
+/// Asks the datacenters that adjacencies lead to, one after the other, until one has something.
+async fn fail_over(
+    ask: &Ask,
+    (row, query): (&Row<PreparedQuery>, &PreparedQuery),
+    authority: &Authority,
+    wanted: &Wanted<'_>,
+    found: &mut Found,
+) {
+    let handle = &ask.site.handle;
+    if !handle.has_adjacencies() {
+        return;
+    }
+    let own = row.record.token.as_ref().and_then(|sealed| handle.unseal(sealed));
+    let token = own.or_else(|| ask.caller.token.clone());
+    let caller = Caller { token, ..ask.caller.clone() };
+    let name = query.service.service.as_ref().into();
+    let connect = query.service.connect || wanted.connect;
+    let asked = if connect { Query::HealthConnect(name) } else { Query::Health(name) };
+    for datacenter in query.elsewhere(&blocking::datacenters(&ask.site)) {
+        let Ok(target) = ScopePath::parse(&datacenter) else { continue };
+        found.failovers += 1;
+        let wait = Wait { after: 0, patience: Duration::ZERO, travel: HTTP_PATIENCE };
+        // Who does not answer, or lets nothing out, is passed over.
+        let Ok(answer) = handle.lookup_far(&caller, &target, &asked, wait).await else { continue };
+        let wanted = Wanted { datacenter: &datacenter, ..*wanted };
+        let there = query.execute(&answer.at, authority, &wanted, &mut rand::rng());
+        if !there.instances.is_empty() {
+            *found = Found { failovers: found.failovers, datacenter, ..there };
+            return;
+        }
+    }
 }
 
 /// A query that has a token of its own is executed with that.

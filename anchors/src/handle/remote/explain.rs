@@ -129,7 +129,7 @@ impl Handle {
             ..told
         };
         Ok(match view {
-            Ok(view) => with_view(told, &view, service),
+            Ok(view) => with_view(told, &view, (service, &authority)),
             Err(_) => {
                 let own = journey.own;
                 let own = Told {
@@ -170,13 +170,13 @@ impl Handle {
             ttl_seconds: decided.ttl.as_secs(),
             key: None,
         };
-        let shown = decided.outcome != Outcome::Refuse && told.acl;
+        let shown = decided.outcome <= Outcome::Attest;
         Ok(Explanation {
             hops: vec![hop],
             outcome: decided.outcome,
             source: Source::Own,
             index: index.index_of(&Query::Health(service.into())),
-            instances: if shown { instances(&index, service) } else { Vec::new() },
+            instances: if shown { instances(&index, service, &authority) } else { Vec::new() },
             ..told
         })
     }
@@ -212,7 +212,11 @@ impl Handle {
     }
 }
 
-fn with_view(told: Explanation, view: &View, service: &str) -> Explanation {
+fn with_view(
+    told: Explanation,
+    view: &View,
+    (service, authority): (&str, &Authority),
+) -> Explanation {
     let source = match (view.outcome, view.warm) {
         (Outcome::Defer, _) => Source::LastKnown,
         (_, true) => Source::Followed,
@@ -224,13 +228,22 @@ fn with_view(told: Explanation, view: &View, service: &str) -> Explanation {
         source,
         index: view.index,
         age: view.age,
-        instances: instances(&view.at, service),
+        instances: instances(&view.at, service, authority),
         ..told
     }
 }
 
-fn instances(index: &Index, service: &str) -> Vec<(Box<str>, Box<str>, uuid::Uuid, u64)> {
+/// The instances that access control lets be seen.
+fn instances(
+    index: &Index,
+    service: &str,
+    authority: &Authority,
+) -> Vec<(Box<str>, Box<str>, uuid::Uuid, u64)> {
     let rows = index.service(service).into_iter().flat_map(|row| row.instances.values());
+    let rows = rows.filter(|row| {
+        authority.allows(Act::service_read(row.service.name.as_str()))
+            && authority.allows(Act::node_read(row.node.as_str()))
+    });
     rows.map(|row| (row.node.as_str().into(), row.service.id.as_str().into(), row.uid, row.entry))
         .collect()
 }

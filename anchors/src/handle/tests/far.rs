@@ -262,15 +262,27 @@ async fn what_is_gone_is_told_with_its_age() {
 
 #[tokio::test]
 async fn a_partition_is_answered_by_the_rule_of_the_scope() {
-    for (rule, kept) in [(OnPartition::Empty, Some(0)), (OnPartition::Error, None)] {
+    let cases = [
+        (OnPartition::Stale, 0, Some(1)),
+        (OnPartition::Stale, 5, None),
+        (OnPartition::Empty, 0, Some(0)),
+        (OnPartition::Error, 0, None),
+    ];
+    for (rule, max_stale, kept) in cases {
         let world = World::open(&["eu", "payments"], &[("eu", "payments")]).await;
         submit(&world.at("payments"), register("n1", Some("web"))).await;
-        submit(&world.at("payments"), policy("payments", &saying("resolve"), rule)).await;
+        let mut change = policy("payments", &saying("resolve"), rule);
+        if let Change::Records(records) = &mut change
+            && let RecordChange::Put { record: AnyRecord::Scope(scope), .. } = &mut records[0]
+        {
+            scope.max_stale_seconds = max_stale;
+        }
+        submit(&world.at("payments"), change).await;
         assert_eq!(instances(&world.look("eu", "payments").await.unwrap()), 1);
         world.switch.set_down("payments", true);
         world.pass(Duration::from_secs(10));
         let answer = world.look("eu", "payments").await;
-        assert_eq!(answer.ok().map(|answer| instances(&answer)), kept, "{rule:?}");
+        assert_eq!(answer.ok().map(|answer| instances(&answer)), kept, "{rule:?} {max_stale}");
     }
 }
 
