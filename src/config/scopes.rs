@@ -45,16 +45,32 @@ pub(crate) enum PolicySource {
 pub(super) fn read(raw: &Raw, datacenter: &str, faults: &mut Faults) -> Governed {
     let scopes: Vec<Scope> =
         raw.block_map("scope").filter_map(|(path, block)| scope(path, block, faults)).collect();
-    let policies =
+    let policies: Vec<PolicyEntry> =
         raw.block_map("policy").filter_map(|(name, block)| policy(name, block, faults)).collect();
     let said = raw.text("default_scope").filter(|path| !path.is_empty());
     let default = said.and_then(|text| path("default_scope", text, faults));
     match ScopePath::parse(datacenter) {
-        Ok(root) => check(&scopes, default.as_ref(), &root, faults),
+        Ok(root) => {
+            check(&scopes, default.as_ref(), &root, faults);
+            for (name, scope) in elsewhere(&policies, &root) {
+                faults.push(format!(
+                    "policy {name:?}: scope: {scope} must lie in this datacenter, under {root}"
+                ));
+            }
+        }
         Err(error) if !scopes.is_empty() => faults.push(format!("datacenter: {error}")),
         Err(_) => {}
     }
     Governed { scopes, policies, default }
+}
+
+/// Policies whose scope lies in another datacenter.
+fn elsewhere<'a>(
+    policies: &'a [PolicyEntry],
+    root: &ScopePath,
+) -> impl Iterator<Item = (&'a str, &'a ScopePath)> {
+    let given = policies.iter().filter_map(|policy| Some((&*policy.name, policy.scope.as_ref()?)));
+    given.filter(|(_, scope)| !scope.is_within(root))
 }
 
 fn check(scopes: &[Scope], default: Option<&ScopePath>, root: &ScopePath, faults: &mut Faults) {
@@ -215,6 +231,10 @@ mod tests {
             (
                 "default_scope = \"dc2\"",
                 "default_scope: dc2 must lie in this datacenter, under dc1",
+            ),
+            (
+                "policy \"p\" { file = \"/p\" scope = \"dc2/x\" }",
+                "policy \"p\": scope: dc2/x must lie in this datacenter, under dc1",
             ),
             ("scope \"dc1/x\" { bugdet {} }", "invalid config key scope[dc1/x].bugdet"),
             ("scope \"dc1/x\" {} scope \"dc1/x\" {}", "invalid config key scope.dc1/x"),
