@@ -111,7 +111,7 @@ async fn page(ask: &Ask, scope: ScopePath, question: Question) -> Result<Reply, 
 
 async fn tile(ask: &Ask, scope: ScopePath, tile: &str) -> Result<Reply, Reject> {
     let Some(path) = TilePath::parse(tile) else {
-        return Err(LineageFault::TilePath(tile.to_owned()).into());
+        return Err(LineageFault::TilePath(shortened(tile)).into());
     };
     let lineage = ask.site.handle.lineage(&scope);
     let bytes = blocking(move || lineage.at(path)).await;
