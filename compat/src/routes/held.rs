@@ -24,7 +24,7 @@ impl<'a> Holds<'a> {
     fn of_service(&self, id: &str) -> Option<&Arc<Hold>> {
         // Nearly always there is none at all.
         self.index.held().next()?;
-        self.index.node(self.node)?.services.get(&*id.to_lowercase())?.hold.as_ref()
+        self.index.node(self.node)?.services.get(&id.to_lowercase())?.hold.as_ref()
     }
 
     /// A check as it counts.
