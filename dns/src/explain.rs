@@ -150,7 +150,8 @@ fn line(record: &Record) -> String {
     format!("{owner} {ttl} {} {}", data.kind(), data_text(data))
 }
 
-fn data_text(data: &Data) -> String {
+/// What a record says, as in a zone file.
+pub(crate) fn data_text(data: &Data) -> String {
     match data {
         Data::A(ip) => ip.to_string(),
         Data::Aaaa(ip) => ip.to_string(),

@@ -23,6 +23,7 @@ mod hops;
 pub mod limits;
 pub mod message;
 pub mod name;
+mod proof;
 pub mod question;
 mod reader;
 pub mod record;

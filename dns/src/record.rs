@@ -251,6 +251,13 @@ impl Data {
         Self::Txt(character_strings(&bytes))
     }
 
+    /// Texts, each in character-strings of its own.
+    pub(crate) fn texts(texts: impl Iterator<Item = String>) -> Self {
+        let strings: Vec<u8> =
+            texts.flat_map(|text| character_strings(text.as_bytes()).into_vec()).collect();
+        Self::Txt(strings.into())
+    }
+
     fn plain_length(&self) -> usize {
         match self {
             Self::A(_) => 4,

@@ -15,6 +15,7 @@ pub mod fuzzing;
 mod https;
 mod kept;
 mod later;
+mod prove;
 mod quic;
 mod relays;
 mod stream;
@@ -30,12 +31,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, FutureExt as _, ready};
 use proconsul_anchors::acl::Authority;
 use proconsul_anchors::caller::Caller;
 use proconsul_anchors::clock::Time;
 use proconsul_anchors::index::Index;
 use proconsul_anchors::name::Caseless;
+use proconsul_anchors::policy::Decided;
 use proconsul_anchors::query::Query;
 use proconsul_anchors::record::TableId;
 use proconsul_anchors::sealed::SealedSecret;
@@ -76,6 +78,28 @@ pub trait Door: Send + Sync + 'static {
         _query: &Query,
     ) -> Option<BoxFuture<'static, Look>> {
         None
+    }
+    /// The look for whoever it is, or else for DNS, and the decision, where that is that answers are attested.
+    fn attested(
+        &self,
+        _from: Option<IpAddr>,
+        _caller: Option<&Caller>,
+        _query: &Query,
+    ) -> Option<(Look, Decided)> {
+        None
+    }
+    /// Attests what is answered to a query: the id of the statement; nothing when that cannot be done now.
+    fn attest<'a>(
+        &'a self,
+        _decided: &'a Decided,
+        _query: &'a str,
+        _answer: &'a str,
+    ) -> BoxFuture<'a, Option<Arc<str>>> {
+        ready(None).boxed()
+    }
+    /// Whether policies have a say in what may be told.
+    fn is_governed(&self) -> bool {
+        false
     }
     /// What the bearer of a sealed token may see; nothing when it cannot be opened or is not known.
     fn bearer(&self, from: Option<IpAddr>, token: &SealedSecret) -> Authority;
@@ -226,7 +250,8 @@ impl<D: Door> Service<D> {
     fn turn(&self, kept: &mut Kept) {
         let settings = self.settings.load();
         kept.turn(self.door.snapshot(), &settings);
-        if !settings.allow_stale && !self.door.is_led() {
+        // What was told when nobody else had a say may be another's to tell now.
+        if self.door.is_governed() || !settings.allow_stale && !self.door.is_led() {
             kept.forget();
         }
     }
@@ -287,6 +312,9 @@ impl<D: Door> Service<D> {
             && let Some(image) = asking.settings.images.of(&asking.question.name)
         {
             return self.now(&asking, image.answer(&asking.question), None);
+        }
+        if let Some(subject) = self.subject(&asking) {
+            return self.errand(asking, bytes, Step::Prove(Box::new(subject)));
         }
         match whom(&asking.place, asking.question.kind, &asking.settings) {
             Whom::Index => self.consult(asking, bytes, chance),

@@ -10,7 +10,7 @@ use proconsul_anchors::acl::Authority;
 use proconsul_anchors::caller::Caller;
 use proconsul_anchors::clock::Time;
 use proconsul_anchors::error::Refusal;
-use proconsul_anchors::handle::{Answer, FarFault, Handle, Wait};
+use proconsul_anchors::handle::{Answer, Answered, FarFault, Handle, Wait};
 use proconsul_anchors::index::Index;
 use proconsul_anchors::outcome::Outcome;
 use proconsul_anchors::policy::Decided;
@@ -107,6 +107,47 @@ impl Door for Handle {
         Some(Box::pin(async move {
             far(&target, handle.lookup_far(&caller, &target, &query, wait).await)
         }))
+    }
+
+    fn attested(
+        &self,
+        from: Option<IpAddr>,
+        caller: Option<&Caller>,
+        query: &Query,
+    ) -> Option<(Look, Decided)> {
+        if !self.has_policies() {
+            return None;
+        }
+        let of_dns =
+            || Caller { token: self.acl().tokens.for_dns(), address: from, ..Caller::default() };
+        let caller = caller.cloned().unwrap_or_else(of_dns);
+        let answer = self.lookup(&caller, query).ok()?;
+        let decided = answer.decided.filter(|decided| decided.outcome == Outcome::Attest)?;
+        Some((Look::Seen(answer.at, answer.authority), decided))
+    }
+
+    fn attest<'a>(
+        &'a self,
+        decided: &'a Decided,
+        query: &'a str,
+        answer: &'a str,
+    ) -> BoxFuture<'a, Option<Arc<str>>> {
+        let attest = async move {
+            let root = self.root();
+            let (scope, body) = (decided.scope.as_ref().unwrap_or(&root), answer.as_bytes());
+            let (outcome, rule) = (decided.outcome, &*decided.rule);
+            let answered = Answered { scope, query, body, outcome, rule };
+            let attested = Self::attest(self, answered).await;
+            if let Err(refusal) = &attested {
+                tracing::warn!(%refusal, "an answer could not be attested");
+            }
+            attested.ok()
+        };
+        Box::pin(attest)
+    }
+
+    fn is_governed(&self) -> bool {
+        self.has_policies()
     }
 
     fn bearer(&self, from: Option<IpAddr>, token: &SealedSecret) -> Authority {

@@ -95,6 +95,10 @@ impl<D: Door> Service<D> {
             trace.asked.push(format!("the bridged zone {}", image.zone()));
             return shaped(asking, image.answer(question), trace);
         }
+        if let Some(subject) = self.subject(asking) {
+            trace.asked.push("the anchor, which attests what is answered".to_owned());
+            return self.prove(asking, subject).await;
+        }
         let (datacenter, look) = match whom(place, question.kind, settings) {
             Whom::Nobody => {
                 trace.asked.push("nobody: no recursors are configured".to_owned());

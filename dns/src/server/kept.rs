@@ -94,6 +94,12 @@ impl Kept {
         self.messages.clear();
     }
 
+    /// Messages of which replies are kept.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.messages.len()
+    }
+
     /// The settings that replies are made with.
     pub(super) fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.settings)

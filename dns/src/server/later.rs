@@ -10,6 +10,7 @@ use rand::{RngCore as _, SeedableRng as _};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
+use super::prove::Subject;
 use super::{Asking, Door, Look, Service, bytes_max};
 use crate::answer::{self, Beyond, Draft, Manner};
 use crate::extended::{ErrorCode, ExtendedError};
@@ -38,6 +39,8 @@ pub(super) enum Step {
     Names(String, Look),
     /// To ask somebody else.
     Ask(Whom),
+    /// To attest what is answered.
+    Prove(Box<Subject>),
 }
 
 // === impl Step ===
@@ -46,7 +49,7 @@ impl Step {
     /// In which manner a failure is told.
     pub(super) fn manner(&self) -> Manner {
         match self {
-            Self::Look(..) | Self::Names(..) => Manner::Zone,
+            Self::Look(..) | Self::Names(..) | Self::Prove(_) => Manner::Zone,
             Self::Ask(whom) => manner(whom),
         }
     }
@@ -91,6 +94,7 @@ impl<D: Door> Service<D> {
     async fn go(&self, asking: &Asking, message: Box<[u8]>, step: Step) -> Reply {
         let (datacenter, look) = match step {
             Step::Ask(whom) => return self.ask(asking, message, &whom).await,
+            Step::Prove(subject) => return self.prove(asking, *subject).await,
             Step::Look(datacenter, look) => (datacenter, look.await),
             Step::Names(datacenter, look) => (datacenter, look),
         };

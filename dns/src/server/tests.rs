@@ -1,4 +1,5 @@
 mod explain;
+mod governed;
 mod looks;
 mod secure;
 
