@@ -8,17 +8,22 @@ use std::sync::{Arc, Mutex};
 use arc_swap::ArcSwap;
 
 use super::Handle;
+use super::governance::subject;
 use crate::credential::trust::Roots;
-use crate::credential::{CredentialFault, CredentialRecord, Trust};
+use crate::credential::{CredentialFault, CredentialRecord, Role, Trust};
 use crate::error::Refusal;
 use crate::index::Index;
 use crate::keys::{KeyError, Keys};
 use crate::record::TableId;
+use crate::scope::{ScopePath, ScopePolicy};
 use crate::store::Store;
 
 pub use self::attest::Answered;
 use self::attest::Book;
 pub use self::issue::Wish;
+
+/// The action of writing a policy, as credentials name it.
+const WRITES_POLICY: &str = "policy";
 
 /// The credentials of an index, and the keys by which this anchor issues more.
 pub(super) struct Credentials {
@@ -109,5 +114,43 @@ impl Handle {
     /// What is to be thought of the credentials that an index knows.
     pub fn trust_at(&self, index: &Index) -> Arc<Trust> {
         self.0.credentials.trust(index)
+    }
+
+    /// Whether a token has a credential by which some scope's policies may be written, be it valid or not.
+    pub fn has_policy_credential(&self, accessor: &str) -> bool {
+        let trust = self.trust();
+        trust.of_subject(&subject(accessor)).any(|known| known.role == Role::Policy)
+    }
+
+    /// Whether a token's credential lets it write a policy for a scope; not so where it has none. It must cover whomever
+    /// the policy of this name is for until now, and every scope that goes by the name.
+    ///
+    /// # Errors
+    /// [`Refusal::Denied`]: it has one, which does not hold or does not cover them all.
+    pub fn may_write_policy(
+        &self,
+        index: &Index,
+        accessor: &str,
+        name: &str,
+        scope: &ScopePath,
+    ) -> Result<bool, Refusal> {
+        let (trust, subject, now) = (self.trust_at(index), subject(accessor), self.now());
+        let there = index.record::<ScopePolicy>(name).map(|row| &row.record.scope);
+        let by_name = |of: &Option<Box<str>>| of.as_deref() == Some(name);
+        let scopes = index.scopes().into_iter().flat_map(|all| all.all_under(all.root()));
+        let bound = scopes
+            .filter(|bound| by_name(&bound.policy) || by_name(&bound.inherit))
+            .map(|bound| &bound.path);
+        for scope in std::iter::once(scope).chain(there).chain(bound) {
+            match trust.covering_as(Role::Policy, &subject, scope, WRITES_POLICY, now) {
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(false),
+                Err(uncovered) => {
+                    let (scope, rule) = (uncovered.scope, uncovered.rule.into());
+                    return Err(Refusal::Denied { scope, rule });
+                }
+            }
+        }
+        Ok(true)
     }
 }

@@ -287,7 +287,7 @@ fn registrant(facts: &CallerFacts) -> Registrant {
 }
 
 /// How credentials name a token.
-fn subject(accessor: &str) -> String {
+pub(super) fn subject(accessor: &str) -> String {
     format!("accessor:{}", accessor.to_ascii_lowercase())
 }
 

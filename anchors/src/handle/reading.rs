@@ -1,5 +1,6 @@
 //! Reads as the scopes' policies let them be.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -120,11 +121,17 @@ pub struct Reasons {
 }
 
 impl Handle {
-    /// Whether the policy of the datacenter's own scope lets somebody log in by a method.
+    /// Whether the policy of the datacenter's own scope lets somebody log in by a method, which vouches for these
+    /// claims.
     ///
     /// # Errors
     /// [`Refusal::Denied`]; a login cannot be held, so that what is deferred is told as a refusal for now.
-    pub fn admit_login(&self, caller: &Caller, method: &str) -> Result<(), Refusal> {
+    pub fn admit_login(
+        &self,
+        caller: &Caller,
+        method: &str,
+        claims: &BTreeMap<String, String>,
+    ) -> Result<(), Refusal> {
         let (index, now) = (self.snapshot(), self.now());
         let facts = CallerFacts {
             auth_method: Some(method.into()),
@@ -133,7 +140,7 @@ impl Handle {
             ..CallerFacts::default()
         };
         let (scope, caller) = (self.root(), fingerprint(&facts));
-        let target = Target::Other("auth_method", method);
+        let target = Target::Login(method, claims);
         let asked =
             Asked { scope: &scope, facts: &facts, caller, action: Action::Login, target, now };
         let decided = self.0.governance.decisions().decide(&index, asked);

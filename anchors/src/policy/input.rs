@@ -1,5 +1,6 @@
 //! What a policy is told.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
@@ -58,6 +59,8 @@ pub enum Target<'a> {
     Node(&'a str),
     /// A session, by its node.
     Session(&'a str),
+    /// A method of login, by name, and what it vouches for: what stands for `${…}` in binding rules, such as `value.team`.
+    Login(&'a str, &'a BTreeMap<String, String>),
     /// Any other thing: its kind and name.
     Other(&'a str, &'a str),
 }
@@ -151,6 +154,7 @@ impl Target<'_> {
             Self::Key(..) => "key",
             Self::Node(_) => "node",
             Self::Session(_) => "session",
+            Self::Login(..) => "auth_method",
             Self::Other(kind, _) => kind,
         }
     }
@@ -163,6 +167,7 @@ impl Target<'_> {
             | Self::Key(name, _)
             | Self::Node(name)
             | Self::Session(name)
+            | Self::Login(name, _)
             | Self::Other(_, name) => name,
         }
     }
@@ -171,6 +176,9 @@ impl Target<'_> {
         match self {
             Self::Instance(service, node) => instance_json(service, node),
             Self::Key(key, bytes) => json!({ "kind": "key", "name": key, "bytes": bytes }),
+            Self::Login(method, claims) => {
+                json!({ "kind": "auth_method", "name": method, "claims": claims })
+            }
             _ => json!({ "kind": self.kind(), "name": self.name() }),
         }
     }

@@ -210,14 +210,14 @@ async fn bad_questions_about_a_record_are_told_what_is_wrong() {
     }
 }
 
-const MANAGER: &str = "11111111-1111-1111-1111-111111111111";
+pub(super) const MANAGER: &str = "11111111-1111-1111-1111-111111111111";
 
 /// The secret of a token with these rules.
 async fn token(server: &Server, rules: &str) -> String {
     made(server, rules).await["SecretID"].as_str().unwrap().to_owned()
 }
 
-async fn made(server: &Server, rules: &str) -> Value {
+pub(super) async fn made(server: &Server, rules: &str) -> Value {
     let name = format!("p{}", rules.len());
     let policy = serde_json::json!({ "Name": name, "Rules": rules }).to_string();
     let line = format!("PUT /v1/acl/policy?token={MANAGER}");
@@ -228,7 +228,7 @@ async fn made(server: &Server, rules: &str) -> Value {
 }
 
 /// A server with access control.
-async fn guarded() -> Server {
+pub(super) async fn guarded() -> Server {
     let acl = AclSettings {
         enabled: true,
         default_policy: DefaultPolicy::Deny,

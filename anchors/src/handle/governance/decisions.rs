@@ -169,6 +169,7 @@ impl Asked<'_> {
         // No service has a hash of its own: it has text keys only, and becomes JSON.
         let details = match self.target {
             Target::Instance(service, node) => serde_json::to_vec(&(service, node)).ok(),
+            Target::Login(_, claims) => serde_json::to_vec(claims).ok(),
             _ => None,
         };
         let bytes = match self.target {

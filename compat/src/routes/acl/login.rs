@@ -45,7 +45,7 @@ pub(crate) async fn login(mut ask: Ask) -> Result<Reply, Reject> {
     if bindings.is_empty() {
         return Err(AclReject::NothingBinds.into());
     }
-    site.handle.admit_login(&ask.caller, &row.record.name)?;
+    site.handle.admit_login(&ask.caller, &row.record.name, &identity.vars)?;
     let number = rand::random::<u64>();
     let token = with_desk(site, |desk| token(desk, &row, bindings, &form.meta, number))?;
     let accessor = token.accessor.clone();

@@ -1,13 +1,14 @@
 //! `/v1/anchor/policies`, `/v1/anchor/policy/<name>`: by what the scopes decide.
 
 use http::Method;
-use proconsul_anchors::acl::Act;
+use proconsul_anchors::acl::{Act, Denial};
 use proconsul_anchors::change::Change;
-use proconsul_anchors::handle::Inquiry;
+use proconsul_anchors::handle::{Handle, Inquiry};
+use proconsul_anchors::index::Index;
 use proconsul_anchors::policy::Target;
 use proconsul_anchors::query::Query;
 use proconsul_anchors::record::{AnyRecord, RecordChange, TableId, When};
-use proconsul_anchors::scope::ScopePolicy;
+use proconsul_anchors::scope::{ScopePath, ScopePolicy};
 
 use super::credentials::options;
 use crate::blocking;
@@ -19,6 +20,14 @@ use crate::wire::anchor::policies::{
     ExplainedOut, InquiryForm, Kind, PolicyForm, PolicyLine, PolicyOut,
 };
 use crate::wire::decode::{Hint, body};
+
+/// By what somebody may write policies.
+enum Writer {
+    /// By the rules of access control: all.
+    Operator,
+    /// By a credential: those of its scope. All others are refused as these rules do.
+    Credentialed { accessor: Box<str>, denial: Denial },
+}
 
 /// Characters of a policy's name.
 const NAME_CHARS_MAX: usize = 128;
@@ -68,6 +77,22 @@ pub(crate) async fn explain(mut ask: Ask) -> Result<Reply, Reject> {
     Ok(Reply::json(&ExplainedOut::new(&explained)))
 }
 
+// === impl Writer ===
+
+impl Writer {
+    fn may(
+        self,
+        handle: &Handle,
+        index: &Index,
+        name: &str,
+        scope: &ScopePath,
+    ) -> Result<(), Reject> {
+        let Self::Credentialed { accessor, denial } = self else { return Ok(()) };
+        let may = handle.may_write_policy(index, &accessor, name, scope)?;
+        if may { Ok(()) } else { Err(denial.into()) }
+    }
+}
+
 fn missing(name: &str) -> Reject {
     AnchorFault::Missing { what: "policy", name: name.chars().take(NAME_CHARS_MAX).collect() }
         .into()
@@ -85,14 +110,21 @@ async fn read(ask: &Ask, name: &str) -> Result<Reply, Reject> {
     Ok(Reply::json(&PolicyOut::new(row)).meta(Meta::of(&answer)))
 }
 
-fn demand_write(ask: &Ask) -> Result<(), Reject> {
+/// Refuses a write by whoever is no operator and has no credential for policies: which ones, is asked later.
+fn demand_write(ask: &Ask) -> Result<Writer, Reject> {
     ask.refuse_enterprise(Tenancy::Both)?;
     ask.own_datacenter(ask.params.first("dc"))?;
-    ask.demand(Act::operator_write())
+    let authority = ask.authority()?;
+    let Err(denial) = authority.demand(Act::operator_write()) else { return Ok(Writer::Operator) };
+    let accessor = authority.accessor();
+    match accessor.filter(|accessor| ask.site.handle.has_policy_credential(accessor)) {
+        Some(accessor) => Ok(Writer::Credentialed { accessor: accessor.into(), denial }),
+        None => Err(denial.into()),
+    }
 }
 
 async fn write(mut ask: Ask, name: &str) -> Result<Reply, Reject> {
-    demand_write(&ask)?;
+    let writer = demand_write(&ask)?;
     let fits = !name.is_empty()
         && name.len() <= NAME_CHARS_MAX
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
@@ -102,8 +134,9 @@ async fn write(mut ask: Ask, name: &str) -> Result<Reply, Reject> {
     let text = read_json(ask.take_body(), ask.headers.content_length).await?;
     let form: PolicyForm = body(&text, Hint::None)?;
     let handle = &ask.site.handle;
-    let record = form.record(name, handle.root())?;
     let index = handle.snapshot();
+    writer.may(handle, &index, name, &form.scope(handle.root())?)?;
+    let record = form.record(name, handle.root())?;
     let there = index.record::<ScopePolicy>(name);
     unless_configured(there.map(|row| &row.record))?;
     let version = match there.map(|row| &row.record) {
@@ -123,13 +156,16 @@ async fn write(mut ask: Ask, name: &str) -> Result<Reply, Reject> {
 }
 
 async fn delete(ask: &Ask, name: &str) -> Result<Reply, Reject> {
-    demand_write(ask)?;
+    let writer = demand_write(ask)?;
     let index = ask.site.handle.snapshot();
     let there = index.record::<ScopePolicy>(name).ok_or_else(|| missing(name))?;
+    writer.may(&ask.site.handle, &index, name, &there.record.scope)?;
     unless_configured(Some(&there.record))?;
-    let (table, key) = (TableId::ScopePolicy, name.into());
-    let change = Change::Records(vec![RecordChange::Remove { table, key, when: When::Always }]);
-    blocking::write(&ask.site, &ask.caller, change).await?;
+    let (table, key, when) = (TableId::ScopePolicy, name.into(), When::Index(there.modified));
+    let change = Change::Records(vec![RecordChange::Remove { table, key, when }]);
+    if !blocking::write(&ask.site, &ask.caller, change).await?.yes {
+        return Err(fault("Version", "was written by somebody else at the same time: try again"));
+    }
     Ok(Reply::json(&true))
 }
 

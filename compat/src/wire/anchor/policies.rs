@@ -142,9 +142,14 @@ fn path(text: &str) -> Result<ScopePath, AnchorFault> {
 }
 
 impl PolicyForm {
-    /// The record of this name; in the datacenter's own scope unless said.
+    /// For which scope it is: the datacenter's own unless said.
+    pub(crate) fn scope(&self, root: ScopePath) -> Result<ScopePath, AnchorFault> {
+        if self.scope.is_empty() { Ok(root) } else { path(&self.scope) }
+    }
+
+    /// The record of this name.
     pub(crate) fn record(self, name: &str, root: ScopePath) -> Result<ScopePolicy, AnchorFault> {
-        let scope = if self.scope.is_empty() { root } else { path(&self.scope)? };
+        let scope = self.scope(root)?;
         Module::check(name, &self.rego).map_err(|error| fault("Rego", error))?;
         let (name, rego) = (name.into(), self.rego.into());
         Ok(ScopePolicy { name, scope, rego, ..ScopePolicy::default() })
