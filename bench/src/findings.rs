@@ -49,6 +49,8 @@ pub(crate) enum Bound {
     AtLeast(f64, Subject),
     /// At most this, in the gauge's unit.
     Below(f64),
+    /// At most this above the median of another, in the gauge's unit.
+    Above(f64, Subject),
 }
 
 /// A figure to reach.
@@ -105,6 +107,11 @@ impl Findings {
                 let median = measure.summary(Subject::Proconsul)?.median;
                 (median, median <= most)
             }
+            Bound::Above(most, other) => {
+                let [ours, theirs] = [Subject::Proconsul, other].map(|of| measure.summary(of));
+                let more = ours?.median - theirs?.median;
+                (more, more <= most)
+            }
         })
     }
 }
@@ -138,11 +145,14 @@ mod tests {
         check(&[10.0], &[2.0], Bound::AtMost(0.125, Subject::Consul), Some((0.2, false)));
         check(&[10.0], &[50.0], Bound::AtLeast(5.0, Subject::Consul), Some((5.0, true)));
         check(&[], &[11.0], Bound::Below(12.0), Some((11.0, true)));
+        check(&[8.0], &[11.0], Bound::Above(10.0, Subject::Consul), Some((3.0, true)));
+        check(&[8.0], &[19.0], Bound::Above(10.0, Subject::Consul), Some((11.0, false)));
     }
 
     #[test]
     fn what_was_not_measured_is_not_judged() {
         check(&[], &[1.0], Bound::AtMost(0.125, Subject::Consul), None);
         check(&[1.0], &[], Bound::Below(12.0), None);
+        check(&[], &[1.0], Bound::Above(10.0, Subject::Consul), None);
     }
 }

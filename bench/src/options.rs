@@ -36,6 +36,7 @@ pub(crate) struct Options {
 pub(crate) enum Work {
     Health,
     Acl,
+    Policy,
     Register,
     Memory,
     Watchers,

@@ -41,9 +41,19 @@ fn verdict(findings: &Findings, target: &Target) -> [String; 3] {
             format!("{name}: ≥ {} of {}", times(least), whose(of, findings))
         }
         Bound::Below(most) => format!("{name}: ≤ {} {}", number(most), target.gauge.unit),
+        Bound::Above(most, of) => {
+            format!(
+                "{name}: ≤ {} {} above {}",
+                number(most),
+                target.gauge.unit,
+                whose(of, findings)
+            )
+        }
     };
-    let show =
-        |found| if matches!(target.bound, Bound::Below(_)) { number(found) } else { times(found) };
+    let show = |found| match target.bound {
+        Bound::AtMost(..) | Bound::AtLeast(..) => times(found),
+        Bound::Below(_) | Bound::Above(..) => number(found),
+    };
     match findings.verdict(target) {
         Some((found, true)) => [aim, show(found), "met".to_owned()],
         Some((found, false)) => [aim, show(found), "MISSED".to_owned()],

@@ -7,6 +7,7 @@ mod dns_tcp;
 mod dns_visible;
 mod health;
 mod memory;
+mod policy;
 mod register;
 mod remote;
 mod watchers;
@@ -50,6 +51,7 @@ async fn one(work: Work, bench: &Bench) -> Result<Findings, Failure> {
     match work {
         Work::Health => health::run(bench).await,
         Work::Acl => acl::run(bench).await,
+        Work::Policy => policy::run(bench).await,
         Work::Register => register::run(bench).await,
         Work::Memory => memory::run(bench).await,
         Work::Watchers => watchers::run(bench).await,
