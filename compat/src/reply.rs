@@ -121,8 +121,8 @@ const HIT: HeaderValue = HeaderValue::from_static("HIT");
 const ACL_POLICY: HeaderName = HeaderName::from_static("x-consul-default-acl-policy");
 const TRANSLATED: HeaderName = HeaderName::from_static("x-consul-translate-addresses");
 const SOURCE: HeaderName = HeaderName::from_static("x-anchor-source");
-const OUTCOME: HeaderName = HeaderName::from_static("x-anchor-outcome");
-const ATTESTATION: HeaderName = HeaderName::from_static("x-anchor-attestation");
+pub(crate) const OUTCOME: HeaderName = HeaderName::from_static("x-anchor-outcome");
+pub(crate) const ATTESTATION: HeaderName = HeaderName::from_static("x-anchor-attestation");
 const CHAIN: HeaderName = HeaderName::from_static("x-anchor-chain");
 const REASON: HeaderName = HeaderName::from_static("x-consul-reason");
 

@@ -26,6 +26,7 @@ mod narrow;
 mod operator;
 mod process;
 mod query;
+mod receipt;
 mod session;
 mod sight;
 mod snapshot;

@@ -135,9 +135,12 @@ pub(crate) async fn register_service(mut ask: Ask) -> Result<Reply, Reject> {
     let way = if ask.is_governed() { ask.caller.way() } else { Way::default() };
     let definition = ServiceDefinition { token: ask.caller.token.clone(), way, ..form.into() };
     ask.vet_service(&definition)?;
-    ask.ask_scopes(&definition).await?;
+    let outcome = ask.ask_scopes(&definition).await?;
+    let service = Some(&definition.service).filter(|service| !service.id.is_empty());
+    let id = service.map_or(&definition.service.name, |service| &service.id).clone();
     ask.site.agent.register_service(definition, existing).await?;
-    Ok(Reply::nothing())
+    let node = &ask.site.settings.identity.node;
+    Ok(Reply::nothing().receipt(&ask.site, outcome, (node, Some(&id))))
 }
 
 /// `PUT /v1/agent/service/deregister/<id>`.

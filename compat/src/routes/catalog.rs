@@ -42,9 +42,13 @@ pub(crate) async fn register(mut ask: Ask) -> Result<Reply, Reject> {
     // Who asks is looked at before what is asked.
     ask.authority()?;
     let own = &ask.site.settings.identity.datacenter;
-    let change = Change::Register(Box::new(registration(form, own)?));
-    blocking::write(&ask.site, &ask.caller, change).await?;
-    Ok(Reply::json(&true))
+    let registration = registration(form, own)?;
+    let (node, service) = (registration.node.name.clone(), registration.service.as_ref());
+    let service = service.map(|service| service.id.clone());
+    let change = Change::Register(Box::new(registration));
+    let committed = blocking::write(&ask.site, &ask.caller, change).await?;
+    let what = (node.as_str(), service.as_ref());
+    Ok(Reply::json(&true).receipt(&ask.site, committed.outcome, what))
 }
 
 /// The registration that a form asks for, when Consul would take it.

@@ -9,6 +9,7 @@ use proconsul_anchors::caller::Caller;
 use proconsul_anchors::change::{Change, Registration, Removal};
 use proconsul_anchors::node::NodeError;
 use proconsul_anchors::node::definition::{CheckDefinition, ServiceDefinition};
+use proconsul_anchors::outcome::Outcome;
 use proconsul_anchors::service::{Check, Checked, Service};
 
 use crate::extract::Ask;
@@ -70,9 +71,12 @@ impl Ask {
     }
 
     /// Asks the scopes for the registration of a service before it is kept here.
-    pub(crate) async fn ask_scopes(&self, definition: &ServiceDefinition) -> Result<(), Reject> {
+    pub(crate) async fn ask_scopes(
+        &self,
+        definition: &ServiceDefinition,
+    ) -> Result<Outcome, Reject> {
         if !self.is_governed() {
-            return Ok(());
+            return Ok(Outcome::Resolve);
         }
         definition.validate().map_err(NodeError::from)?;
         let mut service = definition.service.clone();
@@ -91,7 +95,7 @@ impl Ask {
         let checked = Checked { id: service.into(), ..Checked::default() };
         let check = Check { service: Some(checked), ..Check::default() };
         let registration = Registration { checks: vec![check], ..self.own_registration() };
-        self.would_admit(Change::Register(Box::new(registration))).await
+        self.would_admit(Change::Register(Box::new(registration))).await.map(drop)
     }
 
     /// Asks the scopes for the end of a service's registration.
@@ -101,7 +105,7 @@ impl Ask {
         }
         let node = self.site.agent.settings().node.name;
         let removal = Removal::Service { node, id: id.into() };
-        self.would_admit(Change::Deregister(removal)).await
+        self.would_admit(Change::Deregister(removal)).await.map(drop)
     }
 
     /// Whether there is any scope that could object.
@@ -114,8 +118,9 @@ impl Ask {
         Registration { node, skip_node_update: true, ..Registration::default() }
     }
 
-    async fn would_admit(&self, change: Change) -> Result<(), Reject> {
-        Ok(self.site.handle.would_admit(&self.caller, change).await.map(drop)?)
+    async fn would_admit(&self, change: Change) -> Result<Outcome, Reject> {
+        let ruling = self.site.handle.would_admit(&self.caller, change).await?;
+        Ok(ruling.outcome)
     }
 
     /// Refuses a change of the service that has this id; one that is not there is nobody's.

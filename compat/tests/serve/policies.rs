@@ -328,3 +328,49 @@ async fn a_path_is_answered_by_its_outcome() {
         assert_eq!(signed, path.ends_with("pay-shown"), "{path}: {head}");
     }
 }
+
+#[tokio::test]
+async fn a_registration_that_is_attested_has_a_receipt() {
+    let server = Server::start(Settings::default()).await;
+    let plain = [
+        ("PUT /v1/catalog/register", service("pay-a", 80)),
+        ("PUT /v1/agent/service/register", json!({"Name": "pay-b", "Port": 80})),
+    ];
+    for (line, body) in &plain {
+        let (status, head, _) = asked(&server, line, body).await;
+        assert!(status == 200 && !head.contains("x-anchor"), "{line}: {head}");
+    }
+    let rules = "package pay\ndecision contains {\"outcome\": \"attest\", \"rule\": \"shown\"} if {\n\
+        \tinput.action == \"service:register\"\n\tstartswith(input.target.name, \"pay-\")\n}\n\
+        decision contains {\"outcome\": \"defer\", \"rule\": \"late\"} if input.target.name == \"pay-late\"\n";
+    written(&server, &format!("PUT {POLICY}"), &json!({"Rego": rules})).await;
+    let scope = json!({"Services": ["pay-*"], "Policy": "pay"});
+    written(&server, "PUT /v1/anchor/scope/dc1/pay", &scope).await;
+    let attested = [
+        ("PUT /v1/catalog/register", service("pay-a", 81)),
+        ("PUT /v1/catalog/register", service("pay-a", 81)),
+        ("PUT /v1/agent/service/register", json!({"Name": "Pay-B", "ID": "B", "Port": 81})),
+        ("PUT /v1/agent/service/register", json!({"Name": "pay-b", "Port": 82})),
+    ];
+    for (line, body) in attested {
+        let (status, head, _) = asked(&server, line, &body).await;
+        assert!(status == 200 && head.contains("x-anchor-outcome: attest"), "{line}: {head}");
+        let path = head.split("x-anchor-attestation: ").nth(1).unwrap();
+        let path = path.lines().next().unwrap();
+        assert!(path.starts_with("/v1/anchor/record/") && path.ends_with("/proof"), "{path}");
+        let proof = written(&server, &format!("GET {path}"), &Value::Null).await;
+        assert_eq!(proof["Lineage"], "dc1/pay", "{body}: {proof}");
+    }
+    for (line, body, told) in [
+        ("PUT /v1/catalog/register", service("web", 80), None),
+        ("PUT /v1/agent/service/register", json!({"Name": "web"}), None),
+        ("PUT /v1/catalog/register", service("pay-late", 80), Some("x-anchor-outcome: defer")),
+        ("PUT /v1/agent/service/register", json!({"Name": "pay-late"}), Some("outcome: defer")),
+    ] {
+        let (status, head, _) = asked(&server, line, &body).await;
+        assert_eq!(status, 200, "{line}: {head}");
+        assert_eq!(told.is_some_and(|told| head.contains(told)), told.is_some(), "{head}");
+        assert_eq!(head.contains("x-anchor"), told.is_some(), "{head}");
+        assert!(!head.contains("attestation"), "{head}");
+    }
+}
