@@ -6,7 +6,7 @@ use crate::name::Caseless;
 use crate::record::TableId;
 
 /// A read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Query {
     /// All nodes (`/v1/catalog/nodes`).

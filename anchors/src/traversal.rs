@@ -15,6 +15,7 @@ mod chain;
 mod fragment;
 mod message;
 mod reach;
+mod resolution;
 pub mod resolve;
 mod seen;
 #[cfg(test)]
@@ -31,6 +32,10 @@ pub use self::chain::{ChainFault, Hop, Link, Next, Terms, Way};
 pub use self::fragment::{Fragment, FragmentFault};
 pub use self::message::{Ask, Contact, Reached, Reply, ReplyKind};
 pub use self::reach::Reach;
+pub use self::resolution::{
+    HopDocument, RECORDS_MAX, RESOLUTION_SECONDS, RESOLUTION_TYPE, Recorded, ResolutionDocument,
+    Signed,
+};
 pub use self::seen::Seen;
 pub use self::walk::{Asking, Decided, Failure, Me, Peer, Request, Step, Verdict, Walk};
 use crate::encoding::hex;
@@ -53,7 +58,7 @@ pub const REQUEST_BYTES_MAX: usize = 256 << 10;
 pub const REPLY_BYTES_MAX: usize = 16 << 20;
 
 /// What is asked of a scope, in whose name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Question {
     /// The scope that is asked.
     pub target: ScopePath,
@@ -66,7 +71,7 @@ pub struct Question {
 }
 
 /// What is asked of a scope.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Subject {
     /// Rows of its index.
@@ -76,7 +81,7 @@ pub enum Subject {
 }
 
 /// Who asks, as far as its anchor vouches for it. Secrets never travel.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Asker {
     /// The scope that it belongs to.

@@ -134,12 +134,13 @@ impl Handle {
 
     /// Whether a datacenter is another one that is known here: then it is for the traversal to say what comes of a question.
     pub fn knows_far(&self, datacenter: &str) -> bool {
-        if self.snapshot().table_mark(TableId::Adjacency) == 0 || datacenter == self.root().as_str()
-        {
+        let index = self.snapshot();
+        if index.table_mark(TableId::Adjacency) == 0 || datacenter == self.root().as_str() {
             return false;
         }
         let Ok(target) = ScopePath::parse(datacenter) else { return false };
-        self.record_of(&target).is_some() || !self.ways(&target).is_empty()
+        let known = index.record::<Adjacency>(target.datacenter()).is_some();
+        known || !self.ways(&target).is_empty()
     }
 
     /// Asks the neighbours again and again whether they are there, for ever.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::resolution::Recorded;
 use crate::credential::Alias;
 use crate::index::Index;
 use crate::outcome::Outcome;
@@ -36,6 +37,9 @@ pub struct Matched {
     pub uid: Option<Uuid>,
     /// The service that an alias stands for in the end.
     pub target: Option<Box<str>>,
+    /// The instances of that service which the caller may see.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub records: Vec<Recorded>,
     /// What is decided about it, beside what was decided on the way.
     pub outcome: Outcome,
     /// By which rule.
@@ -70,7 +74,7 @@ pub struct Candidate<'a> {
 /// What a policy says about a candidate.
 pub type Said = (Outcome, Box<str>);
 
-/// Follows a path as far as the caller may see.
+/// Follows a path as far as the caller may see. Whoever asks adds the records.
 pub fn resolve(
     index: &Index,
     scopes: &Scopes,
@@ -95,7 +99,8 @@ pub fn resolve(
             };
             let (matched, rest) = (found.into(), rest.into());
             let (kind, owner) = (Some(candidate.0), candidate.2);
-            return Matched { kind, matched, rest, owner, uid, target, outcome, rule };
+            let records = Vec::new();
+            return Matched { kind, matched, rest, owner, uid, target, records, outcome, rule };
         }
     }
     Matched {
@@ -105,6 +110,7 @@ pub fn resolve(
         owner: root.clone(),
         uid: None,
         target: None,
+        records: Vec::new(),
         outcome: Outcome::Resolve,
         rule: "unknown".into(),
     }

@@ -126,7 +126,11 @@ impl Handle {
     }
 
     /// The anchor's credential, where it has one that holds, and its key.
-    fn signer<'a>(&self, trust: &'a Trust, now: Time) -> (Option<&'a Known>, SigningKey) {
+    pub(in crate::handle) fn signer<'a>(
+        &self,
+        trust: &'a Trust,
+        now: Time,
+    ) -> (Option<&'a Known>, SigningKey) {
         (self.own(trust, Role::Anchor, now), self.0.credentials.keys().anchor().current())
     }
 

@@ -117,7 +117,7 @@ pub(in crate::handle) fn fingerprint(facts: &CallerFacts) -> u128 {
 }
 
 /// Twice 64 bits under keys that nobody knows: what two questions have in common cannot be sought for.
-fn digest(of: &impl Hash) -> u128 {
+pub(in crate::handle) fn digest(of: &impl Hash) -> u128 {
     static KEYS: OnceLock<[RandomState; 2]> = OnceLock::new();
     let [first, second] = KEYS.get_or_init(Default::default);
     u128::from(first.hash_one(of)) << 64 | u128::from(second.hash_one(of))

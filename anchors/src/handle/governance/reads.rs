@@ -112,7 +112,7 @@ impl std::fmt::Debug for Narrowing {
 }
 
 /// A name as policies are told it: names of the catalog are the same in any case.
-fn folded(name: &str) -> Cow<'_, str> {
+pub(in crate::handle) fn folded(name: &str) -> Cow<'_, str> {
     let is_folded = name.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
     if is_folded { Cow::Borrowed(name) } else { Cow::Owned(name.to_lowercase()) }
 }

@@ -9,6 +9,7 @@ use super::{FRESH_MAX, Handle};
 use crate::acl::Authority;
 use crate::caller::Caller;
 use crate::clock::Time;
+use crate::credential::Adjacency;
 use crate::error::Refusal;
 use crate::handle::Answer;
 use crate::index::{Index, WatchKey};
@@ -60,7 +61,7 @@ pub enum FarFault {
 /// A caller's question, and what is decided about it here.
 pub(super) struct Journey {
     pub(super) question: Question,
-    id: Box<str>,
+    pub(super) id: u128,
     pub(super) own: Decided,
     travel: Duration,
 }
@@ -92,6 +93,12 @@ impl Handle {
         wait: Wait,
     ) -> Result<Answer, FarFault> {
         let subject = Subject::Read(query.clone());
+        if wait.after == 0 {
+            let (journey, authority) =
+                self.journey(caller, target, &subject, "read", wait.travel)?;
+            let followed = self.0.remote.kept.of(&journey.question);
+            return Ok(self.view(&followed, &journey).await?.into_answer(authority));
+        }
         let patience = tokio::time::sleep(wait.patience);
         tokio::pin!(patience);
         loop {
@@ -101,7 +108,7 @@ impl Handle {
             let followed = self.0.remote.kept.of(&journey.question);
             let mut changes = followed.changed.subscribe();
             let view = self.view(&followed, &journey).await?;
-            if wait.after == 0 || view.index > wait.after || patience.is_elapsed() {
+            if view.index > wait.after || patience.is_elapsed() {
                 return Ok(view.into_answer(authority));
             }
             drop(view);
@@ -140,7 +147,8 @@ impl Handle {
     fn own_decision(&self, index: &Index, question: &Question) -> Decided {
         let now = self.now();
         let mut own = self.judge_leaving(index, question, now);
-        let ended = self.record_of(&question.target).map(|there| adjacency::standing(&there, now));
+        let there = index.record::<Adjacency>(question.target.datacenter());
+        let ended = there.map(|row| adjacency::standing(&row.record, now));
         let rule = match ended {
             Some(Standing::Revoked) => "adjacency/revoked",
             Some(Standing::Expired) => "adjacency/expired",
@@ -158,7 +166,7 @@ impl Handle {
         journey: &Journey,
     ) -> Result<View, FarFault> {
         let lets = journey.own.outcome != Outcome::Refuse;
-        followed.state().judged_here(&journey.id, lets);
+        followed.state().judged_here(journey.id, lets);
         if !lets {
             return Ok(self.refused_here(followed, journey));
         }
@@ -189,7 +197,7 @@ impl Handle {
             drop(state);
             return Some(self.last_known(followed, journey));
         }
-        let known = state.known(&journey.id)?;
+        let known = state.known(journey.id)?;
         if !fresh {
             drop(state);
             return Some(self.last_known(followed, journey));
@@ -217,7 +225,7 @@ impl Handle {
             Verdict::Ended { .. } => {
                 self.take(followed, &journey.question, &verdict);
                 self.keep_following(followed, &journey.question);
-                let told = told_now(&followed.state(), &journey.id);
+                let told = told_now(&followed.state(), journey.id);
                 match told {
                     Some(view) => Ok(View { warm: false, ..view }),
                     None => self.last_known(followed, journey),
@@ -236,7 +244,7 @@ impl Handle {
         let deferred = journey.own.outcome == Outcome::Defer;
         let age = self.age(followed).unwrap_or(Duration::ZERO);
         let state = followed.state();
-        let known = state.known(&journey.id);
+        let known = state.known(journey.id);
         let deferred = deferred || known.is_some_and(|known| known.outcome == Outcome::Defer);
         let nothing = || {
             if deferred { FarFault::NotReady(target()) } else { FarFault::NoPath(target()) }
@@ -303,7 +311,7 @@ impl Handle {
         }
         if let Some(terms) = links.last().and_then(|link| link.hop.terms.clone()) {
             if terms.mark != state.terms.mark {
-                state.forget_but(&id);
+                state.forget_but(Some(id));
                 moved = true;
             }
             state.terms = terms;
@@ -346,7 +354,7 @@ impl Handle {
             if own.outcome > Outcome::Attest {
                 // Nothing is asked in the name of somebody who may not; it is judged again when it asks.
                 let Some(kept) = followed.upgrade() else { return };
-                kept.state().forget(&Followed::id_of(&question.asker));
+                kept.state().forget(Followed::id_of(&question.asker));
                 continue;
             }
             let travel = FOLLOW_WAIT + FOLLOW_SLACK;
@@ -355,7 +363,7 @@ impl Handle {
             let verdict = self.ask_far(request, own).await;
             let Some(kept) = followed.upgrade() else { return };
             if verdict == Verdict::Again {
-                kept.state().forget_but("");
+                kept.state().forget_but(None);
                 kept.wake();
             }
             if !self.take(&kept, &question, &verdict) {
@@ -373,7 +381,7 @@ impl Handle {
 }
 
 /// What is told to a caller about whom was just decided; nothing when it is to be told what was known before.
-fn told_now(state: &State, id: &str) -> Option<View> {
+fn told_now(state: &State, id: u128) -> Option<View> {
     let known = state.known(id).filter(|known| known.outcome != Outcome::Defer)?;
     Some(View::of(state, known, known.outcome, Duration::ZERO))
 }

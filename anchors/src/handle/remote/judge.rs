@@ -1,5 +1,6 @@
 //! What this anchor decides about a question: for its own callers, for those of its neighbours, and for what passes through.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::clock::Time;
 use crate::credential::{Adjacency, Role};
 use crate::error::Refusal;
 use crate::handle::governance::decisions::{Asked, fingerprint};
-use crate::handle::governance::reads::{Narrowing, owner};
+use crate::handle::governance::reads::{Narrowing, folded, owner};
 use crate::index::Index;
 use crate::outcome::Outcome;
 use crate::policy::{Action, Target, Verdict};
@@ -55,7 +56,7 @@ pub(super) fn act(subject: &Subject) -> (Action, Target<'_>) {
             }
             Query::Key(key) | Query::Keys(key) => (Action::ReadKey, Target::Key(key, None)),
             Query::Node(name) => (Action::ReadNode, Target::Node(name)),
-            Query::NodeChecks(name) => (Action::ReadNode, Target::Node(name.as_str())),
+            Query::NodeChecks(name) => (Action::ReadNode, Target::Node(name.key())),
             Query::Nodes => (Action::ReadNode, Target::Other("list", "nodes")),
             Query::Checks { .. } => (Action::ReadNode, Target::Other("list", "checks")),
             _ => (Action::ReadService, Target::Other("list", "services")),
@@ -91,7 +92,8 @@ impl Handle {
     /// What the own policy says about a question that is to leave for another scope.
     pub(super) fn judge_leaving(&self, index: &Index, question: &Question, now: Time) -> Decided {
         let (action, target) = act(&question.subject);
-        let far = format!("{}/{}", question.target, target.name());
+        let name = spelled(target);
+        let far = format!("{}/{name}", question.target);
         self.judge(index, &self.root(), &question.asker, action, Target::Other("remote", &far), now)
     }
 
@@ -168,6 +170,12 @@ impl Handle {
     ) -> Decided {
         let facts = self.facts_of(asker);
         let caller = fingerprint(&facts);
+        let name = spelled(target);
+        let target = match target {
+            Target::Service(_) => Target::Service(&name),
+            Target::Node(_) => Target::Node(&name),
+            _ => target,
+        };
         let asked = Asked { scope, facts: &facts, caller, action, target, now };
         let decided = self.0.governance.decisions().decide(index, asked);
         Decided {
@@ -241,6 +249,15 @@ impl Handle {
             max_stale_seconds: scope.map_or(0, |scope| scope.max_stale_seconds),
             mark: mark(index),
         }
+    }
+}
+
+/// The name of a target as policies are told it: names of the catalog are the same in any case, all others are not.
+fn spelled(target: Target<'_>) -> Cow<'_, str> {
+    match target {
+        Target::Service(name) | Target::Node(name) => folded(name),
+        Target::Key(name, _) | Target::Other(_, name) => Cow::Borrowed(name),
+        _ => Cow::Owned(target.name().to_owned()),
     }
 }
 

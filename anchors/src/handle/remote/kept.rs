@@ -8,6 +8,7 @@ use moka::sync::Cache;
 use tokio::sync::watch;
 
 use crate::clock::Time;
+use crate::handle::governance::decisions::digest;
 use crate::index::Index;
 use crate::outcome::Outcome;
 use crate::scope::ScopePath;
@@ -26,8 +27,9 @@ const CALLERS_MAX: usize = 1_024;
 
 /// All that is kept.
 pub(super) struct Kept {
-    followed: Cache<Box<str>, Arc<Followed>>,
-    floors: Cache<Box<str>, Floor>,
+    /// By [`key_of`].
+    followed: Cache<u128, Arc<Followed>>,
+    floors: Cache<u128, Floor>,
 }
 
 /// Where an answer stood when it was let go.
@@ -39,7 +41,7 @@ struct Floor {
 
 /// One answer of another scope, for all who ask for it.
 pub(super) struct Followed {
-    key: Box<str>,
+    key: u128,
     pub(super) target: ScopePath,
     state: Mutex<State>,
     /// Counts what may have changed for anybody.
@@ -53,10 +55,10 @@ pub(super) struct Followed {
 pub(super) struct State {
     pub(super) data: Option<Data>,
     pub(super) terms: Terms,
-    /// By asker.
-    callers: HashMap<Box<str>, Known>,
+    /// By asker: see [`Followed::id_of`].
+    callers: HashMap<u128, Known>,
     /// Whom the own policy refused the last time.
-    refused_here: HashSet<Box<str>>,
+    refused_here: HashSet<u128>,
     /// The index that was shown last, and how far it is above the owner's.
     shown: u64,
     lift: u64,
@@ -110,21 +112,16 @@ impl Default for Kept {
 impl Kept {
     /// What is kept of an answer. It is one for all askers where they all get the same rows.
     pub(super) fn of(&self, question: &Question) -> Arc<Followed> {
-        let mut shared = question.clone();
-        if question.subject.is_one_for_all() {
-            shared.asker = Asker { scope: question.asker.scope.clone(), ..Asker::default() };
-        }
-        let key: Box<str> =
-            serde_json::to_string(&shared).expect("a question has text keys only").into();
-        self.followed.get_with_by_ref(&key, || Arc::new(self.made(&key, &question.target)))
+        let key = key_of(question);
+        self.followed.get_with(key, || Arc::new(self.made(key, &question.target)))
     }
 
-    fn made(&self, key: &str, target: &ScopePath) -> Followed {
-        let floor = self.floors.get(key);
+    fn made(&self, key: u128, target: &ScopePath) -> Followed {
+        let floor = self.floors.get(&key);
         let (shown, digest) = floor.map_or((0, None), |floor| (floor.shown, floor.digest));
         let state = State { shown, digest, ..State::default() };
         Followed {
-            key: key.into(),
+            key,
             target: target.clone(),
             state: Mutex::new(state),
             changed: watch::Sender::default(),
@@ -137,7 +134,7 @@ impl Kept {
         let state = followed.state();
         let floor = Floor { shown: state.shown, digest: state.digest.clone() };
         drop(state);
-        self.floors.insert(followed.key.clone(), floor);
+        self.floors.insert(followed.key, floor);
     }
 
     /// How many answers are kept, and how many are being followed.
@@ -161,8 +158,18 @@ impl Followed {
     }
 
     /// By what an asker is known among the callers.
-    pub(super) fn id_of(asker: &Asker) -> Box<str> {
-        serde_json::to_string(asker).expect("an asker has text keys only").into()
+    pub(super) fn id_of(asker: &Asker) -> u128 {
+        digest(asker)
+    }
+}
+
+/// By what an answer is known: it is one for all askers of a scope where they all get the same rows.
+fn key_of(question: &Question) -> u128 {
+    let Question { target, action, subject, asker } = question;
+    if subject.is_one_for_all() {
+        digest(&(target, action, subject, &asker.scope))
+    } else {
+        digest(&(target, action, subject, asker))
     }
 }
 
@@ -179,8 +186,8 @@ impl State {
         self.following && !self.broken
     }
 
-    pub(super) fn known(&self, id: &str) -> Option<&Known> {
-        self.callers.get(id)
+    pub(super) fn known(&self, id: u128) -> Option<&Known> {
+        self.callers.get(&id)
     }
 
     /// In whose name is followed: somebody who may have the answer. Nobody when nobody may.
@@ -213,7 +220,7 @@ impl State {
     }
 
     /// Takes what was decided about a caller; whether it is told otherwise than before.
-    pub(super) fn decide(&mut self, id: Box<str>, known: Known) -> bool {
+    pub(super) fn decide(&mut self, id: u128, known: Known) -> bool {
         let before = self.callers.get(&id).map(|before| before.outcome);
         let lets = |outcome: Outcome| outcome <= Outcome::Attest;
         let differs = before.is_some_and(|before| lets(before) != lets(known.outcome));
@@ -232,27 +239,27 @@ impl State {
 
     /// Forgets what was decided about all but one: they are decided about again when they ask. What is known of them while
     /// nobody can be asked stays.
-    pub(super) fn forget_but(&mut self, id: &str) {
-        for (_, known) in self.callers.iter_mut().filter(|(other, _)| ***other != *id) {
+    pub(super) fn forget_but(&mut self, id: Option<u128>) {
+        for (_, known) in self.callers.iter_mut().filter(|(other, _)| Some(**other) != id) {
             known.until = Time::default();
         }
     }
 
     /// What is known of one is forgotten.
-    pub(super) fn forget(&mut self, id: &str) {
-        self.callers.remove(id);
+    pub(super) fn forget(&mut self, id: u128) {
+        self.callers.remove(&id);
     }
 
     /// Notes whether the own policy lets a caller ask.
-    pub(super) fn judged_here(&mut self, id: &str, lets: bool) {
-        let before = !self.refused_here.contains(id);
+    pub(super) fn judged_here(&mut self, id: u128, lets: bool) {
+        let before = !self.refused_here.contains(&id);
         if before == lets {
             return;
         }
         if lets {
-            self.refused_here.remove(id);
+            self.refused_here.remove(&id);
         } else if self.refused_here.len() < CALLERS_MAX {
-            self.refused_here.insert(id.into());
+            self.refused_here.insert(id);
         }
         self.moved();
     }
@@ -301,6 +308,25 @@ mod tests {
         fragment.to_bytes().unwrap()
     }
 
+    #[test]
+    fn an_answer_is_one_for_all_where_all_get_the_same_rows() {
+        let of = |query: Query, accessor: &str| {
+            let asker = Asker { accessor: Some(accessor.into()), ..Asker::default() };
+            let target = ScopePath::parse("payments").unwrap();
+            key_of(&Question {
+                target,
+                action: "read".into(),
+                subject: Subject::Read(query),
+                asker,
+            })
+        };
+        let health = |name: &str| Query::Health(name.into());
+        assert_eq!(of(health("web"), "a"), of(health("WEB"), "b"));
+        assert_ne!(of(health("web"), "a"), of(health("db"), "a"));
+        assert_ne!(of(health("web"), "a"), of(Query::Service("web".into()), "a"));
+        assert_ne!(of(Query::Nodes, "a"), of(Query::Nodes, "b"));
+    }
+
     fn known(outcome: Outcome) -> Known {
         Known { asker: Asker::default(), outcome, until: Time(9), way: Arc::default() }
     }
@@ -319,9 +345,9 @@ mod tests {
         // The owner began again.
         assert_eq!(take(&mut state, 3), (true, 16));
         assert_eq!(take(&mut state, 4), (true, 17));
-        assert!(!state.decide("a".into(), known(Outcome::Resolve)), "its first");
-        assert!(!state.decide("a".into(), known(Outcome::Attest)), "it sees the same");
-        assert!(state.decide("a".into(), known(Outcome::Refuse)) && state.index() == 18);
+        assert!(!state.decide(1, known(Outcome::Resolve)), "its first");
+        assert!(!state.decide(1, known(Outcome::Attest)), "it sees the same");
+        assert!(state.decide(1, known(Outcome::Refuse)) && state.index() == 18);
         assert_eq!(take(&mut state, 5), (true, 19));
     }
 
@@ -329,12 +355,12 @@ mod tests {
     fn it_is_followed_for_whoever_may_have_it() {
         let mut state = State::default();
         assert!(state.poll().is_none());
-        state.decide("a".into(), known(Outcome::Refuse));
+        state.decide(1, known(Outcome::Refuse));
         assert!(state.poll().is_none());
         let asker = Asker { accessor: Some("b".into()), ..Asker::default() };
-        state.decide("b".into(), Known { asker: asker.clone(), ..known(Outcome::Attest) });
+        state.decide(2, Known { asker: asker.clone(), ..known(Outcome::Attest) });
         assert_eq!(state.poll().unwrap().asker, asker);
-        state.forget_but("a");
-        assert_eq!(state.known("b").unwrap().until, Time::default());
+        state.forget_but(Some(1));
+        assert_eq!(state.known(2).unwrap().until, Time::default());
     }
 }

@@ -116,6 +116,8 @@ impl Handle {
     fn watched(&self, question: &Question) -> Vec<WatchKey> {
         let mut keys = match &question.subject {
             Subject::Read(query) if self.is_here(question) => self.snapshot().watched_by(query),
+            // Whatever service it leads to.
+            Subject::Resolve(_) if self.is_here(question) => vec![WatchKey::Services],
             _ => Vec::new(),
         };
         keys.extend(TABLES.map(WatchKey::Table));
@@ -133,7 +135,8 @@ impl Handle {
     ) -> Result<Now, AskFault> {
         let (root, question) = (self.root(), &request.asked.question);
         let lets = decided.outcome <= Outcome::Attest;
-        let found = if lets { Some(self.read(index, adjacency, question)?) } else { None };
+        let found =
+            if lets { Some(self.read(index, adjacency, question, &decided)?) } else { None };
         let terms = self.terms(index, question);
         let same = found.as_deref().is_some_and(|found| {
             request.have() == Some(&*answer_digest(found)) && request.mark() == mark(index)
@@ -157,6 +160,7 @@ impl Handle {
         index: &Arc<Index>,
         adjacency: &Adjacency,
         question: &Question,
+        decided: &Decided,
     ) -> Result<Vec<u8>, AskFault> {
         let authority = self.authority_over(index, adjacency)?;
         match &question.subject {
@@ -169,9 +173,10 @@ impl Handle {
                 Ok(Fragment::of(index, query, &authority, self.has_leader()).to_bytes()?)
             }
             Subject::Resolve(path) => {
-                let found =
-                    self.matched(index, path, (&question.asker, &authority), &question.action);
-                Ok(serde_json::to_vec(&found).expect("a match has text keys only"))
+                let action = &question.action;
+                let found = self.matched(index, path, (&question.asker, &authority), action);
+                let told = self.told_of_path(found, action, (decided.outcome, &decided.rule));
+                Ok(serde_json::to_vec(&told).expect("a match has text keys only"))
             }
         }
     }

@@ -5,10 +5,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use super::*;
+use crate::credential::dsse::Envelope;
 use crate::record::{AnyRecord, RecordChange, When};
 use crate::scope::{OnPartition, Scope, ScopePolicy};
 use crate::traversal::adjacency::{EVERYTHING, Offer, Standing, TERM};
-use crate::traversal::{Ask, Peer, Reply};
+use crate::traversal::{Ask, Peer, RESOLUTION_TYPE, Reply};
 
 /// Brings bytes from one handle to another.
 #[derive(Default)]
@@ -359,4 +360,97 @@ async fn what_is_forged_is_the_last_known_or_nothing() {
     world.pass(Duration::from_secs(1));
     world.contact().await;
     assert_eq!(instances(&world.look("eu", "payments").await.unwrap()), 1);
+}
+
+/// What the anchor of a scope signed.
+fn signed_by(handle: &Handle, envelope: &Envelope) -> serde_json::Value {
+    assert!(envelope.is_signed_by(&handle.signing_key().verifying_key()));
+    assert_eq!(&*envelope.payload_type, RESOLUTION_TYPE);
+    serde_json::from_slice(&envelope.payload).unwrap()
+}
+
+#[tokio::test]
+async fn an_attested_path_has_what_its_owner_signed() {
+    let cases = [("resolve", "attest", true), ("attest", "resolve", false)];
+    for (here, there, stated) in cases {
+        let world = World::open(&["eu", "payments"], &[("eu", "payments")]).await;
+        let (eu, payments) = (world.at("eu"), world.at("payments"));
+        submit(&payments, register("n1", Some("web"))).await;
+        submit(&eu, policy("eu", &saying(here), OnPartition::Stale)).await;
+        submit(&payments, policy("payments", &saying(there), OnPartition::Stale)).await;
+        let caller = Caller::default();
+        let ask = || eu.resolve_path(&caller, "payments/web/x", "read", FOREVER);
+        let found = ask().await.unwrap();
+        assert_eq!((found.outcome, world.asked()), (Outcome::Attest, 1));
+        let told = signed_by(&eu, &eu.sign_resolution(&found, "read"));
+        assert_eq!((&told["Matched"], &told["Rest"]), (&"payments/web".into(), &"x".into()));
+        assert_eq!(told["Chain"].as_array().unwrap().len(), 2);
+        assert_eq!(told["Records"][0]["Node"], "n1");
+        assert_eq!(told["Statement"].is_object(), stated, "{here} {there}");
+        if stated {
+            let statement = Envelope::parse(told["Statement"].to_string().as_bytes()).unwrap();
+            let owner = signed_by(&payments, &statement);
+            assert_eq!(owner["Chain"][0]["Scope"], "payments");
+            for key in ["Outcome", "Matched", "Rest", "Owner", "Records", "Action"] {
+                assert_eq!(owner[key], told[key], "{key}");
+            }
+        }
+        // It is the same one while it holds: whoever follows is not told anew.
+        assert_eq!((ask().await.unwrap().statement, world.asked()), (found.statement, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_path_is_deferred_by_whoever_does_not_decide_yet() {
+    for side in ["eu", "payments"] {
+        let world = World::open(&["eu", "payments"], &[("eu", "payments")]).await;
+        submit(&world.at("payments"), register("n1", Some("web"))).await;
+        submit(&world.at(side), policy(side, &saying("defer"), OnPartition::Stale)).await;
+        let (eu, caller) = (world.at("eu"), Caller::default());
+        let found = eu.resolve_path(&caller, "payments/web", "read", FOREVER).await.unwrap();
+        assert_eq!((found.outcome, &*found.rule), (Outcome::Defer, "test"), "{side}");
+        assert!(found.matched.is_none());
+        world.switch.set_down("payments", true);
+        let other = eu.resolve_path(&caller, "payments/db", "read", FOREVER).await;
+        let unreached = matches!(other, Err(FarFault::NoPath(_)));
+        assert_eq!(unreached, side == "payments", "the own policy needs nobody");
+    }
+}
+
+#[tokio::test]
+async fn a_name_of_another_scope_is_judged_in_any_case() {
+    const SHUT: &str = r#"package proconsul
+import rego.v1
+default decision := {"outcome": "resolve", "rule": "open"}
+decision := {"outcome": "refuse", "rule": "web"} if input.target.name in ["web", "payments/web", "n1"]
+"#;
+    for side in ["eu", "payments"] {
+        let world = World::open(&["eu", "payments"], &[("eu", "payments")]).await;
+        submit(&world.at("payments"), register("N1", Some("Web"))).await;
+        submit(&world.at(side), policy(side, SHUT, OnPartition::Stale)).await;
+        let payments = ScopePath::parse("payments").unwrap();
+        let wait = Wait { after: 0, patience: FOREVER, travel: Duration::from_secs(10) };
+        let node = side == "payments";
+        for (query, refused) in [
+            (Query::Health("WEB".into()), true),
+            (Query::Node("N1".into()), node),
+            (Query::NodeChecks("N1".into()), node),
+            (Query::Health("other".into()), false),
+        ] {
+            let caller = Caller::default();
+            let answer = world.at("eu").lookup_far(&caller, &payments, &query, wait).await;
+            let outcome = if refused { Outcome::Refuse } else { Outcome::Resolve };
+            assert_eq!(answer.unwrap().outcome, outcome, "{side} {query:?}");
+        }
+    }
+    let world = World::open(&["payments"], &[]).await;
+    submit(&world.at("payments"), register("N1", Some("Web"))).await;
+    let found = || async {
+        let payments = world.at("payments");
+        let found = payments.resolve_path(&Caller::default(), "Web", "read", FOREVER).await;
+        found.unwrap().matched.unwrap().kind.is_some()
+    };
+    assert!(found().await);
+    submit(&world.at("payments"), policy("payments", SHUT, OnPartition::Stale)).await;
+    assert!(!found().await);
 }

@@ -16,8 +16,11 @@ use crate::extract::body::read_json;
 use crate::extract::{Ask, Tenancy};
 use crate::reject::{AnchorFault, Reject};
 use crate::reply::Reply;
-use crate::wire::anchor::resolve::{AliasForm, AliasOut, ExplainedOut, ResolutionOut};
+use crate::wire::anchor::resolve::{AliasForm, AliasOut, ExplainedOut};
 use crate::wire::decode::{Hint, body};
+
+/// A signed answer.
+const DSSE: &str = "application/vnd.dsse.envelope.v1+json";
 
 /// In so many seconds a deferred question may be asked again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
@@ -32,7 +35,10 @@ pub(crate) async fn resolve(ask: Ask) -> Result<Reply, Reject> {
     };
     let handle = &ask.site.handle;
     let found = handle.resolve_path(&ask.caller, &path, action, HTTP_PATIENCE).await?;
-    let reply = Reply::json(&ResolutionOut::from(&found));
+    let reply = match found.outcome {
+        Outcome::Attest => Reply::plain(handle.sign_resolution(&found, action).to_json(), DSSE),
+        _ => Reply::json(&found.document()),
+    };
     let nothing = found.matched.as_ref().is_some_and(|matched| matched.kind.is_none());
     Ok(match found.outcome {
         Outcome::Refuse => reply.status(StatusCode::FORBIDDEN),

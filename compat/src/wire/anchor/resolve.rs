@@ -1,13 +1,12 @@
-//! Forms of `/v1/anchor/resolve`, `/v1/anchor/alias` and `/v1/anchor/explain`.
+//! Forms of `/v1/anchor/alias` and `/v1/anchor/explain`.
 
 use std::collections::BTreeMap;
 
 use proconsul_anchors::credential::Alias;
-use proconsul_anchors::handle::{Explanation, Resolution, Told};
+use proconsul_anchors::handle::{Explanation, Told};
 use proconsul_anchors::outcome::Outcome;
 use proconsul_anchors::scope::{OnPartition, ScopePath};
-use proconsul_anchors::traversal::Way;
-use proconsul_anchors::traversal::resolve::{Kind, by_action};
+use proconsul_anchors::traversal::resolve::by_action;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -25,23 +24,6 @@ pub(crate) struct HopOut<'a> {
     ttl_seconds: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<&'a str>,
-}
-
-/// How far a path leads.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct ResolutionOut<'a> {
-    outcome: Outcome,
-    rule: &'a str,
-    kind: Option<Kind>,
-    #[serde(rename = "UID")]
-    uid: Option<Uuid>,
-    matched: &'a str,
-    rest: &'a str,
-    owner: Option<&'a ScopePath>,
-    service: Option<&'a str>,
-    age_seconds: u64,
-    chain: Vec<HopOut<'a>>,
 }
 
 /// An alias as it is written.
@@ -169,36 +151,6 @@ impl<'a> From<&'a Alias> for AliasOut<'a> {
             target: &alias.target,
             by_action: by_action(alias),
             version: alias.version,
-        }
-    }
-}
-
-/// The hops of a way.
-fn chain(way: &Way) -> Vec<HopOut<'_>> {
-    let out = |hop: &'_ proconsul_anchors::traversal::Hop| (hop.outcome, hop.ttl_seconds);
-    way.0
-        .iter()
-        .map(|hop| {
-            let (outcome, ttl_seconds) = out(hop);
-            HopOut { scope: &hop.scope, outcome, rule: &hop.rule, ttl_seconds, key: Some(&hop.key) }
-        })
-        .collect()
-}
-
-impl<'a> From<&'a Resolution> for ResolutionOut<'a> {
-    fn from(found: &'a Resolution) -> Self {
-        let matched = found.matched.as_ref();
-        Self {
-            outcome: found.outcome,
-            rule: &found.rule,
-            kind: matched.and_then(|matched| matched.kind),
-            uid: matched.and_then(|matched| matched.uid),
-            matched: matched.map_or("", |matched| &matched.matched),
-            rest: matched.map_or("", |matched| &matched.rest),
-            owner: matched.map(|matched| &matched.owner),
-            service: matched.and_then(|matched| matched.target.as_deref()),
-            age_seconds: found.age.as_secs(),
-            chain: found.way.as_deref().map(chain).unwrap_or_default(),
         }
     }
 }
