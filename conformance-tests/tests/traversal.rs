@@ -4,6 +4,8 @@
 
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use proconsul_conformance::{
     dns::ask,
     http::Answer,
@@ -19,7 +21,7 @@ const NOTICED_MAX: Duration = Duration::from_secs(30);
 /// What the owner decides by the name that is asked for, about callers from elsewhere.
 const REGO: &str = r#"package proconsul
 import rego.v1
-said := {"open": "resolve", "attested": "attest", "deferred": "defer", "refused": "refuse"}
+said := {"open": "resolve", "attested": "attest", "deferred": "defer", "refused": "refuse", "payments/refused": "refuse"}
 default outcome := "resolve"
 outcome := said[input.target.name] if { input.caller.home != null; input.action == "service:read" }
 decision := {"outcome": outcome, "rule": "by-name", "ttl": "60s"}
@@ -113,6 +115,33 @@ fn is_never_wrong(answer: &Answer) {
     assert!(told || deferred, "{} {}", answer.status, answer.text());
 }
 
+/// A path's answer: plain, signed with what the owner signed within, deferred with when to come again, refused.
+fn paths_have_all_four_outcomes(from: &Subject) {
+    let cases = [("open", 200), ("attested", 200), ("deferred", 202), ("refused", 403)];
+    for (name, status) in cases {
+        let answer = from.ask("GET", &format!("/v1/anchor/resolve/payments/{name}"), "");
+        assert_eq!(answer.status, status, "{name}: {}", answer.text());
+        assert_eq!(answer.header("Retry-After").is_some(), name == "deferred");
+        let told = Json::parse(&answer.text()).unwrap();
+        let told = if name == "attested" { payload(&told) } else { told };
+        let owner = told.get("Statement").map(payload);
+        assert_eq!(owner.is_some(), name == "attested");
+        for told in std::iter::once(&told).chain(&owner).filter(|_| status == 200) {
+            let said = ["Matched", "Owner", "Service"].map(|key| told.get(key).unwrap().text());
+            assert_eq!(said, [&*format!("payments/{name}"), "payments", name]);
+            assert_eq!(told.at("/Records/0/Node").map(Json::text), Some("far"));
+        }
+    }
+}
+
+/// What a signed answer says.
+fn payload(envelope: &Json) -> Json {
+    let kind = envelope.get("payloadType").unwrap().text();
+    assert_eq!(kind, "application/vnd.proconsul.resolution+json");
+    let bytes = STANDARD.decode(envelope.get("payload").unwrap().text()).unwrap();
+    Json::parse(str::from_utf8(&bytes).unwrap()).unwrap()
+}
+
 struct Three {
     eu: Subject,
     payments: Subject,
@@ -179,6 +208,9 @@ fn each_shows_all_four_outcomes() {
     ] {
         let answer = three.edge.ask("GET", target, "");
         assert_eq!(answer.status, 200, "{target}: {}", answer.text());
+    }
+    for from in [&three.eu, &three.edge] {
+        paths_have_all_four_outcomes(from);
     }
     let unknown = health(&three.eu, "open", "nowhere");
     assert_eq!((unknown.status, &*unknown.text()), (500, "No path to datacenter"));
