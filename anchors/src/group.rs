@@ -28,7 +28,7 @@
 //! what was published is never taken back.
 
 mod backlog;
-mod fold;
+pub(crate) mod fold;
 mod keeper;
 mod log;
 mod machine;

@@ -71,6 +71,8 @@ struct Inner {
     credentials: Credentials,
     remote: Remote,
     opened: Time,
+    /// The revision at which it was.
+    opened_at: u64,
     scope: Box<str>,
 }
 
@@ -125,6 +127,7 @@ impl Handle {
         let remote = Remote::new(store.keys().scope().clone());
         let scope = settings.scope.clone();
         let (group, index) = Group::start(store, settings, Arc::clone(&board) as _).await?;
+        let opened_at = index.revision();
         board.open(index);
         let opened = board.now();
         let authorities = Authorities::new(acl);
@@ -138,6 +141,7 @@ impl Handle {
             credentials,
             remote,
             opened,
+            opened_at,
             scope,
         };
         let handle = Self(Arc::new(inner));

@@ -14,7 +14,7 @@ use crate::scope::ScopePath;
 
 /// What a revision is above the place of its entry in the group's order: the first write of an empty scope has an index above 1, by which
 /// blocking clients tell it from nothing.
-const REVISION_BEFORE_FIRST: u64 = 2;
+pub(crate) const REVISION_BEFORE_FIRST: u64 = 2;
 
 /// How the rule of an entry begins that the index itself refused.
 const REASON: &str = "index/";

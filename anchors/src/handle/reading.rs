@@ -50,6 +50,8 @@ impl Handle {
     ) -> Result<Answer, Refusal> {
         let Ruled { decided, last } = ruled;
         let outcome = decided.outcome;
+        let before = || narrowing.recall(query, &self.lineage(&self.root()), self.0.opened_at);
+        let last = if outcome == Outcome::Defer { last.or_else(before) } else { last };
         let answer = match (outcome, last) {
             (Outcome::Resolve | Outcome::Attest | Outcome::Refuse, _) => answer.narrowed(narrowing),
             (Outcome::Defer, Some(last)) => Answer {

@@ -5,6 +5,8 @@
 //! write; one that looks at the clock and says no end, every few seconds. What was decided before is remembered beyond that:
 //! so it is told when a decision changes, and not with every question.
 
+pub(in crate::handle) mod recall;
+
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher, Hash, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -65,6 +67,8 @@ struct Entry {
     asked: Time,
     /// Since when it is deferred, and the index as it was last let through.
     last: Option<Arc<LastKnown>>,
+    /// Whether it was sought what could be seen before the start.
+    is_recalled: bool,
 }
 
 /// What a decision speaks of.
@@ -266,7 +270,9 @@ impl Decisions {
             }
             _ => None,
         };
+        let is_recalled = before.as_ref().is_some_and(|before| before.is_recalled);
         let entry = Entry {
+            is_recalled,
             about: before.map_or_else(|| Arc::new(About::of(asked)), |before| before.about),
             basis: rules.basis,
             revision: reads.facts.then(|| index.revision()),

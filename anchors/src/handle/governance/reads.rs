@@ -6,10 +6,12 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::decisions::recall::Past;
 use super::decisions::{Asked, Decisions, LastKnown, fingerprint};
 use crate::acl::{Access, Act, Reach, Resource};
 use crate::clock::Time;
 use crate::index::Index;
+use crate::lineage::tiles::Lineage;
 use crate::outcome::Outcome;
 use crate::policy::{Action, Decided, Target, binding};
 use crate::query::Query;
@@ -60,6 +62,19 @@ impl Narrowing {
         let scope = owner(&self.index, scopes, target);
         let (decided, last) = self.decisions.look(&self.index, self.asked(&scope, action, target));
         Some(Ruled { decided, last })
+    }
+
+    /// What the caller could see of it before the process started, where it is deferred.
+    pub(in crate::handle) fn recall(
+        &self,
+        query: &Query,
+        lineage: &Lineage,
+        opened: u64,
+    ) -> Option<Arc<LastKnown>> {
+        let (action, target) = named(query)?;
+        let scope = owner(&self.index, self.index.scopes()?, target);
+        let past = Past { index: &self.index, lineage, opened };
+        self.decisions.recall(past, query, self.asked(&scope, action, target))
     }
 
     fn asked<'a>(&'a self, scope: &'a ScopePath, action: Action, target: Target<'a>) -> Asked<'a> {

@@ -156,6 +156,111 @@ async fn a_policy_that_defers_leaves_the_answer_as_it_was() {
     assert!(after.at.service("pay-api").is_some());
 }
 
+/// A store and a clock that outlive the handle.
+struct House {
+    store: Arc<Store>,
+    clock: Arc<Moved>,
+}
+
+impl House {
+    async fn open(&self) -> Handle {
+        let settings = GroupSettings { scope: "dc1".into(), member: "n1".into() };
+        let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
+        Handle::open(store, settings, AclSettings::default(), clock as _).await.unwrap()
+    }
+}
+
+const LATER: &str = r#"package p
+decision contains {"outcome": "defer", "rule": "later"} if input.action in ["service:read", "key:read"]"#;
+
+/// What is told after a restart about a service and a key under a policy that defers, for each history before it.
+#[tokio::test]
+async fn what_was_let_through_before_a_restart_is_answered_as_it_was() {
+    let pay = || instance("pay-api", 80);
+    let key = || put("pay/k", PutWhen::Always);
+    let rules = |rego: &str, version: u64| Change::Records(rules(rego, version));
+    let late = LATER.replace("later", "never");
+    let cases: [(&str, Vec<Change>, bool); 7] = [
+        ("before any policy", vec![pay(), key(), rules(LATER, 1)], true),
+        (
+            "under one that let it through",
+            vec![rules(POLICY, 1), pay(), key(), rules(LATER, 2)],
+            true,
+        ),
+        ("the same, policy first", vec![pay(), key(), rules(POLICY, 1), rules(LATER, 2)], true),
+        ("under the one that defers", vec![rules(LATER, 1), pay(), key()], false),
+        ("between two that defer", vec![rules(LATER, 1), pay(), key(), rules(&late, 2)], false),
+        (
+            "changed since",
+            vec![pay(), key(), rules(LATER, 1), instance("pay-api", 81), {
+                let flags = 1;
+                let (key, value) = ("pay/k".into(), b"w".to_vec());
+                Change::Kv(KvChange::Put { key, value, flags, when: PutWhen::Always, scope: None })
+            }],
+            false,
+        ),
+        ("never there", vec![rules(POLICY, 1), rules(LATER, 2)], false),
+    ];
+    for (name, changes, known) in cases {
+        let store = Arc::new(Store::in_memory().unwrap());
+        let house = House { store, clock: Arc::new(Moved(AtomicU64::new(1_000))) };
+        let before = house.open().await;
+        for change in changes {
+            submit(&before, change).await;
+            house.clock.0.fetch_add(1_000_000_000, Ordering::Relaxed);
+        }
+        // While it runs, whoever never asked knows nothing.
+        for query in [service("pay-api"), Query::Key("pay/k".into())] {
+            assert!(look(&before, "new", &query).is_err(), "{name}: {query:?}");
+        }
+        before.stop().await;
+        drop(before);
+        let after = house.open().await;
+        for query in [service("pay-api"), Query::Key("pay/k".into())] {
+            let seen = look(&after, "plain", &query);
+            assert_eq!(seen.is_ok(), known, "{name}: {query:?}: {seen:?}");
+            let Ok(seen) = seen else { continue };
+            assert_eq!(seen.outcome, Outcome::Defer, "{name}");
+            assert!(seen.age >= Duration::from_secs(1), "{name}: {:?}", seen.age);
+            assert!(seen.authority.allows(Act::service_read("pay-api")), "{name}");
+        }
+        if known {
+            // It stays what it was.
+            let gone = Removal::Service { node: "n1".into(), id: "pay-api".into() };
+            submit(&after, Change::Deregister(gone)).await;
+            let still = look(&after, "plain", &service("pay-api")).unwrap();
+            assert!(still.at.service("pay-api").is_some(), "{name}");
+            // Whoever comes only now did not see it before this.
+            assert!(look(&after, "new", &service("pay-api")).is_err(), "{name}");
+        }
+    }
+}
+
+/// By a clock: what was written in hours that are over, and what had run out before the restart.
+#[tokio::test]
+async fn what_the_hours_let_through_is_known_after_a_restart() {
+    const OVER: u64 = 3_600_000_000_000;
+    for (written, asked, known) in [(0, true, true), (0, false, true), (OVER, false, false)] {
+        let store = Arc::new(Store::in_memory().unwrap());
+        let house = House { store, clock: Arc::new(Moved(AtomicU64::new(1_000))) };
+        let before = house.open().await;
+        submit(&before, Change::Records(rules(POLICY, 1))).await;
+        house.clock.0.store(1_000 + written, Ordering::Relaxed);
+        submit(&before, instance("pay-api", 80)).await;
+        if asked {
+            look(&before, "daily", &service("pay-api")).unwrap();
+            house.clock.0.store(OVER, Ordering::Relaxed);
+            before.govern_now().await;
+        }
+        house.clock.0.store(OVER + 1_000_000_000, Ordering::Relaxed);
+        before.stop().await;
+        drop(before);
+        let after = house.open().await;
+        let seen = look(&after, "daily", &service("pay-api"));
+        assert_eq!(seen.is_ok(), known, "{written} {asked}: {seen:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_policy_moves_what_shows_otherwise_and_nothing_else() {
     let (handle, _) = governed().await;
