@@ -197,9 +197,30 @@ impl Drop for Nomad {
         if self.child.try_wait().is_ok_and(|ended| ended.is_none()) && self.stop().is_err() {
             let _killed = self.child.kill().and_then(|()| self.child.wait());
         }
+        end_tasks(&self.folder);
         if env::var_os("CONFORMANCE_KEEP").is_none() {
             unmount(&self.folder);
             let _removed = fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+/// Ends what Nomad left running: the processes whose words or open files lie in its folder.
+fn end_tasks(folder: &std::path::Path) {
+    let lies_there = |process: &std::path::Path| {
+        let words = fs::read(process.join("cmdline")).unwrap_or_default();
+        let files = fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
+        String::from_utf8_lossy(&words).contains(&*folder.to_string_lossy())
+            || files
+                .filter_map(|file| fs::read_link(file.path()).ok())
+                .any(|to| to.starts_with(folder))
+    };
+    let own = std::process::id().to_string();
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    for process in processes.filter(|process| lies_there(&process.path())) {
+        let id = process.file_name().to_string_lossy().into_owned();
+        if id != own && id.bytes().all(|digit| digit.is_ascii_digit()) {
+            let _ended = Command::new("kill").args(["-9", &id]).status();
         }
     }
 }
