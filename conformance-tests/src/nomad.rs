@@ -1,5 +1,7 @@
 //! A real Nomad, server and client in one, whose Consul is the subject.
 
+pub mod identities;
+
 use std::{
     env, fs,
     net::{Ipv4Addr, SocketAddr},
